@@ -1,0 +1,1 @@
+"""Integration client for BeyondTrust Remote Support: design.md and README.md tell its story."""

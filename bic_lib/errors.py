@@ -1,0 +1,128 @@
+"""Everything that can go wrong, as a tree by what to do next.
+
+::
+
+    BicError
+    ├── SettingsError        the user mends the settings; nothing runs                       (exit status 2)
+    ├── UsageError           the user mends the call                                         (exit status 2)
+    ├── LedgerError          nothing can be promised: stop, try later
+    ├── ClaimLost            somebody else holds the work now: stop before the next publish
+    ├── SiteError            pause the site; costs items no attempts
+    │   └── Refused          ... credentials not accepted, or only a right is missing: then just what needs it pauses
+    ├── DestinationError     pause the destination; costs items no attempts
+    └── ItemError            one item (or one report) failed; `failure` says when to try again
+        ├── Interrupted      cut off, timed out, 5xx: the same again, soon
+        ├── NotReady         the appliance is still preparing it
+        ├── Gone             expired or never there: final
+        ├── TooOften         a backup too many: the next schedule's
+        └── Unexpected       unknown text, malformed, refused value: a few times, then given up
+
+Vendor exceptions (requests, SQLAlchemy, OS, ...) are translated at the adapter's edge, with the cause chained.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bic_lib.model import Failure
+
+
+class BicError(Exception):
+    """A failure that a person can act on: what failed, on what, why (`message`) and what to do (`hint`)."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip() if self.hint else self.message
+
+
+class SettingsError(BicError):
+    """The settings can't be used. `problems` lists every one, each with its path in the file."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = (), *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class UsageError(BicError):
+    """The call can't be carried out as it was given."""
+
+
+class LedgerError(BicError):
+    """The ledger is unreachable or refused a write for a reason that is not a conflict."""
+
+
+class Conflict(BicError):
+    """A conditional ledger write found another version of a row: read again, decide again."""
+
+
+class ClaimLost(BicError):
+    """Another worker holds the claim now; whatever was in hand must not be published."""
+
+
+class SiteError(BicError):
+    """The site is unreachable, throttles us or refuses our account: nothing of it can be fetched for a while.
+
+    `retry_after` is in seconds, where the appliance named a time.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Refused(SiteError):
+    """The appliance does not accept our account (`what` = "credentials"), or the account lacks a right ("right")."""
+
+    def __init__(self, message: str, *, what: Literal["credentials", "right"], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.what = what
+
+
+class DestinationError(BicError):
+    """The destination is unreachable, full, or refuses our account: nothing can be delivered to it for a while."""
+
+
+class ItemError(BicError):
+    """One item failed. `failure` is its row in the retry table (design.md 10)."""
+
+    failure: Failure = Failure.UNEXPECTED
+
+
+class Interrupted(ItemError):
+    """Cut off, timed out, 5xx: the same request may succeed soon. A report window is halved next time."""
+
+    failure = Failure.INTERRUPTED
+
+
+class NotReady(ItemError):
+    """The appliance is still preparing the recording."""
+
+    failure = Failure.NOT_READY
+
+
+class Gone(ItemError):
+    """The appliance has it no more, or never had it: final, and named. `expired` tells which."""
+
+    failure = Failure.GONE
+
+    def __init__(self, message: str, *, expired: bool, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.expired = expired
+
+
+class TooOften(ItemError):
+    """A backup was answered 429: the next schedule tries again (design.md 10). `retry_after` in seconds where one was named."""
+
+    failure = Failure.GONE
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Unexpected(ItemError):
+    """Unknown error text, malformed content, a value that the destination refuses."""

@@ -1,0 +1,301 @@
+"""The edges of the core: what an appliance, a destination and a ledger must be able to do.
+
+Adapters translate their vendor's exceptions into :mod:`bic_lib.errors`; nobody else looks at vendor errors. Nothing here retries:
+when to try again is decided in one place, by the retry table in :mod:`bic_lib.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from bic_lib.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
+
+# --- the appliance ---------------------------------------------------------------------------------------------------
+
+
+class Report(Protocol):
+    """One report answer on its way: documents come as the body arrives; it is never held whole.
+
+    Iterating raises :class:`~bic_lib.errors.Interrupted` when the body ends before the root's end tag, and
+    :class:`~bic_lib.errors.Unexpected` when it is no report. Only an iteration that ends by itself has seen everything.
+    """
+
+    @property
+    def as_of(self) -> int | None:
+        """The appliance's clock when it answered (`Date`), None where it told none."""
+        ...
+
+    def __iter__(self) -> Iterator[Document | BrokenDocument]: ...
+
+
+class Payload(Protocol):
+    """A binary answer on its way (recording, backup). `content_type` as received."""
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def as_of(self) -> int | None: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a preflight: what was looked at, whether it is well, and what to do if not."""
+
+    subject: str
+    check: str
+    ok: bool
+    detail: str = ""
+    hint: str = ""
+
+
+class Appliance(Protocol):
+    """One site's appliance. Every call may raise SiteError (whole site) or ItemError (this request)."""
+
+    def now(self) -> tuple[float, bool]:
+        """The appliance's clock, Unix seconds, and whether the appliance itself told it (else: ours)."""
+        ...
+
+    def report(self, kind: ReportKind, selection: Selection) -> AbstractContextManager[Report]: ...
+
+    def listing(self, kind: ReportKind, began: Window) -> Sequence[Listed]:
+        """Sessions that began in the window, running ones too (appliance-api.md 2.4). Nothing found: empty."""
+        ...
+
+    def recording(self, data: DataType, lsid: str, instance: int | None) -> AbstractContextManager[Payload]:
+        """Raises NotReady, Gone or Unexpected for an `<error>` answer (appliance-api.md 5.3)."""
+        ...
+
+    def backup(self) -> AbstractContextManager[Payload]: ...
+
+    def checks(self, data: frozenset[DataType]) -> list[Check]:
+        """Preflight: token, the rights that these data types need, clock skew (appliance-api.md 7.4). Never raises."""
+        ...
+
+
+# --- destinations ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that is there. `sha256` and `owner` (transfer and version) where the store keeps them beside the file."""
+
+    size: int
+    sha256: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a staged file is and whose it is: what is published with it, where the store can keep it beside the file.
+
+    `transfer` is 16 hex digits of item and destination, `sha256` hex, `size` in bytes.
+    """
+
+    transfer: str
+    version: int
+    size: int
+    sha256: str
+    content_type: str
+
+    @property
+    def owner(self) -> str:
+        return f"{self.transfer}.{self.version}"
+
+
+class Recovered(StrEnum):
+    """What a store finds of a file that a lost worker was about to publish."""
+
+    PUBLISHED = "published"
+    STAGED = "staged"
+    LOST = "lost"
+
+
+class Staging(Protocol):
+    """A large file on its way: nothing is visible under its final name. `write` may keep a few blocks in flight; memory is bounded."""
+
+    def write(self, block: bytes) -> None:
+        """The next bytes (any length). Raises DestinationError; after that only `discard` is allowed."""
+        ...
+
+    def finish(self) -> str:
+        """All bytes are durable. Returns the token under which they can be published, by another process too."""
+        ...
+
+    def discard(self) -> None:
+        """Take back what was written; a failure to do so is not worth an error."""
+        ...
+
+
+class FileStore(Protocol):
+    """A place for files. Locations are relative to its root, with `/`; they are safe names from :mod:`bic_lib.naming`.
+
+    A file appears under its name only when complete, by one atomic act (design.md 9.1). All methods raise DestinationError when
+    the store is unreachable, full or refuses, Unexpected when it refuses this one name.
+    """
+
+    def names(self, folder: str) -> frozenset[str]:
+        """File names in a folder (`""`: the root); empty when the folder is not there."""
+        ...
+
+    def look(self, location: str) -> Found | None:
+        """The file under exactly this location, None when there is none."""
+        ...
+
+    def read(self, location: str) -> Iterator[bytes]:
+        """The file in chunks. Raises FileNotFoundError when it is not there."""
+        ...
+
+    def put(self, location: str, content: bytes, *, replace: bool) -> bool:
+        """Write a small file durably and publish it. False: the name is taken (never with `replace`)."""
+        ...
+
+    @property
+    def movable(self) -> bool:
+        """A staged file can still be published under another name (temporary file + rename), or not (blocks of one blob)."""
+        ...
+
+    def stage(self, location: str, transfer: str, epoch: int) -> Staging:
+        """Begin a large file that shall become `location`, under a temporary name made of transfer and epoch (design.md 9.1)."""
+        ...
+
+    def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:
+        """Publish a finished staging by one atomic act. False: the name is taken (never with `replace`); it stays staged."""
+        ...
+
+    def recover(self, token: str, location: str, stamp: Stamp) -> Recovered:
+        """What became of a publication that may have been interrupted.
+
+        PUBLISHED: the location holds this very file (a leftover temporary name is removed). STAGED: it can be published with the
+        token. LOST: neither; it must be fetched again.
+        """
+        ...
+
+    def sweep(self, location: str, transfer: str, epoch: int) -> None:
+        """Remove what earlier epochs of this transfer staged beside this location."""
+        ...
+
+    def remove(self, location: str) -> None:
+        """Delete the file; nothing happens when it is not there."""
+        ...
+
+    def checks(self) -> list[Check]:
+        """Preflight by a probe write and delete. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a table destination keeps of one load: the proof that `bic verify` compares with the ledger."""
+
+    lsid: str
+    fingerprint: str
+
+
+class TableDestination(Protocol):
+    """A place for rows."""
+
+    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+        """Store the rows of these sessions, replacing older ones; an outcome per document, in order.
+
+        STORED (location = `session/<host_name>/<lsid>`, size = bytes of its XML), SKIPPED (a newer document is there) or
+        FAILED with a reason naming session and column. Raises DestinationError when the database as a whole fails;
+        then nothing of the call needs to have been stored.
+        """
+        ...
+
+    def loaded(self, host_name: str, lsids: Sequence[str]) -> list[Loaded]:
+        """The load records that are there, for sessions whose rows are there too (any number of lsids, any order)."""
+        ...
+
+    def checks(self) -> list[Check]: ...
+
+
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One ledger row. `version` changes with every write; `written` is the ledger's clock at that write."""
+
+    partition: str
+    key: str
+    body: Mapping[str, Any]
+    version: str
+    written: float
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A new row; the whole batch is refused when the key is there."""
+
+    key: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """A row that must still have this version."""
+
+    key: str
+    body: Mapping[str, Any]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A row as it shall be, whatever was there."""
+
+    key: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A row to take away: with `version` only that one; without, and not there, nothing happens."""
+
+    key: str
+    version: str | None = None
+
+
+Change = Insert | Replace | Put | Delete
+
+BATCH = 100
+"""Most changes in one commit (what Azure Tables takes in one transaction)."""
+
+
+class Store(Protocol):
+    """What a ledger is built on: no more than Azure Tables can do (design.md 2).
+
+    Bodies are JSON objects (str, int, float, bool, None, lists and objects of these) below 60 KB. Keys and partitions are any
+    text up to 400 characters; keys order by code point. All methods raise LedgerError when the store can't be reached.
+    """
+
+    def now(self) -> float:
+        """The ledger's clock, Unix seconds."""
+        ...
+
+    def get(self, table: str, partition: str, key: str) -> Row | None: ...
+
+    def scan(self, table: str, partition: str, first: str = "", last: str = "", limit: int = 0) -> Iterator[Row]:
+        """Rows with first ≤ key < last in key order; an empty `last` has no upper bound, limit 0 no limit."""
+        ...
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        """All or nothing: ≤ 100 changes, each key once. Returns the new version of each row ("" for a deleted one).
+
+        Raises Conflict when a condition does not hold; then nothing was written.
+        """
+        ...
+
+    def gone(self, holder: str) -> bool:
+        """True when the process behind this lease holder is known to have ended (one machine); else False."""
+        ...
+
+    def close(self) -> None: ...
