@@ -1,0 +1,255 @@
+"""What is logged, where it goes, and what must never be in it.
+
+Two loggers speak: :data:`scheduler` (ticks, schedules, visits) and :data:`transfers` (what became of each item). Nothing that
+left this process may hold a secret, a signed link or a token (design.md 11.3), so masking sits at the root of logging:
+:func:`protect` masks every record as it is made, whoever made it and whichever handler takes it. :func:`masked` does the same
+for other texts.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, TextIO
+from urllib.parse import quote, quote_plus, unquote
+
+scheduler = logging.getLogger("bic.scheduler")
+transfers = logging.getLogger("bic.transfers")
+
+STARS = "********"
+SHORTEST_SECRET = 4
+"""Shorter values are not looked for: they would be found in every other word."""
+
+LogFormat = Literal["text", "json"]
+
+# --- masking ---------------------------------------------------------------------------------------------------------
+
+_KEYS = (
+    r"client[_-]?secret|backup[_-]?password|password|passwd|pwd|account[_-]?key|shared[_-]?access[_-]?(?:key|signature)"
+    r"|access[_-]?token|refresh[_-]?token"
+)
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # A signed link to a chat or recording (appliance-api.md 5.1), and its check value standing alone.
+    (re.compile(r"(session_download)\?[^\s\"'<>]*", re.IGNORECASE), rf"\1?{STARS}"),
+    (re.compile(r"((?:(?<=%3B)|(?<![a-z]))h(?:%3D|=))[0-9a-f]{16,}", re.IGNORECASE), rf"\1{STARS}"),
+    # A shared access signature: the signature is the secret, the rest helps to see what it was for.
+    (re.compile(r"\b(sig(?:%3D|=))[^&;\s\"'<>]+", re.IGNORECASE), rf"\1{STARS}"),
+    (re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?\s*(?:[a-z]+ )?)[^\s\"',]+", re.IGNORECASE), rf"\1{STARS}"),
+    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{STARS}"),
+    (re.compile(r"\b(basic\s+)[A-Za-z0-9+/]{16,}={0,2}", re.IGNORECASE), rf"\1{STARS}"),
+    # JSON and Python spellings, then connection strings and forms: there a value ends at `;`, `&` or the line's end.
+    (re.compile(rf"([\"'](?:{_KEYS})[\"']\s*:\s*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", re.IGNORECASE), rf'\1"{STARS}"'),
+    (re.compile(rf"((?:{_KEYS})\s*(?:=|%3D)\s*)(\{{(?:[^}}]|}}}})*}}|[^;&\r\n]+)", re.IGNORECASE), rf"\1{STARS}"),
+    # A password in a URL.
+    (re.compile(r"(\w://[^\s/:@]*):[^\s@]+@"), rf"\1:{STARS}@"),
+)
+
+_PARTS = re.compile(rf"(?:^|;)\s*(?:{_KEYS})\s*=\s*(\{{(?:[^}}]|}}}})*}}|[^;]*)|\w://[^\s/:@]*:([^\s@]+)@", re.IGNORECASE)
+
+
+class Mask:
+    """The secrets of this process, and what becomes of a text that holds one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spellings: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+
+    def register(self, value: str) -> None:
+        """From now on `value` is masked, also as URLs, JSON, Python and XML spell it, and so are passwords within it."""
+        with self._lock:
+            for secret in (value, *_passwords(value)):
+                self._spellings.update(form for form in _spellings(secret) if len(form) >= SHORTEST_SECRET)
+            if self._spellings:
+                longest_first = sorted(self._spellings, key=lambda form: (-len(form), form))
+                self._known = re.compile("|".join(map(re.escape, longest_first)))
+
+    def masked(self, text: str) -> str:
+        """The text with stars in place of registered secrets, signed links, tokens and passwords."""
+        if self._known:
+            text = self._known.sub(STARS, text)
+        for pattern, stars in _PATTERNS:
+            text = pattern.sub(stars, text)
+        return text
+
+
+def _passwords(connection: str) -> Iterator[str]:
+    """The passwords within a connection string: error texts like to quote them alone."""
+    for text in (connection, unquote(connection)):
+        for match in _PARTS.finditer(text):
+            password = match[1] or match[2] or ""
+            yield password
+            yield unquote(password)
+            yield password.removeprefix("{").removesuffix("}").replace("}}", "}")
+
+
+def _spellings(secret: str) -> set[str]:
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    return {secret, *quoted, json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), html.escape(secret, quote=False)}
+
+
+mask = Mask()
+masked = mask.masked
+
+
+def _masked_value(value: object) -> object:
+    """Numbers and None stay what they are; of everything else only the masked text is kept."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, dict):
+        return {masked(str(key)): _masked_value(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_masked_value(part) for part in value]
+    return masked(str(value))
+
+
+# --- masking at the root of logging ----------------------------------------------------------------------------------
+
+_BLANK = logging.LogRecord("", 0, "", 0, "", (), None)
+_STANDARD = frozenset(_BLANK.__dict__) | {"message", "asctime"}
+_AS_TEXT = logging.Formatter()
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+
+
+def _mask_record(record: logging.LogRecord) -> None:
+    """Leave nothing in the record that a handler could print unmasked. Doing it twice changes nothing."""
+    try:
+        record.msg = masked(record.getMessage())
+    except (TypeError, ValueError, KeyError):  # the message and its arguments don't fit: logging says so itself, later
+        record.msg = f"{masked(str(record.msg))} {_masked_value(record.args)}"
+    record.args = None
+    if record.exc_info and record.exc_info[0] is not None:
+        record.exc_text = _AS_TEXT.formatException(record.exc_info)
+    # Handlers of others print the exception themselves where they find one; so they find its masked text only.
+    record.exc_info = None
+    if record.exc_text:
+        record.exc_text = masked(record.exc_text)
+    if record.stack_info:
+        record.stack_info = masked(record.stack_info)
+
+
+class MaskedRecord(logging.LogRecord):
+    """A log record without secrets from its first moment."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _mask_record(self)
+
+
+class MaskExtras(logging.Filter):
+    """Masks what `extra=` put into a record after it was made; for handlers that print it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        for key, value in _extras(record).items():
+            setattr(record, key, _masked_value(value))
+        return True
+
+
+_mask_extras = MaskExtras()
+
+
+def protect() -> None:
+    """Mask every log record of this process, those of other libraries too. Calling it again covers handlers added since."""
+    logging.setLogRecordFactory(MaskedRecord)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_mask_extras)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _moment(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+class TextFormat(logging.Formatter):
+    """One line: UTC time, level, logger, message, then the extras as `key=value`; a traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
+        head = f"{_moment(record):%Y-%m-%dT%H:%M:%S}Z {record.levelname} {record.name} {record.getMessage()}{extras}"
+        return "\n".join(filter(None, (head, record.exc_text, record.stack_info)))
+
+
+class JsonFormat(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the extras, and `exception` where there was one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = _moment(record).isoformat(timespec="milliseconds")
+        line = {**_extras(record), "time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+_SUFFIXES: dict[LogFormat, str] = {"text": "log", "json": "jsonl"}
+
+
+class DailyFile(logging.Handler):
+    """Appends to `<directory>/<name>-<UTC day>.log` (`.jsonl` for json) and removes files older than `keep_days`.
+
+    Several processes may share the files: nothing is ever renamed.
+    """
+
+    def __init__(self, directory: Path, name: str, *, keep_days: int, log_format: LogFormat) -> None:
+        super().__init__()
+        self._directory, self._name, self._keep = directory, name, timedelta(days=keep_days)
+        self._suffix = _SUFFIXES[log_format]
+        self._day: date | None = None
+        self._file: TextIO | None = None
+        self.setFormatter(JsonFormat() if log_format == "json" else TextFormat())
+        self.addFilter(_mask_extras)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            file = self._file_of(_moment(record).date())
+            file.write(self.format(record) + "\n")
+            file.flush()
+        except OSError:  # a full disk must not stop a transfer; logging reports it on standard error
+            self.handleError(record)
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+        self._file = self._day = None
+        super().close()
+
+    def _file_of(self, day: date) -> TextIO:
+        if self._file is None or day != self._day:
+            if self._file:
+                self._file.close()
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path = self._directory / f"{self._name}-{day.isoformat()}.{self._suffix}"
+            self._file, self._day = path.open("a", encoding="utf-8", errors="backslashreplace"), day
+            self._remove_before(day - self._keep)
+        return self._file
+
+    def _remove_before(self, oldest: date) -> None:
+        own = re.compile(rf"{re.escape(self._name)}-(\d{{4}}-\d\d-\d\d)\.(?:log|jsonl)")
+        for path in self._directory.iterdir():
+            match = own.fullmatch(path.name)
+            if match and match[1] < oldest.isoformat():
+                path.unlink(missing_ok=True)
+
+
+def configure(directory: Path | None, *, keep_days: int = 30, log_format: LogFormat = "text") -> None:
+    """Mask all logging and, with a directory, write the two loggers to daily files there. Replaces an earlier call's files."""
+    protect()
+    for logger in (scheduler, transfers):
+        logger.setLevel(logging.INFO)
+        for handler in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:
+            logger.removeHandler(handler)
+            handler.close()
+        if directory is not None:
+            name = logger.name.removeprefix("bic.")
+            logger.addHandler(DailyFile(directory, name, keep_days=keep_days, log_format=log_format))

@@ -1,0 +1,133 @@
+"""Writes docs/settings.md from the JSON Schema: `python -m bic_lib.settings_docs > docs/settings.md`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bic_lib.model import DataType
+from bic_lib.settings import schema
+
+Schema = Mapping[str, Any]
+
+_HEAD = """\
+# Settings: `bic.toml`
+
+<!-- Written by `python -m bic_lib.settings_docs`; a test holds it to the code. The texts are in bic_lib/settings_model.py. -->
+
+The file is found by `--settings`, else `BIC_SETTINGS`, else `./bic.toml`. It is read again at every tick; a broken file keeps
+the last good settings. Unknown keys are errors, and all problems are listed at once. Relative paths are relative to the file.
+`bic.example.toml` is a complete example.
+
+How values are written:
+
+| type | means |
+|---|---|
+| duration | a number and `d`, `h`, `m` or `s`: `"10m"`, `"1h30m"`, `"90d"` |
+| HH:MM | a time of day: `"02:30"` |
+| time zone | a name of the time zone database: `"Europe/Berlin"` |
+| host | a host name without scheme; of a site also with `:port` |
+| secret reference | `"env:NAME"`, `"keyvault:NAME"` or `"keyvault:https://VAULT/secrets/NAME"`; a secret itself is refused |
+| text or reference | plain text, or a reference like those for secrets |
+| connection string or reference | an SQLAlchemy URL or ODBC connection string; with a password in it only as a reference |
+| file name format | text with `%VALUE%`s: `%SUPPORT_SITE_HOST%-%SESSION_TYPE%-%LSID%.%EXTENSION%`; `/` makes folders |
+| UNC path | `'\\\\server\\share\\folder'`, in single quotes |
+
+Names of sites, destinations and schedules match `[A-Za-z0-9][A-Za-z0-9_-]{0,39}` and are their identity: under a new name
+everything begins anew. Data types: DATA_TYPES.
+"""
+
+_FOOT = """\
+## What must fit together
+
+- A transfer's site and destination are in the file; the same data of one site to one destination at most once per schedule.
+- A `sql_database` takes `sessions` only: recordings, presentations and backups are files.
+- No two destinations write to the same place, nor one inside another's.
+- The ledger is a file of its own, never the storage database.
+- `at` goes with whole days only.
+- `keyvault:NAME` needs `[key_vault]`.
+- `username` and `password` go together.
+- `azure_blob` takes `container_url`, or `connection` and `container`; an `azure_table` ledger one of `account_url` and
+  `connection`.
+
+A destination kind from another package is used by its name: `kind = "its-name"`; its keys are told by that package.
+"""
+
+
+def document() -> str:
+    """The text of docs/settings.md."""
+    whole = schema()
+    sections = [text for key, part in whole["properties"].items() for text in _sections(whole, key, part)]
+    head = _HEAD.replace("DATA_TYPES", ", ".join(f"`{data}`" for data in DataType))
+    return "\n".join((head, *sections, _FOOT))
+
+
+def _sections(whole: Schema, path: str, part: Schema) -> Iterator[str]:
+    """The tables at one key of the file and below it; a table for each kind."""
+    for named in part.get("patternProperties", {}).values():
+        path, part = f"{path}.NAME", named
+    for model in _models(whole, part):
+        fields: Schema = model["properties"]
+        below = {name: field for name, field in fields.items() if _models(whole, field)}
+        if len(below) < len(fields):
+            yield _table(path, model)
+        for name, field in below.items():
+            yield from _sections(whole, f"{path}.{name}", field)
+
+
+def _models(whole: Schema, part: Schema) -> list[Schema]:
+    """The tables that a value can be: none for a text or number, several where the kind decides."""
+    if "$ref" in part:
+        found = whole["$defs"][part["$ref"].rpartition("/")[2]]
+        return [found] if "properties" in found else []
+    inner = [*part.get("oneOf", ()), *part.get("anyOf", ()), *([part["items"]] if "items" in part else ())]
+    return [model for choice in inner for model in _models(whole, choice)]
+
+
+def _table(path: str, model: Schema) -> str:
+    kind = model["properties"].get("kind", {}).get("const")
+    title = f"## `[{path}]`" + (f" with `kind = {json.dumps(kind)}`" if kind else "")
+    required = model.get("required", ())
+    rows = [_row(name, field, needed=name in required) for name, field in _fields(model).items()]
+    about = " ".join(model.get("description", "").split())
+    return "\n".join((title, "", about, "", "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""))
+
+
+def _fields(model: Schema) -> dict[str, Schema]:
+    """The keys in reading order: `kind` first, then what must be there."""
+    required = model.get("required", ())
+    return dict(sorted(model["properties"].items(), key=lambda item: (item[0] != "kind", item[0] not in required)))
+
+
+def _row(name: str, field: Schema, *, needed: bool) -> str:
+    default = "**required**" if needed else "–" if field.get("default") is None else f"`{json.dumps(field['default'])}`"
+    return f"| `{name}` | {_type(field)} | {default} | {field.get('description', '')} |"
+
+
+def _type(field: Schema) -> str:
+    if "const" in field:
+        return f"`{json.dumps(field['const'])}`"
+    if "enum" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    if "$ref" in field:
+        return _named(field["$ref"].rpartition("/")[2])
+    if "anyOf" in field or "oneOf" in field:
+        choices = [_type(choice) for choice in (*field.get("anyOf", ()), *field.get("oneOf", ()))]
+        return " or ".join(dict.fromkeys(choice for choice in choices if choice != "null"))
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}"
+    return str(field.get("format") or _WORDS.get(field.get("type", ""), field.get("type", "table")))
+
+
+_WORDS = {"string": "text", "integer": "whole number", "boolean": "true / false", "object": "table"}
+
+
+def _named(definition: str) -> str:
+    found = schema()["$defs"][definition]
+    return _type(found) if "enum" in found else "table"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

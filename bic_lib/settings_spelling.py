@@ -1,0 +1,282 @@
+"""How single values are written in `bic.toml`: durations, names, hosts, references, formats … and what is wrong when they aren't.
+
+Each check raises ValueError with `what is wrong; what would be right`; :mod:`bic_lib.settings_problems` puts the path before it.
+Messages never quote a value that may hold a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
+from bic_lib import naming
+from bic_lib.model import DAY
+from bic_lib.references import APP_SERVICE, fault, is_reference
+
+_UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_HOST_NAME = re.compile(r"(?![-.])[\w.-]{1,253}(?<![-.])|\[[0-9A-Fa-f:.]+\]")
+_DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")
+_UNC = re.compile(r"(\\\\|//)[^\\/\s]+[\\/][^\\/]+([\\/].*)?", re.DOTALL)
+_CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}")
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+|[^<>\r\n]*<[^@\s<>]+@[^@\s<>]+>")
+_CREDENTIALS = re.compile(
+    r"(?:^|[;?&=])\s*(?:pwd|password|accesstoken|accountkey|sharedaccesssignature|sharedaccesskey)\s*=", re.IGNORECASE
+)
+_URL_PASSWORD = re.compile(r"\w://[^/@]*:[^/@]+@")
+_DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def seconds(text: object) -> int:
+    """`"90d"`, `"1h30m"` → seconds. Raises ValueError."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
+    if not match:
+        raise ValueError(f'{shown(text)}is no duration; a number and d, h, m or s in quotes, such as "10m", "1h30m" or "90d"')
+    return sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True) if count)
+
+
+def duration(number: int) -> str:
+    """Seconds → the shortest spelling that :func:`seconds` reads."""
+    parts = []
+    for unit, size in _UNITS.items():
+        count, number = divmod(number, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
+
+
+def within(shortest: str, longest: str) -> AfterValidator:
+    """Bounds of a duration, both included."""
+
+    def check(number: int) -> int:
+        if not seconds(shortest) <= number <= seconds(longest):
+            raise ValueError(f'"{duration(number)}" is out of range; from "{shortest}" to "{longest}"')
+        return number
+
+    return AfterValidator(check)
+
+
+def _minutes(text: object) -> int:
+    match = _CLOCK.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f'{shown(text)}is no time of day; "HH:MM" from "00:00" to "23:59", in quotes')
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _time_zone(name: str) -> str:
+    try:
+        if name != "UTC":  # always there, also where the machine has no time zone database
+            ZoneInfo(name)
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError; a folder's name is an OSError
+        raise ValueError(_no_zone(name)) from None
+    except KeyError:
+        raise ValueError(_no_zone(name)) from None
+    return name
+
+
+def _no_zone(name: str) -> str:
+    return f'{shown(name)}is no time zone known here; a name such as "UTC" or "Europe/Berlin"'
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise ValueError("is empty; at least one")
+    return items
+
+
+not_empty = AfterValidator(_some)
+"""For lists. (pydantic's `min_length` would also call a list empty whose items are wrong.)"""
+
+
+# --- names and places ------------------------------------------------------------------------------------------------
+
+
+def _pattern(pattern: re.Pattern[str], wrong: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(wrong)
+        return text
+
+    return AfterValidator(check)
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; write a text, or leave the line out")
+    if "\0" in text:
+        raise ValueError("holds a NUL character; plain text")
+    return text
+
+
+def _host(text: str) -> str:
+    if "://" in text:
+        raise ValueError('has a scheme; only the host name, such as "support.example.com" (always https)')
+    name, port = _split_port(text)
+    if not _HOST_NAME.fullmatch(name) or re.search(r"[@/]", text):
+        raise ValueError('is no host name; such as "support.example.com" or "support.example.com:8443", without user and path')
+    if port is not None and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+        raise ValueError("has no usable port; a number from 1 to 65535 after the colon")
+    return text
+
+
+def _split_port(text: str) -> tuple[str, str | None]:
+    head, colon, tail = text.rpartition(":")
+    return (head, tail) if colon and not text.endswith("]") else (text, None)
+
+
+def _mail_host(text: str) -> str:
+    if _split_port(text)[1] is not None and "://" not in text:
+        raise ValueError('has a port; the host name alone, and the port as "port"')
+    return _host(text)
+
+
+def _https(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        loopback = url.hostname in {"127.0.0.1", "localhost", "::1"}
+        well = url.scheme == "https" or (url.scheme == "http" and loopback)
+        well = well and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        well = False
+    if not well or re.search(r"\s", text):
+        raise ValueError('is no https URL; the whole address, beginning with "https://"')
+    if "@" in url.netloc:
+        raise ValueError("holds a user or password; the plain URL (who enters is set in [identity])")
+    if url.query or url.fragment:
+        raise ValueError("has a query or signature; the plain URL (a signed one belongs into a connection by env: or keyvault:)")
+    return text
+
+
+def _local_directory(text: str) -> str:
+    if text.startswith(("\\\\", "//")):
+        raise ValueError('is a network path; a local folder, or kind = "smb_share" for shares')
+    if _DRIVE.match(text) and sys.platform != "win32":
+        raise ValueError("is a Windows drive; a path of this machine, or kind = \"smb_share\" with '\\\\server\\share'")
+    return text
+
+
+def _unc(text: str) -> str:
+    if _DRIVE.match(text):
+        raise ValueError("is a drive, and mapped drives exist only for the user who mapped them; '\\\\server\\share\\folder'")
+    if not _UNC.fullmatch(text):
+        raise ValueError("is no UNC path; '\\\\server\\share\\folder' in single quotes")
+    if ".." in re.split(r"[\\/]", text):
+        raise ValueError('leads upwards by ".."; the folder\'s own path')
+    return text
+
+
+def _blob_directory(text: str) -> str:
+    if text.startswith("/") or "\\" in text or ".." in text.split("/"):
+        raise ValueError('is no folder within a container; such as "support" or "archive/support"')
+    return text
+
+
+def file_name_format(text: str) -> str:
+    """A file name format as it was written. Raises ValueError for unknown `%VALUE%`s and for places outside the destination."""
+    if unknown := naming.unknown_values(text):
+        known = ", ".join(f"%{value}%" for value in naming.VALUES)
+        raise ValueError(f"{', '.join(unknown)} is not known (values are case-sensitive); one of {known}")
+    if text.startswith("/") or "\\" in text or {"..", "."} & set(text.split("/")):
+        raise ValueError('leaves the destination\'s directory; a relative name, folders separated by "/", without ".."')
+    if not text.strip("/ ") or re.search(r"[\x00-\x1f]", text):
+        raise ValueError('is no file name; such as "%SUPPORT_SITE_HOST%-%LSID%.%EXTENSION%"')
+    return text
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def _reference(text: str) -> str:
+    if wrong := fault(text):
+        raise ValueError(wrong)
+    return text
+
+
+def _plain_or_reference(text: str) -> str:
+    if is_reference(text) or text.startswith(APP_SERVICE):
+        return _reference(text)
+    return _filled(text)
+
+
+def _connection_string(text: str) -> str:
+    if is_reference(text) or text.startswith(APP_SERVICE):
+        return _reference(text)
+    if _CREDENTIALS.search(unquote(text)) or _URL_PASSWORD.search(text):
+        raise ValueError("holds credentials, which must not be written here; env:NAME or keyvault:NAME for the whole string")
+    scheme = text.partition("://")[0].partition("+")[0] if "://" in text else ""
+    if scheme not in {"sqlite", "mssql"} and (scheme or "=" not in text):
+        raise ValueError(
+            "is no connection to SQLite, SQL Server or Azure SQL; an SQLAlchemy URL such as sqlite:///sessions.sqlite, "
+            "an ODBC connection string, or env:NAME / keyvault:NAME"
+        )
+    if scheme == "sqlite" and (":memory:" in text or not text.partition(":///")[2]):
+        raise ValueError("is a database in memory, which keeps nothing; a file, such as sqlite:///sessions.sqlite")
+    return text
+
+
+def _storage_connection(text: str) -> str:
+    return text if text == _DEVELOPMENT_STORAGE else _reference(text)
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message, with a space after it; nothing where it isn't a short text."""
+    return f'"{value}" ' if isinstance(value, str) and 0 < len(value) <= 40 and value.isprintable() else ""
+
+
+def _schema(kind: str, **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": kind, **more})
+
+
+def _text(kind: str, check: Callable[[str], str], **more: Any) -> tuple[AfterValidator, WithJsonSchema]:
+    return AfterValidator(check), _schema(kind, **more)
+
+
+Duration = Annotated[int, PlainValidator(seconds), PlainSerializer(duration, when_used="json"), _schema("duration")]
+ClockTime = Annotated[int, PlainValidator(_minutes), PlainSerializer(_clock, when_used="json"), _schema("HH:MM")]
+TimeZone = Annotated[str, AfterValidator(_time_zone), _schema("time zone")]
+Name = Annotated[
+    str,
+    _pattern(_NAME, "is no name; letters, digits, _ and -, at most 40, beginning with a letter or digit"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+Text = Annotated[str, AfterValidator(_filled)]
+Host = Annotated[str, AfterValidator(_host), _schema("host")]
+MailHost = Annotated[str, AfterValidator(_mail_host), _schema("host")]
+MailAddress = Annotated[str, _pattern(_MAIL, 'is no mail address; such as "ops@example.com"'), _schema("mail address")]
+HttpsUrl = Annotated[str, AfterValidator(_https), _schema("https URL")]
+LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
+LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
+UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]
+BlobDirectory = Annotated[str, AfterValidator(_blob_directory), _schema("path")]
+ContainerName = Annotated[
+    str, _pattern(_CONTAINER, "is no container name; 3 to 63 lower-case letters, digits and single hyphens"), _schema("container")
+]
+TablePrefix = Annotated[
+    str, _pattern(_PREFIX, "is no prefix for tables; up to 20 letters and digits, beginning with a letter"), _schema("prefix")
+]
+FileNameFormat = Annotated[str, AfterValidator(file_name_format), _schema("file name format")]
+SecretReference = Annotated[str, AfterValidator(_reference), _schema("secret reference")]
+PlainOrReference = Annotated[str, AfterValidator(_plain_or_reference), _schema("text or reference")]
+ConnectionString = Annotated[str, AfterValidator(_connection_string), _schema("connection string or reference")]
+StorageConnection = Annotated[str, AfterValidator(_storage_connection), _schema("secret reference")]
