@@ -1,0 +1,1 @@
+"""Places to deliver to: one module a kind, imported only when it is configured."""

@@ -1,0 +1,224 @@
+"""The local folder: the contract of all file stores, and what only a disk can do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bic_lib import naming
+from bic_lib.destinations import local_folder
+from bic_lib.errors import DestinationError, Unexpected
+from bic_lib.ports import FileStore
+from tests.contracts.file_store import FileStoreContract
+
+
+class TestLocalFolder(FileStoreContract):
+    """The contract on a real disk."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> FileStore:
+        return local_folder.create(str(tmp_path / "archive"))
+
+
+class TestWithoutHardLinks(FileStoreContract):
+    """The contract on a file system that refuses hard links."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+        monkeypatch.setattr(os, "link", _refuse(errno.EPERM))
+        return local_folder.create(str(tmp_path / "archive"))
+
+    def test_of_many_writers_one_gets_the_name(self, store: FileStore) -> None:
+        """Weaker here, where only claims keep writers apart: the file is one writer's and whole."""
+        with ThreadPoolExecutor(4) as pool:
+            won = list(pool.map(lambda n: store.put("a.xml", b"%d" % n * 5000, replace=False), range(4)))
+        assert any(won)
+        assert b"".join(store.read("a.xml")) in [b"%d" % n * 5000 for n, published in enumerate(won) if published]
+
+    def test_checks_say_so(self, store: FileStore) -> None:
+        """The preflight names the weaker promise."""
+        assert any("no hard links" in check.detail for check in store.checks())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def store(root: Path) -> local_folder.LocalFolder:
+    return local_folder.create(str(root))
+
+
+def _refuse(number: int):  # type: ignore[no-untyped-def]  # stands for calls of several shapes
+    def call(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_temporary_names_are_those_that_naming_keeps_free() -> None:
+    """No item can be called like a temporary file."""
+    assert local_folder.OURS == naming.RESERVED_PREFIX
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    """A destination's folder need not be there before the first run."""
+    store = local_folder.create(str(tmp_path / "a/b"))
+    assert store.put("x", b"", replace=False)
+    assert (tmp_path / "a/b/x").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in the folder's place is an error of the kind every store raises."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises((DestinationError, Unexpected), match="file/archive"):
+        local_folder.create(str(tmp_path / "file/archive"))
+
+
+@pytest.mark.parametrize("location", ["../x", "a/../../x", "/etc/x", "a//x", "", ".", "a/.", "a\\x", "c:x", "a\0"])
+def test_no_location_leads_outside(store: local_folder.LocalFolder, tmp_path: Path, location: str) -> None:
+    """Whatever a caller asks for, nothing outside the root is touched."""
+    with pytest.raises(Unexpected):
+        store.put(location, b"x", replace=True)
+    with pytest.raises(Unexpected):
+        store.look(location)
+    assert [path.name for path in tmp_path.rglob("*")] == ["archive"]
+
+
+def test_links_out_of_the_root_are_refused(store: local_folder.LocalFolder, root: Path, tmp_path: Path) -> None:
+    """A linked folder that leads outside is neither written nor read; one that stays inside is fine."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/x").write_text("x")
+    (root / "inside").mkdir()
+    (root / "out").symlink_to(tmp_path / "secret")
+    (root / "in").symlink_to(root / "inside")
+    for act in (lambda: store.put("out/y", b"", replace=True), lambda: store.look("out/x"), lambda: store.names("out")):
+        with pytest.raises(Unexpected, match="leads out"):
+            act()
+    assert store.put("in/y", b"", replace=False)
+    assert store.names("inside") == {"y"}
+
+
+def test_a_link_in_a_files_place_is_a_taken_name(store: local_folder.LocalFolder, root: Path, tmp_path: Path) -> None:
+    """A linked file is not read through; Overwrite replaces the link, never what it names."""
+    (tmp_path / "outside").write_text("outside")
+    (root / "x").symlink_to(tmp_path / "outside")
+    assert store.look("x") is None
+    assert store.names("") == {"x"}
+    assert not store.put("x", b"new", replace=False)
+    assert store.put("x", b"new", replace=True)
+    assert (tmp_path / "outside").read_text() == "outside"
+    assert b"".join(store.read("x")) == b"new"
+
+
+def test_a_folder_in_a_files_place(store: local_folder.LocalFolder) -> None:
+    """A folder takes the name: AppendNumber goes on, Overwrite fails for this one item."""
+    store.put("a.xml/b", b"", replace=False)
+    assert store.look("a.xml") is None
+    assert not store.put("a.xml", b"", replace=False)
+    with pytest.raises(Unexpected):
+        store.put("a.xml", b"", replace=True)
+
+
+def test_a_file_in_a_folders_place_fails_that_item(store: local_folder.LocalFolder) -> None:
+    """A format whose folder is a file costs the item, not the destination."""
+    store.put("a", b"", replace=False)
+    assert store.look("a/b") is None
+    with pytest.raises(Unexpected):
+        store.put("a/b", b"", replace=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, DestinationError),
+        (errno.EDQUOT, DestinationError),
+        (errno.EROFS, DestinationError),
+        (errno.EACCES, DestinationError),
+        (errno.EIO, DestinationError),
+        (errno.ENAMETOOLONG, Unexpected),
+        (errno.EILSEQ, Unexpected),
+    ],
+)
+def test_errors_say_what_to_do(
+    store: local_folder.LocalFolder, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: type[Exception]
+) -> None:
+    """A full or refusing disk pauses the destination, a refused name fails the item, and nothing half stays behind."""
+    monkeypatch.setattr(os, "fsync", _refuse(number))
+    with pytest.raises(expected, match=r"archive/x\.xml") as caught:
+        store.put("x.xml", b"x", replace=False)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert list(root.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_fails_that_item(store: local_folder.LocalFolder) -> None:
+    """The real file system's refusal of a name is the item's, not the destination's."""
+    with pytest.raises(Unexpected):
+        store.put("x" * 300, b"", replace=False)
+
+
+def test_a_root_that_went_away_is_told_and_not_made_again(store: local_folder.LocalFolder, root: Path) -> None:
+    """An unmounted disk is the destination's failure: its files are not missing, and no new root hides them."""
+    store.put("a/x", b"", replace=False)
+    (root / "a/x").unlink()
+    (root / "a").rmdir()
+    root.rmdir()
+    for act in (
+        lambda: store.put("a/x", b"", replace=False),
+        lambda: store.look("a/x"),
+        lambda: store.names("a"),
+        lambda: list(store.read("a/x")),
+        lambda: store.remove("a/x"),
+    ):
+        with pytest.raises(DestinationError, match="is not there"):
+            act()
+    assert [check.ok for check in store.checks()] == [False]
+    assert not root.exists()
+
+
+def test_a_folder_that_went_away_is_made_again(store: local_folder.LocalFolder, root: Path) -> None:
+    """A sub-folder may be tidied away while bic runs."""
+    store.put("a/b/x", b"", replace=False)
+    (root / "a/b/x").unlink()
+    (root / "a/b").rmdir()
+    (root / "a").rmdir()
+    assert store.put("a/b/y", b"", replace=False)
+    assert store.names("a/b") == {"y"}
+
+
+def test_only_stale_leftovers_of_puts_are_swept(store: local_folder.LocalFolder, root: Path) -> None:
+    """A listing removes a dead put's file after a day; younger ones and those of streamed items stay, all unlisted."""
+    old = time.time() - 2 * local_folder.STALE
+    for name in (".bic-put-dead.part", ".bic-put-alive.part", ".bic-00112233-7.part", "old.xml"):
+        (root / name).write_text("")
+        if name != ".bic-put-alive.part":
+            os.utime(root / name, (old, old))
+    assert store.names("") == {"old.xml"}
+    assert {path.name for path in root.iterdir()} == {".bic-put-alive.part", ".bic-00112233-7.part", "old.xml"}
+
+
+def test_a_killed_put_leaves_no_half_file(root: Path, store: local_folder.LocalFolder) -> None:
+    """SIGKILL at any time: each file under a final name is whole."""
+    size = 3_000_000
+    code = (
+        "import sys; from bic_lib.destinations import local_folder; store = local_folder.create(sys.argv[1])\n"
+        f"for n in range(10**6): print(store.put(f'{{n}}.xml', b'x' * {size}, replace=True), flush=True)"
+    )
+    for milliseconds in (0, 3, 8, 15):
+        process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout:
+            process.stdout.readline()
+            time.sleep(milliseconds / 1000)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert {found.size for name in store.names("") if (found := store.look(name))} == {size}
