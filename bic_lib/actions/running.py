@@ -1,0 +1,63 @@
+"""Running on one machine: ticks in this process, visits in its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from bic_lib import run
+from bic_lib.errors import UsageError
+from bic_lib.ledger.streams import STATE
+from bic_lib.model import Visit
+from bic_lib.run import App
+from bic_lib.visit import Visited, perform
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Drained:
+    """What a drain did: steps, and what went wrong beyond single items."""
+
+    steps: int = 0
+    troubles: list[str] = field(default_factory=list)
+
+    def add(self, visited: Visited) -> None:
+        self.steps += visited.steps
+        self.troubles += visited.troubles
+
+
+def once(app: App) -> Drained:
+    """One tick, then all due steps. Raises LedgerError."""
+    return drain(app, run.tick(app))
+
+
+def fire(app: App, names: Sequence[str] = ()) -> Drained:
+    """Fire schedules whether due or not (none named: all enabled ones), then do all due steps. Raises UsageError, LedgerError."""
+    known = {schedule.name: schedule for schedule in app.schedules}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"no schedule {', '.join(unknown)} in the settings", hint=f"There are: {', '.join(known) or 'none'}.")
+    rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
+    now = int(app.ledger.now())
+    for schedule in [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]:
+        row = rows.get(schedule.name)
+        run.fire(app, schedule, row, now, row.body["began"] if row else now)
+    run.make_daily_pass_due(app)
+    return drain(app, run.visits(app))
+
+
+def drain(app: App, visits: Iterable[Visit]) -> Drained:
+    """Make visits by threads until no work is left that this process can have."""
+    drained = Drained()
+    lanes = sum(site.max_concurrency for site in app.sites.values())
+    with ThreadPoolExecutor(max_workers=max(1, lanes), thread_name_prefix="bic-visit") as pool:
+        running: set[Future[Visited]] = {pool.submit(perform, app, visit) for visit in visits}
+        while running:
+            done, running = wait(running, timeout=_LOOK_AGAIN_SECONDS, return_when=FIRST_COMPLETED)
+            results = [future.result() for future in done]
+            for visited in results:
+                drained.add(visited)
+            if not done or any(visited.steps for visited in results):
+                running |= {pool.submit(perform, app, visit) for visit in run.visits(app)}
+    return drained

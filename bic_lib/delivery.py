@@ -1,0 +1,168 @@
+"""Publishing once: how items get into a destination so that retries and kills leave no second copy (design.md 9.1).
+
+An XML document carries its own identity, so nothing is written to the ledger before it is published: when the name is taken, the
+file there is read, and one that holds this session with this fingerprint is ours. (Bytes alone would not do: an appliance signs
+the links in a document anew in each answer.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bic_lib import naming
+from bic_lib.errors import DestinationError, ItemError
+from bic_lib.ledger.proof import Record
+from bic_lib.model import DataType, Document, Item, OnConflict, Outcome, State
+from bic_lib.ports import Check, FileStore, TableDestination
+
+Identify = Callable[[bytes], Iterable[tuple[str, str]]]
+"""The (lsid, fingerprint) of each session in a file's content; none when it isn't session XML."""
+
+_NAMES_HELD = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One document for one destination. `previous` is what the ledger knows of the same transfer."""
+
+    item: Item
+    document: Document
+    previous: Record | None = None
+    force: bool = False
+
+
+@dataclass(slots=True)
+class Delivered:
+    """Outcomes in the order of the deliveries; fewer than those when the destination failed with `error`."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: DestinationError | None = None
+
+
+class Destination(Protocol):
+    """What steps deliver documents to."""
+
+    name: str
+
+    def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
+        """Deliver documents of the site with this host. `check` raises ClaimLost and is asked before each publish."""
+        ...
+
+    def checks(self) -> list[Check]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """How a file destination names and keeps files."""
+
+    formats: Mapping[DataType, str]
+    on_conflict: OnConflict = OnConflict.APPEND_NUMBER
+    retention_count: int | None = None
+
+
+class FileDestination:
+    """Documents as files, named by a format, in any file store."""
+
+    def __init__(self, name: str, store: FileStore, rules: FileRules, identify: Identify) -> None:
+        self.name = name
+        self.store = store
+        self.rules = rules
+        self._identify = identify
+        self._taken: OrderedDict[str, _Numbers] = OrderedDict()
+
+    def checks(self) -> list[Check]:
+        return self.store.checks()
+
+    def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
+        delivered = Delivered()
+        for delivery in deliveries:
+            check()
+            try:
+                delivered.outcomes.append(self._publish(host, delivery))
+            except ItemError as error:
+                delivered.outcomes.append(Outcome(State.FAILED, reason=str(error), failure=error.failure))
+            except DestinationError as error:
+                delivered.error = error
+                break
+        return delivered
+
+    def location(self, host: str, item: Item, extension: str) -> str:
+        """The name that the format gives to an item."""
+        values = naming.values(item, host=host, extension=extension, at=item.start or None)
+        return naming.location(self.rules.formats[item.data], values, item.data)
+
+    def _publish(self, host: str, delivery: Delivery) -> Outcome:
+        content, previous = delivery.document.xml, delivery.previous
+        if previous and previous.open and previous.outcome.state is State.STORED:
+            self.store.put(previous.outcome.location, content, replace=True)
+            return _stored(previous.outcome.location, content)
+        location = self.location(host, delivery.item, "xml")
+        if self.rules.on_conflict is OnConflict.OVERWRITE:
+            self.store.put(location, content, replace=True)
+            return _stored(location, content)
+        if self.store.put(location, content, replace=False):
+            return _stored(location, content)
+        return self._name_taken(location, delivery)
+
+    def _name_taken(self, location: str, delivery: Delivery) -> Outcome:
+        content, document = delivery.document.xml, delivery.document
+        numbers = self._taken.pop(location, None) or _Numbers()
+        self._taken[location] = numbers
+        if len(self._taken) > _NAMES_HELD:
+            self._taken.popitem(last=False)
+        while True:
+            candidate = naming.numbered(location, numbers.next)
+            held = self._content(candidate)
+            if held is not None:
+                numbers.note(candidate, held, self._identify(held))
+            if not delivery.force and (own := numbers.holders.get((document.lsid, document.fingerprint))):
+                return own
+            if self.rules.on_conflict is OnConflict.SKIP:
+                return Outcome(State.SKIPPED, location=location, reason="the name is taken")
+            if held is None and self.store.put(candidate, content, replace=False):
+                return _stored(candidate, content)
+
+    def _content(self, location: str) -> bytes | None:
+        try:
+            return b"".join(self.store.read(location))
+        except FileNotFoundError:
+            return None
+
+
+class _Numbers:
+    """What is known of the files that a name and its numbers hold: which sessions, and the next number to look at."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.holders: dict[tuple[str, str], Outcome] = {}
+
+    def note(self, location: str, content: bytes, sessions: Iterable[tuple[str, str]]) -> None:
+        for session in sessions:
+            self.holders.setdefault(session, _stored(location, content))
+        self.next += 1
+
+
+class RowDestination:
+    """Documents as rows, in any table destination."""
+
+    def __init__(self, name: str, table: TableDestination) -> None:
+        self.name = name
+        self.table = table
+
+    def checks(self) -> list[Check]:
+        return self.table.checks()
+
+    def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
+        check()
+        try:
+            return Delivered(self.table.load(host, [delivery.document for delivery in deliveries]))
+        except DestinationError as error:
+            return Delivered(error=error)
+
+
+def _stored(location: str, content: bytes) -> Outcome:
+    return Outcome(State.STORED, location=location, size=len(content), sha256=hashlib.sha256(content).hexdigest())

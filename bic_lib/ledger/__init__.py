@@ -1,0 +1,28 @@
+"""The ledger: what is due, how far each stream is, what became of every item, and what people want to know of it.
+
+Four parts (work, streams, proof, history) over one small port, :class:`bic_lib.ports.Store`: a new place for ledgers is one file.
+"""
+
+from __future__ import annotations
+
+from bic_lib.ledger.history import History
+from bic_lib.ledger.proof import Proof
+from bic_lib.ledger.streams import Streams
+from bic_lib.ledger.work import Work
+from bic_lib.ports import Store
+
+
+class Ledger:
+    """The four parts of a ledger in one hand. `holder` names this process in leases."""
+
+    def __init__(self, store: Store, holder: str) -> None:
+        self.store = store
+        self.holder = holder
+        self.history = History(store)
+        self.proof = Proof(store, self.history)
+        self.streams = Streams(store, holder)
+        self.work = Work(store, holder)
+
+    def now(self) -> float:
+        """The ledger's clock, Unix seconds."""
+        return self.store.now()

@@ -1,0 +1,183 @@
+"""History: runs with their counts, and the list of what failed. Rows here are for people; nothing is decided by them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bic_lib.errors import Conflict
+from bic_lib.model import Counts
+from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Row, Store
+
+if TYPE_CHECKING:
+    from bic_lib.ledger.proof import Record
+
+RUNS = "runs"
+_FAR_FUTURE = 10**11
+"""Keys hold this minus the time, so that the newest come first."""
+_COUNTED = ("stored", "skipped", "failed", "waiting", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class RunId:
+    """Which run: its row's place follows from it alone."""
+
+    started: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.started}-{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> RunId:
+        started, _, name = text.partition("-")
+        return cls(int(started), name)
+
+    @property
+    def partition(self) -> str:
+        return f"runs|{datetime.fromtimestamp(self.started, UTC):%Y-%m}"
+
+    @property
+    def key(self) -> str:
+        return f"{_FAR_FUTURE - self.started:012d}|{self.name}"
+
+
+@dataclass(slots=True)
+class Run:
+    """One time a schedule fired (or a command was given), with what has been counted so far."""
+
+    id: str
+    schedule: str
+    started: float
+    units: int = 0
+    finished: float | None = None
+    outcome: str = "running"
+    reason: str = ""
+    counts: Counts = field(default_factory=Counts)
+
+
+class History:
+    """Runs and failures."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    # --- runs ---
+
+    def begin(self, run: RunId, schedule: str, units: Sequence[str]) -> None:
+        """Note a run with the units (streams, backups) that it made due. Repeating it changes nothing."""
+        body = {"schedule": schedule, "started": run.started, "units": list(units)}
+        try:
+            self.store.commit(RUNS, run.partition, [Insert(run.key, body)])
+        except Conflict:
+            return
+
+    def unit_done(self, run: str, unit: str, at: float, reason: str = "") -> None:
+        """A unit had its outcome; `reason` when it failed. The run ends when each unit had one."""
+        place = RunId.parse(run)
+        self.store.commit(RUNS, place.partition, [Put(f"{place.key}|unit|{unit}", {"at": at, "reason": reason})])
+
+    def count(self, run: str, visit: str, counts: Counts) -> None:
+        """What one visit has done for a run so far: one row, written again as it grows."""
+        place = RunId.parse(run)
+        self.store.commit(RUNS, place.partition, [Put(f"{place.key}|visit|{visit}", asdict(counts))])
+
+    def run(self, run: str) -> Run | None:
+        place = RunId.parse(run)
+        rows = list(self.store.scan(RUNS, place.partition, place.key, place.key + "|~"))
+        return _run(place, rows) if rows else None
+
+    def runs(self, now: float, limit: int = 50) -> list[Run]:
+        """The newest runs first; months are read back until there are enough, a year at most."""
+        found: list[Run] = []
+        month = datetime.fromtimestamp(now, UTC).replace(day=1)
+        for _ in range(13):
+            found += self._month(f"runs|{month:%Y-%m}", limit - len(found))
+            if len(found) >= limit:
+                break
+            month = month.replace(year=month.year - (month.month == 1), month=(month.month - 2) % 12 + 1)
+        return found
+
+    def _month(self, partition: str, limit: int) -> list[Run]:
+        grouped: dict[str, list[Row]] = defaultdict(list)
+        for row in self.store.scan(RUNS, partition):
+            inverted, name = row.key.split("|")[:2]
+            if f"{inverted}|{name}" not in grouped and len(grouped) == limit:
+                break
+            grouped[f"{inverted}|{name}"].append(row)
+        return [_run(RunId(_FAR_FUTURE - int(key.split("|")[0]), key.split("|")[1]), rows) for key, rows in grouped.items()]
+
+    # --- failures ---
+
+    def name_failures(self, records: Sequence[Record]) -> None:
+        """List what was not delivered, with the reason and the day on which the appliance forgets it."""
+        self._change_failures(records, lambda record: Put(_failure_key(record), _failure_body(record)))
+
+    def clear_failures(self, records: Sequence[Record]) -> None:
+        self._change_failures(records, lambda record: Delete(_failure_key(record)))
+
+    def _change_failures(self, records: Sequence[Record], change: Any) -> None:
+        changes: dict[str, dict[str, Change]] = defaultdict(dict)
+        for record in records:
+            changes[f"failures|{record.item.site}"][_failure_key(record)] = change(record)
+        for partition, rows in changes.items():
+            batch = list(rows.values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(RUNS, partition, batch[first : first + BATCH])
+
+    def failures(self, site: str) -> Iterator[dict[str, Any]]:
+        """Failed and given-up transfers of a site, as `bic failures` shows them."""
+        for row in self.store.scan(RUNS, f"failures|{site}"):
+            yield {"id": failure_id(site, row.key), **row.body}
+
+
+def _run(place: RunId, rows: list[Row]) -> Run:
+    run = Run(str(place), place.name, place.started)
+    done: dict[str, float] = {}
+    for row in rows:
+        parts = row.key.split("|", 3)
+        if len(parts) == 2:
+            run.schedule, run.units = row.body["schedule"], len(row.body["units"])
+        elif parts[2] == "unit":
+            done[parts[3]] = row.body["at"]
+            run.reason = run.reason or row.body["reason"]
+        else:
+            run.counts.add(Counts(**{name: row.body[name] for name in _COUNTED}))
+    if len(done) >= run.units:
+        run.finished = max(done.values(), default=run.started)
+        run.outcome = "failed" if run.reason or run.counts.failed else "ok"
+    return run
+
+
+def _failure_key(record: Record) -> str:
+    item = record.item
+    return f"{item.data}|{item.lsid}|{'' if item.instance is None else item.instance}|{record.destination}"
+
+
+def failure_id(site: str, key: str) -> str:
+    """A short name for one failed transfer, the same for its whole life."""
+    return hashlib.sha256(f"{site}|{key}".encode()).hexdigest()[:12]
+
+
+def _failure_body(record: Record) -> dict[str, Any]:
+    item, outcome = record.item, record.outcome
+    return {
+        "site": item.site,
+        "data": str(item.data),
+        "destination": record.destination,
+        "lsid": item.lsid,
+        "instance": item.instance,
+        "state": str(outcome.state),
+        "attempts": record.attempts,
+        "reason": outcome.reason[:1000],
+        "first_failed": record.first_failed,
+        "last_failed": record.last_failed,
+        "next_try": record.next_try,
+        "forgotten_at": record.forgotten_at,
+        "start": item.start,
+        "end": item.end,
+    }

@@ -1,0 +1,162 @@
+"""Leases: who may work at what. A lane, a claim on a site's reports and a claim on one step are the same thing, a leased row.
+
+Taking a lease adds 1 to the row's epoch and runs for five minutes; a timer thread renews it each minute. Whoever finds it renewed
+or taken by somebody else stops before the next publish (ClaimLost).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bic_lib.errors import BicError, ClaimLost, Conflict
+from bic_lib.plan import CLOCK_TOLERANCE
+from bic_lib.ports import Change, Replace, Row, Store
+
+LEASE_SECONDS = 300.0
+RENEW_SECONDS = 60.0
+
+
+class Lease:
+    """A leased row in hand. `body` is the row's content without the lease's own fields."""
+
+    def __init__(self, store: Store, table: str, row: Row, body: dict[str, Any], holder: str, *, orphaned: bool) -> None:
+        self.store = store
+        self.table = table
+        self.partition = row.partition
+        self.key = row.key
+        self.body = body
+        self.holder = holder
+        self.epoch = int(row.body.get("epoch", 0)) + 1
+        self.orphaned = orphaned
+        """The worker before us was lost: its lease ran out without being given back."""
+        self._version = row.version
+        self._lock = threading.Lock()
+        self._lost = False
+        self._until = 0.0
+
+    def _leased(self, until: float) -> dict[str, Any]:
+        return {**self.body, "epoch": self.epoch, "holder": self.holder if until else "", "until": until}
+
+    def _write(self, until: float, changes: list[Change]) -> None:
+        """One conditional write of the leased row with whatever belongs to the same act."""
+        with self._lock:
+            if self._lost:
+                raise ClaimLost(f"the claim on {self.key} was lost")
+            own = Replace(self.key, self._leased(until), self._version)
+            try:
+                self._version = self.store.commit(self.table, self.partition, [own, *changes])[0]
+            except Conflict as conflict:
+                self._lost = True
+                raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
+            self._until = until
+
+    def renew(self) -> None:
+        """Five more minutes. Raises ClaimLost."""
+        self._write(self.store.now() + LEASE_SECONDS, [])
+
+    def check(self) -> None:
+        """To be called before anything is published. Raises ClaimLost."""
+        if self._lost:
+            raise ClaimLost(f"the claim on {self.key} was lost")
+        if self.store.now() >= self._until:
+            self.renew()
+
+    def commit(self, changes: list[Change], *, release: bool = False) -> None:
+        """Write `body` and rows of the same partition, all or nothing, only if the lease is still ours. Raises ClaimLost."""
+        self._write(0.0 if release else self.store.now() + LEASE_SECONDS, changes)
+
+    def release(self) -> None:
+        """Give it back; one that was given back, ended or lost already is not ours to give."""
+        if self._until and not self._lost:
+            self.commit([], release=True)
+
+    def end(self, changes: list[Change], delete: Change) -> None:
+        """Finish for good: the leased row goes (`delete` names it) together with the changes. Raises ClaimLost."""
+        with self._lock:
+            if self._lost:
+                raise ClaimLost(f"the claim on {self.key} was lost")
+            try:
+                self.store.commit(self.table, self.partition, [delete, *changes])
+            except Conflict as conflict:
+                raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
+            finally:
+                self._lost = True
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+
+def content(row: Row) -> dict[str, Any]:
+    """A leased row's own content."""
+    return {name: value for name, value in row.body.items() if name not in ("epoch", "holder", "until")}
+
+
+def is_free(store: Store, row: Row) -> bool:
+    """Nobody holds it: given back, run out, its process gone, or written before the clock went back."""
+    body, now = row.body, store.now()
+    if not body.get("holder"):
+        return True
+    void = float(body.get("until", 0)) <= now or now < row.written - CLOCK_TOLERANCE
+    return void or store.gone(str(body["holder"]))
+
+
+def take(store: Store, table: str, row: Row, holder: str, changed: Mapping[str, Any] | None = None) -> Lease | None:
+    """Take the lease on a row as it was read; None when somebody holds it or was quicker."""
+    if not is_free(store, row):
+        return None
+    lease = Lease(store, table, row, {**content(row), **(changed or {})}, holder, orphaned=bool(row.body.get("holder")))
+    try:
+        lease.renew()
+    except ClaimLost:
+        return None
+    return lease
+
+
+class Keeper:
+    """Renews the leases in hand each minute, from a timer thread, for as long as a visit lasts."""
+
+    def __init__(self) -> None:
+        self._held: set[Lease] = set()
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[Keeper]:
+        thread = threading.Thread(target=self._run, name="bic-leases", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join()
+
+    @contextmanager
+    def keep(self, lease: Lease) -> Iterator[Lease]:
+        with self._guard:
+            self._held.add(lease)
+        try:
+            yield lease
+        finally:
+            with self._guard:
+                self._held.discard(lease)
+
+    def _run(self) -> None:
+        while not self._stop.wait(RENEW_SECONDS):
+            with self._guard:
+                held = list(self._held)
+            for lease in held:
+                self._renew(lease)
+
+    def _renew(self, lease: Lease) -> None:
+        """A renewal that the ledger could not take is tried again next minute; the holder asks `check` before it publishes."""
+        try:
+            lease.renew()
+        except ClaimLost:
+            with self._guard:
+                self._held.discard(lease)
+        except BicError:
+            return

@@ -1,0 +1,221 @@
+"""Proof: what became of every item, per destination and version; never the item's content.
+
+A site's items stand in one partition per UTC day of their start, so that a window or a listing reads one or two
+partitions instead of a row per session. For each session there is a *document* row (the fingerprint that was seen last, and
+which streams have been served with it) and a *transfer* row per item, destination and version.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
+
+from bic_lib.ledger.history import History
+from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.ports import BATCH, Change, Put, Row, Store
+
+ITEMS = "items"
+_DAYS_HELD = 4
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.GIVEN_UP})
+SETTLED = frozenset({State.STORED, State.SKIPPED, State.REPLACED, State.RETIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transfer: an item, a destination, a version of the item, and what became of it.
+
+    `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
+    (design.md 9.1).
+    """
+
+    item: Item
+    destination: str
+    outcome: Outcome
+    version: int = 1
+    fingerprint: str = ""
+    open: bool = False
+    attempts: int = 0
+    first_failed: float | None = None
+    last_failed: float | None = None
+    next_try: float | None = None
+    forgotten_at: float = 0.0
+    at: float = 0.0
+    intent: dict[str, Any] | None = None
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.item.site, self.item.data, self.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """What the ledger knows of one session: the fingerprint seen last and the streams served with it."""
+
+    fingerprint: str
+    served: frozenset[str] = field(default_factory=frozenset)
+    open: bool = False
+
+
+class Proof:
+    """Reading and writing what became of items."""
+
+    def __init__(self, store: Store, history: History) -> None:
+        self.store = store
+        self.history = history
+
+    def known(self, site: str) -> Known:
+        return Known(self.store, site)
+
+    def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> None:
+        """Write outcomes in batches per day: failures are named first, documents last. May be repeated."""
+        self.history.name_failures([record for record in records if record.outcome.state in FAILING])
+        changes: dict[str, list[Change]] = defaultdict(list)
+        for record in records:
+            changes[partition(record.item)].append(Put(transfer_key(record), transfer_body(record)))
+        for item, known in documents:
+            body = {
+                "fp": known.fingerprint,
+                "served": sorted(known.served),
+                "open": known.open,
+                "start": item.start,
+                "end": item.end,
+            }
+            changes[partition(item)].append(Put(_document_key(item.lsid), body))
+        for day in sorted(changes):
+            for first in range(0, len(changes[day]), BATCH):
+                self.store.commit(ITEMS, day, changes[day][first : first + BATCH])
+        self.history.clear_failures([record for record in records if record.attempts and record.outcome.state in SETTLED])
+
+    def latest(self, item: Item, destination: str) -> Record | None:
+        """The newest version of a transfer."""
+        prefix = f"{_item_key(item)}|{destination}|"
+        newest = None
+        for row in self.store.scan(ITEMS, partition(item), prefix, prefix + "~"):
+            newest = row
+        return read_record(newest, item.site) if newest else None
+
+    def records(self, site: str, first: date, last: date) -> Iterator[Record]:
+        """All transfers of the site's items that started on these days (both included)."""
+        day = first
+        while day <= last:
+            for row in self.store.scan(ITEMS, f"{site}|{day.isoformat()}"):
+                if not row.key.startswith(("document|", "step|")):
+                    yield read_record(row, site)
+            day += timedelta(days=1)
+
+
+class Known:
+    """What is known of a site's sessions, read a day at a time and held for the last few days asked for."""
+
+    def __init__(self, store: Store, site: str) -> None:
+        self._store = store
+        self._site = site
+        self._documents: OrderedDict[str, dict[str, KnownDocument]] = OrderedDict()
+        self._transfers: OrderedDict[tuple[str, str], dict[str, Record]] = OrderedDict()
+        self._served: dict[tuple[str, ...], frozenset[str]] = {}
+
+    def document(self, item: Item) -> KnownDocument | None:
+        return self._day(partition(item)).get(item.lsid)
+
+    def note(self, item: Item, known: KnownDocument) -> None:
+        """Keep in step with what `Proof.settle` just wrote."""
+        self._day(partition(item))[item.lsid] = replace(known, served=self._shared(sorted(known.served)))
+
+    def transfer(self, item: Item, destination: str) -> Record | None:
+        """The newest version of one of the item's transfers."""
+        return self._transfers_of(item).get(f"{_item_key(item)}|{destination}")
+
+    def note_transfer(self, record: Record) -> None:
+        held = self._transfers.get((partition(record.item), record.item.data))
+        if held is not None:
+            held[f"{_item_key(record.item)}|{record.destination}"] = record
+
+    def _day(self, day: str) -> dict[str, KnownDocument]:
+        held = self._documents.get(day)
+        if held is None:
+            rows = self._store.scan(ITEMS, day, "document|", "document|~")
+            held = {row.key.split("|", 1)[1]: self._document(row) for row in rows}
+            _hold(self._documents, day, held)
+        return held
+
+    def _transfers_of(self, item: Item) -> dict[str, Record]:
+        place = (partition(item), str(item.data))
+        held = self._transfers.get(place)
+        if held is None:
+            rows = self._store.scan(ITEMS, place[0], f"{item.data}|", f"{item.data}|~")
+            held = {row.key.rsplit("|", 1)[0]: read_record(row, self._site) for row in rows}
+            _hold(self._transfers, place, held)
+        return held
+
+    def _document(self, row: Row) -> KnownDocument:
+        return KnownDocument(row.body["fp"], self._shared(row.body["served"]), row.body["open"])
+
+    def _shared(self, served: Iterable[str]) -> frozenset[str]:
+        """One set for all sessions that were served alike: a day may hold a hundred thousand of them."""
+        return self._served.setdefault(tuple(served), frozenset(served))
+
+
+def _hold(held: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    held[key] = value
+    if len(held) > _DAYS_HELD:
+        held.popitem(last=False)
+
+
+def partition(item: Item) -> str:
+    """Site and UTC day of the item's start."""
+    return f"{item.site}|{datetime.fromtimestamp(max(0, item.start), UTC).date().isoformat()}"
+
+
+def served_name(stream: Stream) -> str:
+    return f"{stream.data}>{stream.destination}"
+
+
+def _part(text: str) -> str:
+    """A key's part: whatever an appliance sends as an id must not reach into the next part."""
+    return text.replace("%", "%25").replace("|", "%7C").replace("~", "%7E")[:200]
+
+
+def _item_key(item: Item) -> str:
+    return f"{item.data}|{_part(item.lsid)}|{'' if item.instance is None else f'{item.instance:05d}'}"
+
+
+def _document_key(lsid: str) -> str:
+    return f"document|{_part(lsid)}"
+
+
+def transfer_key(record: Record) -> str:
+    return f"{_item_key(record.item)}|{record.destination}|{record.version:05d}"
+
+
+_ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
+_OUTCOME_FIELDS = ("location", "size", "sha256", "reason")
+_RECORD_FIELDS = ("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent")
+
+
+def transfer_body(record: Record) -> dict[str, Any]:
+    """A transfer row's body: what is empty is left out."""
+    body: dict[str, Any] = {"state": str(record.outcome.state)}
+    if record.outcome.failure:
+        body["failure"] = str(record.outcome.failure)
+    for source, names in ((record.item, _ITEM_FIELDS), (record.outcome, _OUTCOME_FIELDS), (record, _RECORD_FIELDS)):
+        body.update({name: value for name in names if (value := getattr(source, name))})
+    return body
+
+
+def read_record(row: Row, site: str) -> Record:
+    """A transfer row as it was written."""
+    body = row.body
+    data, _, instance, destination, version = row.key.split("|")
+    item = Item(site, DataType(data), instance=int(instance) if instance else None, **{"lsid": "", **_taken(body, _ITEM_FIELDS)})
+    failure = Failure(body["failure"]) if "failure" in body else None
+    outcome = Outcome(State(body["state"]), failure=failure, **_taken(body, _OUTCOME_FIELDS))
+    return Record(item, destination, outcome, int(version), **_taken(body, _RECORD_FIELDS))
+
+
+def _taken(body: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: body[name] for name in names if name in body}

@@ -1,0 +1,173 @@
+"""Streams: how far each site × data type × destination is planned, and which of them are due.
+
+All rows of a site's state stand in one partition, so that one range read tells everything about a site: its pause, its lanes, the
+claims on its reports, its streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bic_lib.errors import Conflict
+from bic_lib.ledger import leases
+from bic_lib.model import DataType, ReportKind, Stream
+from bic_lib.plan import CLOCK_TOLERANCE
+from bic_lib.ports import Insert, Put, Replace, Row, Store
+
+STATE = "state"
+_REST = ("until", "failures", "since", "reason", "hint")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """One stream. `mark` is its watermark (None: not begun), `due_at` when it wants a walk (None: nothing to do)."""
+
+    stream: Stream
+    begin: int | None = None
+    mark: int | None = None
+    due_at: float | None = None
+    run: str | None = None
+    caught_up_at: float | None = None
+    backlog_done_at: float | None = None
+    version: str = ""
+    written: float = 0.0
+
+    def is_due(self, now: float) -> bool:
+        return self.due_at is not None and (self.due_at <= now or now < self.written - CLOCK_TOLERANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The pause of a site, a destination, or one site's reports after failures in a row (the ledger's clock)."""
+
+    until: float = 0.0
+    failures: int = 0
+    since: float = 0.0
+    reason: str = ""
+    hint: str = ""
+    written: float = 0.0
+
+    def over(self, now: float) -> bool:
+        return self.until <= now or now < self.written - CLOCK_TOLERANCE
+
+
+class SiteState:
+    """Everything that the ledger knows of one site at one moment, from one range read."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = {row.key: row for row in rows}
+        self.streams = {state.stream: state for state in map(_stream, self._named("stream|"))}
+        site = self.rows.get("site")
+        self.rest = _rest(site)
+        self.skew: float | None = site.body.get("skew") if site else None
+
+    def _named(self, prefix: str) -> list[Row]:
+        return [row for key, row in self.rows.items() if key.startswith(prefix)]
+
+    def report_rest(self, kind: ReportKind) -> Rest:
+        return _rest(self.rows.get(f"claim|{kind}"))
+
+
+class Streams:
+    """Reading and advancing streams; pauses; the leases of lanes and of a site's reports."""
+
+    def __init__(self, store: Store, holder: str) -> None:
+        self.store = store
+        self.holder = holder
+
+    def read(self, site: str) -> SiteState:
+        return SiteState(self.store.scan(STATE, _site(site)))
+
+    def make_due(self, stream: Stream, run: str | None, at: float) -> None:
+        """The stream wants a walk; it stays due until one walk after this has ended."""
+        while True:
+            row = self.store.get(STATE, _site(stream.site), _key(stream))
+            state = _stream(row) if row else StreamState(stream)
+            due_at = at if state.due_at is None else min(state.due_at, at)
+            if row and state.due_at == due_at and state.run == run:
+                return
+            try:
+                self.write(replace(state, due_at=due_at, run=run or state.run))
+            except Conflict:
+                continue
+            return
+
+    def write(self, state: StreamState) -> StreamState:
+        """Write a stream as it was read and changed. Raises Conflict when somebody changed it in between."""
+        body = {
+            "begin": state.begin,
+            "mark": state.mark,
+            "due_at": state.due_at,
+            "run": state.run,
+            "caught_up_at": state.caught_up_at,
+            "backlog_done_at": state.backlog_done_at,
+        }
+        key = _key(state.stream)
+        change = Replace(key, body, state.version) if state.version else Insert(key, body)
+        return replace(state, version=self.store.commit(STATE, _site(state.stream.site), [change])[0])
+
+    # --- pauses ---
+
+    def rests(self) -> dict[str, Rest]:
+        """The destinations that rest, by name."""
+        return {row.key: _rest(row) for row in self.store.scan(STATE, "destinations")}
+
+    def rest_destination(self, name: str, rest: Rest) -> None:
+        self.store.commit(STATE, "destinations", [Put(name, rest_body(rest))])
+
+    def rest_site(self, site: str, rest: Rest, skew: float | None) -> None:
+        self.store.commit(STATE, _site(site), [Put("site", {**rest_body(rest), "skew": skew})])
+
+    # --- leases ---
+
+    def take_lane(self, site: str, state: SiteState, count: int) -> tuple[int, leases.Lease] | None:
+        """A free lane of the site, None when all are taken. Lane 0 comes last: it is kept for reports."""
+        for number in reversed(range(count)):
+            lease = self._take(site, state, f"lane|{number}")
+            if lease:
+                return number, lease
+        return None
+
+    def free_lanes(self, state: SiteState, count: int) -> int:
+        rows = (state.rows.get(f"lane|{number}") for number in range(count))
+        return sum(1 for row in rows if row is None or leases.is_free(self.store, row))
+
+    def claim_reports(self, site: str, state: SiteState, kind: ReportKind) -> leases.Lease | None:
+        """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""
+        return self._take(site, state, f"claim|{kind}")
+
+    def _take(self, site: str, state: SiteState, key: str) -> leases.Lease | None:
+        row = state.rows.get(key)
+        if row is None:
+            try:
+                version = self.store.commit(STATE, _site(site), [Insert(key, {})])[0]
+            except Conflict:
+                return None
+            row = Row(_site(site), key, {}, version, self.store.now())
+        return leases.take(self.store, STATE, row, self.holder)
+
+
+def _site(name: str) -> str:
+    return f"site|{name}"
+
+
+def _key(stream: Stream) -> str:
+    return f"stream|{stream.data}|{stream.destination}"
+
+
+def _stream(row: Row) -> StreamState:
+    _, data, destination = row.key.split("|")
+    stream = Stream(row.partition.removeprefix("site|"), DataType(data), destination)
+    return StreamState(stream, **row.body, version=row.version, written=row.written)
+
+
+def _rest(row: Row | None) -> Rest:
+    if row is None:
+        return Rest()
+    named = {name: row.body[f"rest_{name}"] for name in _REST if f"rest_{name}" in row.body}
+    return Rest(**named, written=row.written)
+
+
+def rest_body(rest: Rest) -> dict[str, object]:
+    return {f"rest_{name}": getattr(rest, name) for name in _REST}

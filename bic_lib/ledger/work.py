@@ -1,0 +1,214 @@
+"""Work: steps that are due, other than walking windows (streams tell those).
+
+A step's *home* row says what is to be done and carries the claim. An *index* row per step, ordered by due time, lets a range read
+find what is due. The index row is written first on the way in and removed last on the way out; one without a home is swept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bic_lib.errors import Conflict
+from bic_lib.ledger import leases
+from bic_lib.plan import CLOCK_TOLERANCE
+from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+
+DUE = "due"
+_SWEEP_AFTER = 600.0
+"""An index row without a home is left alone this long (seconds): its home may be about to be written."""
+
+
+class Queue(StrEnum):
+    """Where a step waits: reports and backups come first; recordings wait apart, old ones from new ones."""
+
+    FIRST = "first"
+    FRESH = "fresh"
+    BACKLOG = "backlog"
+
+
+class StepKind(StrEnum):
+    RECONCILE = "reconcile"
+    BACKFILL = "backfill"
+    LSIDS = "lsids"
+    RECORDING = "recording"
+    BACKUP = "backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of due work. `partition` and `key` (in `table`) are its home; `body` is what it needs to be done."""
+
+    kind: StepKind
+    site: str
+    queue: Queue
+    table: str
+    partition: str
+    key: str
+    due_at: float
+    body: dict[str, Any] = field(default_factory=dict)
+    served: tuple[str, ...] = ()
+    forgotten_at: float | None = None
+
+    def home_body(self) -> dict[str, Any]:
+        return {"kind": str(self.kind), "queue": str(self.queue), "due_at": self.due_at, "lost": 0, "body": self.body}
+
+    def index(self, due_at: float) -> Put:
+        body = {
+            "kind": str(self.kind),
+            "home": [self.table, self.partition, self.key],
+            "for": list(self.served),
+            "forget": self.forgotten_at,
+        }
+        return Put(_index_key(due_at, self.key), body)
+
+
+@dataclass(slots=True)
+class ClaimedStep:
+    """A step in hand: its lease, and the index row through which it was found."""
+
+    step: Step
+    lease: leases.Lease
+    index: Row
+
+    @property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = self.lease.body["body"]
+        return body
+
+
+class Work:
+    """Planning, finding, claiming and finishing steps."""
+
+    def __init__(self, store: Store, holder: str) -> None:
+        self.store = store
+        self.holder = holder
+
+    def plan(self, steps: Sequence[Step], companions: dict[str, list[Change]] | None = None) -> None:
+        """Write steps that may be there already (then they stay as they are).
+
+        `companions` are rows, by the key of the step, written with its home or not at all: a planned recording's transfers.
+        """
+        indexes: dict[str, dict[str, Change]] = defaultdict(dict)
+        for step in steps:
+            put = step.index(step.due_at)
+            indexes[f"{step.site}|{step.queue}"][put.key] = put
+        for partition, rows in indexes.items():
+            batch = list(rows.values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(DUE, partition, batch[first : first + BATCH])
+        for step in steps:
+            self._home(step, (companions or {}).get(step.key, []))
+
+    def _home(self, step: Step, companions: list[Change]) -> None:
+        try:
+            self.store.commit(step.table, step.partition, [Insert(step.key, step.home_body()), *companions])
+        except Conflict:
+            self._add_to(step, companions)
+
+    def _add_to(self, step: Step, companions: list[Change]) -> None:
+        """Part of it is there: the home first, then what is new (a further destination), so that nothing waits without a step."""
+        for change in (Insert(step.key, step.home_body()), *companions):
+            try:
+                self.store.commit(step.table, step.partition, [change])
+            except Conflict:
+                continue
+        self.make_due(step)
+
+    def make_due(self, step: Step) -> None:
+        """Bring a step forward to its `due_at`, or write it when it is not there."""
+        home = self.store.get(step.table, step.partition, step.key)
+        if home is None:
+            self.plan([step])
+            return
+        if home.body["due_at"] <= step.due_at:
+            return
+        self.store.commit(DUE, f"{step.site}|{step.queue}", [step.index(step.due_at)])
+        try:
+            self.store.commit(
+                step.table, step.partition, [_changed(home, {"due_at": step.due_at, "body": {**home.body["body"], **step.body}})]
+            )
+        except Conflict:
+            self.make_due(step)
+
+    def due(self, site: str, queue: Queue, limit: int = 10) -> Iterator[Row]:
+        """Index rows whose time has come, the oldest first."""
+        return self.store.scan(DUE, f"{site}|{queue}", "", _index_key(self.store.now(), "~"), limit)
+
+    def waiting(self, site: str) -> Iterator[Row]:
+        """All index rows of a site."""
+        for queue in Queue:
+            yield from self.store.scan(DUE, f"{site}|{queue}")
+
+    def claim(self, index: Row) -> ClaimedStep | None:
+        """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""
+        table, partition, key = index.body["home"]
+        home = self.store.get(table, partition, key)
+        if home is None:
+            if self.store.now() - index.written > _SWEEP_AFTER or self.store.now() < index.written - CLOCK_TOLERANCE:
+                self.store.commit(DUE, index.partition, [Delete(index.key)])
+            return None
+        step = _step(home, index)
+        if _index_key(step.due_at, key) != index.key:
+            self.store.commit(DUE, index.partition, [step.index(step.due_at), Delete(index.key)])
+            return None
+        lease = leases.take(self.store, table, home, self.holder)
+        return ClaimedStep(step, lease, index) if lease else None
+
+    def finish(self, claimed: ClaimedStep, changes: Sequence[Change] = (), again_at: float | None = None) -> None:
+        """Write outcomes and the step's end in one act, or its next due time. Raises ClaimLost."""
+        step, partition = claimed.step, claimed.index.partition
+        if again_at is None:
+            claimed.lease.end(list(changes), Delete(step.key, claimed.lease.version))
+            self.store.commit(DUE, partition, [Delete(claimed.index.key)])
+            return
+        again = step.index(again_at)
+        self.store.commit(DUE, partition, [again])
+        claimed.lease.body["due_at"] = again_at
+        claimed.lease.commit(list(changes), release=True)
+        if again.key != claimed.index.key:
+            self.store.commit(DUE, partition, [Delete(claimed.index.key)])
+
+    def clock_went_back(self, site: str) -> None:
+        """Make everything due that was to wait for a time reckoned on a clock that has gone back since."""
+        for index in list(self.waiting(site)):
+            table, partition, key = index.body["home"]
+            home = self.store.get(table, partition, key)
+            if home and index.written > self.store.now() + CLOCK_TOLERANCE:
+                step = _step(home, index)
+                now = self.store.now()
+                self.store.commit(DUE, index.partition, [step.index(now)])
+                try:
+                    self.store.commit(table, partition, [_changed(home, {"due_at": now})])
+                except Conflict:
+                    continue
+                self.store.commit(DUE, index.partition, [Delete(index.key)])
+
+
+def _changed(home: Row, changed: dict[str, Any]) -> Change:
+    """A home row with some fields changed, only if nobody touched it."""
+    return Replace(home.key, {**home.body, **changed}, home.version)
+
+
+def _index_key(due_at: float, key: str) -> str:
+    return f"{due_at:016.3f}|{key}"
+
+
+def _step(home: Row, index: Row) -> Step:
+    table, partition, key = index.body["home"]
+    site, queue = index.partition.rsplit("|", 1)
+    return Step(
+        StepKind(home.body["kind"]),
+        site,
+        Queue(queue),
+        table,
+        partition,
+        key,
+        home.body["due_at"],
+        home.body["body"],
+        tuple(index.body["for"]),
+        index.body["forget"],
+    )

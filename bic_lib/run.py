@@ -1,0 +1,163 @@
+"""`tick`: makes due what is due, and says which sites want a visit. (:mod:`bic_lib.visit` makes the visits.)
+
+Nothing is remembered in memory between two ticks: a lost visit is sent again by the next one, a doubled one finds no lane or no
+work and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bic_lib import plan
+from bic_lib.delivery import Destination
+from bic_lib.errors import Conflict
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.history import RunId
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.work import Queue
+from bic_lib.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
+from bic_lib.ports import Appliance, Insert, Put, Replace, Row
+from bic_lib.steps.backups import backup_destinations, plan_backups, unit
+from bic_lib.steps.job import Observer
+from bic_lib.steps.windows import reconcile_step
+
+log = logging.getLogger("bic.scheduler")
+
+
+def unobserved(_item: Item, _destination: str, _outcome: Outcome) -> None:
+    """Nobody wants to be told."""
+
+
+@dataclass(slots=True)
+class App:
+    """What a tick and a visit need; :mod:`bic_lib.wiring` makes it from the settings.
+
+    `appliance` gives a client for a lane with 1/`max_concurrency` of the site's request rates; `destination` raises
+    DestinationError when one can't be had.
+    """
+
+    sites: Mapping[str, Site]
+    schedules: Sequence[Schedule]
+    ledger: Ledger
+    appliance: Callable[[Site], Appliance]
+    destination: Callable[[str], Destination]
+    observe: Observer = unobserved
+
+    def streams(self, site: str) -> dict[Stream, OpenSessions]:
+        """The site's streams in all enabled schedules. Where two transfers differ, the one that delivers open sessions counts."""
+        found: dict[Stream, OpenSessions] = {}
+        for schedule in self.schedules:
+            for transfer in schedule.transfers if schedule.enabled else ():
+                for stream in transfer.streams() if transfer.site == site else ():
+                    if found.get(stream) is not OpenSessions.DELIVER:
+                        found[stream] = transfer.open_sessions
+        return found
+
+
+# --- tick ------------------------------------------------------------------------------------------------------------
+
+
+def tick(app: App, now: float | None = None) -> list[Visit]:
+    """Make due what is due and say which visits are wanted: per site with due work, as many as it has free lanes.
+
+    `now` is the ledger's clock. Raises LedgerError.
+    """
+    moment = app.ledger.now() if now is None else now
+    _watch_clock(app, moment)
+    rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
+    for schedule in app.schedules:
+        if schedule.enabled:
+            fire_if_due(app, schedule, rows.get(schedule.name), moment)
+    return visits(app)
+
+
+def visits(app: App) -> list[Visit]:
+    """Per site with due work, as many visits as it has free lanes."""
+    return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site))]
+
+
+def _watch_clock(app: App, now: float) -> None:
+    """Note the tick; when the ledger's clock went back since the last one, waiting steps become due."""
+    last = app.ledger.store.get(STATE, "scheduler", "tick")
+    if last and now < last.written - plan.CLOCK_TOLERANCE:
+        log.warning("the clock went back by %.0f s: what waited becomes due", last.written - now)
+        for site in app.sites:
+            app.ledger.work.clock_went_back(site)
+    app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": now})])
+
+
+def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float) -> str | None:
+    """Fire a schedule that is due; the id of the run, None when it was not due or somebody else fired it."""
+    last = row.body["due"] if row else None
+    began = row.body["began"] if row else int(now)
+    if row and now < row.written - plan.CLOCK_TOLERANCE:
+        due: int | None = int(now)
+    else:
+        due = plan.due_time(schedule, last, began, now)
+    if due is None:
+        if row is None:
+            _write_schedule(app, schedule, row, {"due": None, "began": began, "run": None})
+        return None
+    return fire(app, schedule, row, due, began)
+
+
+def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) -> str | None:
+    """Make the schedule's streams due. While its last run goes on there is no second one: its streams become due again."""
+    running = row.body["run"] if row else None
+    last_run = app.ledger.history.run(running) if running else None
+    units = _units(app, schedule)
+    sites = [site for site in app.sites.values() if site.enabled]
+    if last_run is None or last_run.finished is not None:
+        run = RunId(due, schedule.name)
+        backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
+        app.ledger.history.begin(run, schedule.name, [*map(_unit, units), *backups_due])
+        running = str(run)
+        plan_backups(app.ledger, schedule, sites, due, running)
+        log.info("schedule %s: run %s", schedule.name, running)
+    now = app.ledger.now()
+    for stream in units:
+        app.ledger.streams.make_due(stream, running, now)
+    return running if _write_schedule(app, schedule, row, {"due": due, "began": began, "run": running}) else None
+
+
+def _units(app: App, schedule: Schedule) -> list[Stream]:
+    streams = {stream for transfer in schedule.transfers for stream in transfer.streams()}
+    return sorted(stream for stream in streams if stream.data in REPORT_OF and app.sites[stream.site].enabled)
+
+
+def _unit(stream: Stream) -> str:
+    return f"{stream.site}|{stream.data}|{stream.destination}"
+
+
+def _write_schedule(app: App, schedule: Schedule, row: Row | None, body: Mapping[str, object]) -> bool:
+    change = Replace(schedule.name, body, row.version) if row else Insert(schedule.name, body)
+    try:
+        app.ledger.store.commit(STATE, "schedules", [change])
+    except Conflict:
+        return False
+    return True
+
+
+def _wanted_visits(app: App, site: Site) -> int:
+    if not site.enabled:
+        return 0
+    state = app.ledger.streams.read(site.name)
+    now = app.ledger.now()
+    if not state.rest.over(now):
+        return 0
+    configured = app.streams(site.name)
+    work = sum(1 for stream, known in state.streams.items() if stream in configured and known.is_due(now))
+    work += sum(1 for queue in Queue for _ in app.ledger.work.due(site.name, queue, site.max_concurrency))
+    return min(work, app.ledger.streams.free_lanes(state, site.max_concurrency))
+
+
+def make_daily_pass_due(app: App) -> None:
+    """Somebody wants everything now: the reconcile passes that wait for their day don't wait."""
+    now = app.ledger.now()
+    for site in app.sites.values():
+        for kind in ReportKind:
+            step = reconcile_step(site.name, kind, now)
+            if app.ledger.store.get(step.table, step.partition, step.key):
+                app.ledger.work.make_due(step)

@@ -1,0 +1,152 @@
+"""Site backups: a step per schedule and due time, for all its destinations; older ones are retired by the destination's rules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bic_lib.delivery import FileDestination
+from bic_lib.errors import BicError, Conflict
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.proof import ITEMS, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
+from bic_lib.ports import Change, Insert, Replace
+from bic_lib.steps import carrying
+from bic_lib.steps.job import Job
+
+Entry = dict[str, Any]
+"""A stored backup in the list that retention goes by: lsid, start, size, location."""
+
+log = logging.getLogger("bic.transfers")
+
+
+def plan_backups(ledger: Ledger, schedule: Schedule, sites: Sequence[Site], due: int, run: str | None) -> None:
+    """Write a backup step per site of the schedule, with a planned transfer per destination. May be repeated."""
+    for site in sites:
+        if names := backup_destinations(schedule, site):
+            ledger.work.plan(*_planned(ledger, schedule, site, names, due, run))
+
+
+def backup_destinations(schedule: Schedule, site: Site) -> list[str]:
+    """Where the schedule sends this site's backups."""
+    chosen = (t for t in schedule.transfers if t.site == site.name and DataType.SITE_BACKUPS in t.data)
+    return sorted({transfer.destination for transfer in chosen})
+
+
+def unit(site: str, schedule: str) -> str:
+    """What the run calls one site's backup."""
+    return f"{site}|{DataType.SITE_BACKUPS}|{schedule}"
+
+
+def _planned(
+    ledger: Ledger, schedule: Schedule, site: Site, names: list[str], due: int, run: str | None
+) -> tuple[list[Step], dict[str, list[Change]]]:
+    item = Item(site.name, DataType.SITE_BACKUPS, f"{schedule.name}@{due}", start=due)
+    now = ledger.now()
+    records = [Record(item, name, Outcome(State.PLANNED), forgotten_at=float(due + schedule.every), at=now) for name in names]
+    step = Step(
+        StepKind.BACKUP,
+        site.name,
+        Queue.FIRST,
+        ITEMS,
+        partition(item),
+        f"step|{item.data}|{item.lsid}|",
+        now,
+        {"run": run, "schedule": schedule.name, "superseded_at": due + schedule.every},
+        tuple(f"{item.data}>{name}" for name in names),
+    )
+    return [step], {step.key: [Insert(transfer_key(record), transfer_body(record)) for record in records]}
+
+
+def fetch(job: Job, claimed: ClaimedStep) -> None:
+    """Fetch one backup for its destinations, then retire older ones. Raises SiteError, ClaimLost, OutOfTime."""
+    body = claimed.body
+    if job.ledger.now() >= body["superseded_at"]:
+        carrying.give_up(job, claimed, "the next backup is due: this one was given up")
+    else:
+        for record in carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup):
+            if record.outcome.state is State.STORED:
+                _retire(job, record)
+    if body.get("run"):
+        job.ledger.history.unit_done(body["run"], unit(job.site.name, body["schedule"]), job.ledger.now())
+
+
+# --- retention -------------------------------------------------------------------------------------------------------
+
+
+def _retire(job: Job, newest: Record) -> None:
+    """Keep the newest backup and as many prior ones as the destination's rules say; by the ledger's own records only."""
+    destination = job.connect(newest.destination)
+    if not isinstance(destination, FileDestination):
+        return
+    kept = _note_backup(job, newest)
+    prior = [entry for entry in kept if entry["lsid"] != newest.item.lsid]
+    count = destination.rules.retention_count
+    if count is None or len(prior) <= count or _is_suspect(newest, prior):
+        return
+    for entry in prior[: len(prior) - count]:
+        try:
+            _remove(job, destination, entry)
+        except BicError as error:
+            log.warning("%s: backup %s could not be retired: %s", job.site.name, entry["location"], error)
+            return
+        _forget(job, newest.destination, entry)
+
+
+def _is_suspect(newest: Record, prior: list[Entry]) -> bool:
+    """An empty backup, or one under half of the last one, retires nothing."""
+    last = int(prior[-1]["size"])
+    suspect = newest.outcome.size == 0 or newest.outcome.size * 2 < last
+    if suspect:
+        log.warning(
+            "backup %s has %d bytes after %d: no older one is retired", newest.outcome.location, newest.outcome.size, last
+        )
+    return suspect
+
+
+def _remove(job: Job, destination: FileDestination, entry: Entry) -> None:
+    item = Item(job.site.name, DataType.SITE_BACKUPS, entry["lsid"], start=entry["start"])
+    record = job.ledger.proof.latest(item, destination.name)
+    if record is None or record.outcome.state is not State.STORED:
+        return
+    found = destination.store.look(record.outcome.location)
+    if found is not None and found.size != record.outcome.size:
+        log.warning("%s is not the file that was stored: it is left alone", record.outcome.location)
+    elif found is not None:
+        job.check()
+        destination.store.remove(record.outcome.location)
+    job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
+
+
+def _note_backup(job: Job, newest: Record) -> list[Entry]:
+    """The site's stored backups at this destination, the oldest first, with the newest one added."""
+    entry = {
+        "lsid": newest.item.lsid,
+        "start": newest.item.start,
+        "size": newest.outcome.size,
+        "location": newest.outcome.location,
+    }
+    return _change_list(
+        job, newest.destination, lambda entries: [*(one for one in entries if one["lsid"] != newest.item.lsid), entry]
+    )
+
+
+def _forget(job: Job, destination: str, entry: Entry) -> None:
+    _change_list(job, destination, lambda entries: [one for one in entries if one["lsid"] != entry["lsid"]])
+
+
+def _change_list(job: Job, destination: str, change: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
+    site, key = f"site|{job.site.name}", f"backups|{destination}"
+    while True:
+        row = job.ledger.store.get(STATE, site, key)
+        entries = sorted(change(row.body["stored"] if row else []), key=lambda one: one["start"])
+        body = {"stored": entries}
+        try:
+            job.ledger.store.commit(STATE, site, [Replace(key, body, row.version) if row else Insert(key, body)])
+        except Conflict:
+            continue
+        return entries

@@ -1,0 +1,309 @@
+"""Carrying one large file, a recording or a backup, from the appliance to all its destinations (design.md 9.1).
+
+The step is the item: one claim, one download, an outcome per destination. What is about to be published is written first (the
+*intent*), so that a kill at any point leads neither to a second copy nor to a second download of what is already staged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bic_lib import naming, plan
+from bic_lib.delivery import FileDestination
+from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, Refused, TooOften
+from bic_lib.ledger.proof import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
+from bic_lib.ledger.work import ClaimedStep
+from bic_lib.model import DataType, OnConflict, Outcome, State
+from bic_lib.ports import Change, Payload, Put, Recovered, Stamp
+from bic_lib.steps.job import Job
+from bic_lib.steps.windows import NEEDED_SECONDS
+from bic_lib.tee import Branch, Sum, regrouped, tee
+
+SNIFFED_BYTES = 64 * 1024
+_OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED})
+
+Open = Callable[[], AbstractContextManager[Payload]]
+
+
+@dataclass(slots=True)
+class _Way:
+    """One transfer on its way: where to, what is known, and what became of it."""
+
+    record: Record
+    destination: FileDestination
+    location: str = ""
+    branch: Branch | None = None
+    outcome: Outcome | None = None
+    error: DestinationError | None = None
+
+    @property
+    def transfer(self) -> str:
+        """16 hex digits of item and destination."""
+        key = f"{self.record.item.site}|{transfer_key(self.record)}"
+        return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def stamp(self, total: Sum, content_type: str) -> Stamp:
+        return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
+
+
+def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open) -> list[Record]:
+    """Do the due transfers of one item; returns their records. Raises SiteError, ClaimLost, OutOfTime."""
+    job.need(NEEDED_SECONDS)
+    ways, resting = _due(job, _records(job, claimed))
+    for way in ways:
+        if way.record.intent:
+            _recover(job, claimed, way)
+    missing = [way for way in ways if way.outcome is None and way.error is None]
+    if missing:
+        _fetch(job, claimed, data, missing, open_payload)
+    settled = [_settled(job, way) for way in ways]
+    _finish(job, claimed, settled, resting)
+    return settled
+
+
+def _records(job: Job, claimed: ClaimedStep) -> list[Record]:
+    """The item's transfers."""
+    prefix = claimed.step.key.removeprefix("step|")
+    named, lsid, instance = prefix.split("|")
+    prefix = f"{named}|{lsid}|{f'{int(instance):05d}' if instance else ''}|"
+    rows = job.ledger.store.scan(ITEMS, claimed.step.partition, prefix, prefix + "~")
+    return [read_record(row, job.site.name) for row in rows]
+
+
+def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
+    """The transfers that are due now, and when those that are not will be."""
+    now = job.ledger.now()
+    ways: list[_Way] = []
+    later: list[float] = []
+    for record in records:
+        if record.outcome.state not in _OPEN or record.version == 0 or record.stream not in job.streams:
+            continue
+        if job.rests_now(record.destination):
+            later.append(job.rests[record.destination].until)
+        elif (record.next_try or 0) > now:
+            later.append(record.next_try or 0)
+        else:
+            try:
+                ways.append(_Way(record, _files(job, record.destination)))
+            except DestinationError as error:
+                later.append(job.rest_destination(record.destination, str(error)).until)
+    return ways, later
+
+
+def _files(job: Job, name: str) -> FileDestination:
+    destination = job.connect(name)
+    if not isinstance(destination, FileDestination):
+        raise DestinationError(f"destination {name} takes no files")
+    return destination
+
+
+# --- an interrupted publication --------------------------------------------------------------------------------------
+
+
+def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
+    """Something was about to be published when the worker was lost: finish it, fetching nothing again, or start anew."""
+    intent: dict[str, Any] = way.record.intent or {}
+    total = Sum(intent["size"], intent["sha256"])
+    stamp = way.stamp(total, intent["content_type"])
+    try:
+        found = way.destination.store.recover(intent["token"], intent["location"], stamp)
+        if found is Recovered.PUBLISHED:
+            way.outcome = Outcome(State.STORED, intent["location"], total.size, total.sha256)
+        elif found is Recovered.STAGED:
+            way.location = intent["location"]
+            _publish(job, claimed, way, intent["token"], stamp)
+    except DestinationError as error:
+        way.error = error
+
+
+# --- a download ------------------------------------------------------------------------------------------------------
+
+
+def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], open_payload: Open) -> None:
+    try:
+        with open_payload() as payload:
+            blocks = iter(regrouped(payload, SNIFFED_BYTES))
+            first = next(blocks, b"")
+            _begin(job, claimed, data, ways, first, payload.content_type)
+            branches = [way.branch for way in ways if way.branch and way.outcome is None and way.error is None]
+            if not branches:
+                return
+            total = tee(_timed(job, regrouped(itertools.chain([first], blocks))), branches, job.check)
+        _end(job, claimed, ways, total, payload.content_type)
+    except Refused as error:
+        if error.what == "credentials":
+            raise
+        _all(ways, Outcome(State.REFUSED, reason=str(error)))
+    except ItemError as error:
+        _all(ways, _item_failed(error))
+    finally:
+        for way in ways:
+            if way.branch and way.outcome is None:
+                way.branch.discard()
+
+
+def _timed(job: Job, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """A step in hand is stopped shortly before the platform would, with figures."""
+    begun, size = job.ledger.now(), 0
+    for block in blocks:
+        size += len(block)
+        if job.deadline is not None and job.ledger.now() > job.deadline:
+            minutes = (job.ledger.now() - begun) / 60
+            raise Interrupted(f"stopped at the time limit: {size / 1e9:.1f} GB in {minutes:.0f} min")
+        yield block
+
+
+def _all(ways: list[_Way], outcome: Outcome) -> None:
+    for way in ways:
+        if way.outcome is None and way.error is None:
+            way.outcome = outcome
+
+
+def _item_failed(error: ItemError) -> Outcome:
+    if isinstance(error, Gone):
+        return Outcome(State.EXPIRED if error.expired else State.NONE, reason=str(error))
+    if isinstance(error, TooOften):
+        return Outcome(State.REFUSED, reason=str(error))
+    return Outcome(State.FAILED, reason=str(error), failure=error.failure)
+
+
+def _begin(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], first: bytes, content_type: str) -> None:
+    """Decide extension and name from the first bytes, and open a staging at each destination."""
+    extension = naming.extension(data, first, content_type)
+    for way in ways:
+        try:
+            way.location = way.destination.location(job.site.host, way.record.item, extension)
+            store, rules = way.destination.store, way.destination.rules
+            if rules.on_conflict is OnConflict.SKIP and store.look(way.location):
+                way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
+                continue
+            if rules.on_conflict is OnConflict.APPEND_NUMBER:
+                way.location = _free(way)
+            store.sweep(way.location, way.transfer, claimed.lease.epoch)
+            way.branch = Branch(store.stage(way.location, way.transfer, claimed.lease.epoch))
+        except DestinationError as error:
+            way.error = error
+        except ItemError as error:
+            way.outcome = _item_failed(error)
+
+
+def _free(way: _Way) -> str:
+    """The name with the smallest free number, as one listing shows it; publishing decides."""
+    folder, _, _ = way.location.rpartition("/")
+    taken = {f"{folder}/{name}" if folder else name for name in way.destination.store.names(folder)}
+    return next(iter(naming.candidates(way.location, taken)))
+
+
+def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, content_type: str) -> None:
+    """The download ended well: publish at each destination that took all of it."""
+    for way in ways:
+        if way.branch is None or way.outcome is not None:
+            continue
+        error = way.branch.error
+        if error is None and total is not None:
+            _publish(job, claimed, way, way.branch.token, way.stamp(total, content_type))
+        elif isinstance(error, ItemError):
+            way.outcome = _item_failed(error)
+        else:
+            way.error = error if isinstance(error, DestinationError) else DestinationError("took no data")
+
+
+def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
+    """Intent, then publish; a name that is taken: the next number, again from the intent."""
+    store, rules = way.destination.store, way.destination.rules
+    try:
+        while True:
+            _intend(claimed, way, token, stamp)
+            job.check()
+            if store.publish(token, way.location, stamp, replace=rules.on_conflict is OnConflict.OVERWRITE):
+                way.outcome = Outcome(State.STORED, way.location, stamp.size, stamp.sha256)
+                return
+            if rules.on_conflict is OnConflict.SKIP:
+                way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
+                return
+            if not store.movable:
+                raise Interrupted(f"the name {way.location} was taken meanwhile")
+            way.location = _free(_Way(way.record, way.destination, _unnumbered(job, way)))
+    except ItemError as error:
+        way.outcome = _item_failed(error)
+    except DestinationError as error:
+        way.error = error
+
+
+def _unnumbered(job: Job, way: _Way) -> str:
+    """The format's own name, from which numbers are counted anew."""
+    extension = way.location.rpartition(".")[2]
+    return way.destination.location(job.site.host, way.record.item, extension)
+
+
+def _intend(claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
+    intent = {
+        "token": token,
+        "location": way.location,
+        "size": stamp.size,
+        "sha256": stamp.sha256,
+        "content_type": stamp.content_type,
+    }
+    way.record = replace(way.record, intent=intent)
+    claimed.lease.commit([Put(transfer_key(way.record), transfer_body(way.record))])
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+def _settled(job: Job, way: _Way) -> Record:
+    """The transfer's record after this try."""
+    now, record = job.ledger.now(), replace(way.record, at=job.ledger.now())
+    if way.error is not None:
+        rest = job.rest_destination(record.destination, str(way.error))
+        return replace(record, next_try=rest.until)
+    outcome = way.outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
+    if outcome.state is State.STORED:
+        job.destination_works(record.destination)
+    if outcome.failure is None:
+        settled = replace(record, outcome=outcome, next_try=None, intent=None)
+        if outcome.state not in FAILING:
+            return settled
+        return replace(settled, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
+    attempts = record.attempts + 1
+    again = plan.next_try(outcome.failure, attempts, now, record.forgotten_at)
+    state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure.value == "not_ready" else State.FAILED)
+    return replace(
+        record,
+        outcome=replace(outcome, state=state),
+        attempts=attempts,
+        next_try=again,
+        first_failed=record.first_failed or now,
+        last_failed=now,
+    )
+
+
+def _finish(job: Job, claimed: ClaimedStep, settled: list[Record], later: list[float]) -> None:
+    """Write all outcomes and the step's end, or its next due time, in one act."""
+    job.ledger.history.name_failures([record for record in settled if record.outcome.state in FAILING])
+    pending = [record.next_try for record in settled if record.outcome.state in _OPEN and record.next_try is not None]
+    changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in settled]
+    run = claimed.body.get("run")
+    for record in settled:
+        if record.outcome.state is not State.PLANNED:
+            job.tell(run, record.item, record.destination, record.outcome)
+    times = [*pending, *later]
+    job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
+    job.ledger.history.clear_failures([record for record in settled if record.attempts and record.outcome.state in SETTLED])
+
+
+def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
+    """End the step: its open transfers are given up, for this reason. Raises ClaimLost."""
+    now = job.ledger.now()
+    outcome = Outcome(State.GIVEN_UP, reason=reason)
+    ended = [
+        replace(record, outcome=outcome, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
+        for record in _records(job, claimed)
+        if record.outcome.state in _OPEN
+    ]
+    _finish(job, claimed, ended, [])

@@ -1,0 +1,270 @@
+"""Taking in documents: each session of a report goes to every stream that the report serves, once.
+
+For each document the ledger is asked what is known; what is new or changed is delivered; recordings that it announces become
+steps; then the outcomes are written, the document's own row last.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bic_lib import plan
+from bic_lib.delivery import Delivery
+from bic_lib.errors import DestinationError
+from bic_lib.ledger.proof import FAILING, SETTLED, Known, KnownDocument, Record, served_name
+from bic_lib.model import (
+    DOCUMENTS,
+    BrokenDocument,
+    DataType,
+    Document,
+    Failure,
+    Item,
+    OpenSessions,
+    Outcome,
+    ReportKind,
+    State,
+    Stream,
+)
+from bic_lib.steps import recordings
+from bic_lib.steps.job import Job
+
+BATCH_DOCUMENTS = 200
+BATCH_BYTES = 2 * 1024 * 1024
+_DOCUMENT_DATA = {ReportKind.SUPPORT: DataType.SESSIONS, ReportKind.PRESENTATION: DataType.PRESENTATIONS}
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Documents on their way, with what will be written of them."""
+
+    documents: list[Document] = field(default_factory=list)
+    size: int = 0
+    records: list[Record] = field(default_factory=list)
+    served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    broken: list[Item] = field(default_factory=list)
+
+
+class Intake:
+    """Takes the documents of one report to the streams in `members` (with the run that made each due, if any)."""
+
+    def __init__(
+        self,
+        job: Job,
+        kind: ReportKind,
+        members: Mapping[Stream, str | None],
+        known: Known,
+        *,
+        force: bool = False,
+        open_sessions: OpenSessions | None = None,
+        placed_at: int = 0,
+    ) -> None:
+        self.job = job
+        self.kind = kind
+        self.members = dict(members)
+        self.known = known
+        self.force = force
+        self.open_sessions = open_sessions
+        self.placed_at = placed_at
+        """Where an unreadable session without a start stands in the ledger."""
+        self.dropped: dict[Stream, DestinationError] = {}
+        self.again: dict[str, float] = {}
+        """Sessions to be fetched again by lsid, and when."""
+        self.seen: set[str] = set()
+        self.now, _ = job.appliance.now()
+        self._batch = _Batch()
+
+    def take(self, documents: Iterable[Document | BrokenDocument], *, seen: bool = False) -> None:
+        """Take in a whole report; `seen` keeps the lsids that were in it."""
+        for document in documents:
+            if seen:
+                self.seen.add(document.lsid)
+            if isinstance(document, BrokenDocument):
+                self._broken(document)
+                continue
+            self._batch.documents.append(document)
+            self._batch.size += len(document.xml)
+            if len(self._batch.documents) >= BATCH_DOCUMENTS or self._batch.size >= BATCH_BYTES:
+                self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Deliver the batch, plan its recordings, write what became of it."""
+        batch, self._batch = self._batch, _Batch()
+        if not (batch.documents or batch.records or batch.broken):
+            return
+        newest = {document.lsid: document for document in batch.documents}
+        documents = [(self._item(document), document) for document in newest.values()]
+        for stream in [stream for stream in self.members if stream.data in DOCUMENTS]:
+            self._deliver(batch, stream, documents)
+        for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
+            self._plan_recordings(batch, stream, documents)
+        noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
+        noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
+        changed = [(item, after) for item, after in noted if after != self.known.document(item)]
+        self.job.ledger.proof.settle(batch.records, changed)
+        for item, after in changed:
+            self.known.note(item, after)
+        for record in batch.records:
+            self.known.note_transfer(record)
+
+    # --- what is known, and what follows ---
+
+    def _item(self, document: Document) -> Item:
+        return Item(
+            self.job.site.name,
+            _DOCUMENT_DATA[self.kind],
+            document.lsid,
+            start=document.start if document.start is not None else (document.end or 0),
+            end=document.end,
+            session_type=document.session_type,
+            lseq=document.lseq,
+            external_key=document.external_key,
+        )
+
+    def _note(self, item: Item, document: Document, served: set[str]) -> KnownDocument:
+        before = self.known.document(item)
+        if before and before.fingerprint == document.fingerprint:
+            served |= before.served
+        return KnownDocument(document.fingerprint, frozenset(served), document.end is None and not self._abnormal(document))
+
+    def _abnormal(self, document: Document) -> bool:
+        return plan.abnormally_ended(document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after)
+
+    def _is_served(self, item: Item, document: Document, stream: Stream) -> bool:
+        before = self.known.document(item)
+        same = before is not None and before.fingerprint == document.fingerprint
+        return same and before is not None and served_name(stream) in before.served
+
+    def _deliverable(self, document: Document, stream: Stream) -> bool:
+        rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)
+        return plan.deliverable(
+            document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after, open_sessions=rule
+        )
+
+    # --- documents ---
+
+    def _deliver(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
+        deliveries = []
+        for item, document in documents:
+            if not self._deliverable(document, stream) or (self._is_served(item, document, stream) and not self.force):
+                continue
+            previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
+            if not self.force and previous and self._settled(previous, document):
+                if previous.outcome.state in SETTLED:
+                    batch.served[document.lsid].add(served_name(stream))
+                continue
+            deliveries.append(Delivery(item, document, previous, self.force))
+        if not deliveries:
+            return
+        try:
+            destination = self.job.connect(stream.destination)
+            delivered = destination.deliver(self.job.site.host, deliveries, self.job.check)
+            error = delivered.error
+        except DestinationError as failure:
+            delivered, error = None, failure
+        for delivery, outcome in zip(deliveries, delivered.outcomes if delivered else (), strict=False):
+            self._record(batch, stream, delivery, outcome)
+        if error:
+            self.dropped[stream] = error
+            del self.members[stream]
+
+    def _settled(self, previous: Record, document: Document) -> bool:
+        """Nothing is to be done now: this version is there, or its next try is later, or it was given up."""
+        if previous.outcome.state in FAILING:
+            return previous.next_try is None or previous.next_try > self.job.ledger.now()
+        return previous.fingerprint == document.fingerprint and previous.outcome.state in SETTLED
+
+    def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
+        document, previous = delivery.document, delivery.previous
+        again = previous is not None and previous.outcome.state in FAILING
+        record = Record(
+            delivery.item,
+            stream.destination,
+            outcome,
+            version=1 if previous is None else previous.version + (not again),
+            fingerprint=document.fingerprint,
+            open=document.end is None and not self._abnormal(document),
+            attempts=previous.attempts if previous and again else 0,
+            first_failed=previous.first_failed if previous and again else None,
+            forgotten_at=self._forgotten_at(delivery.item),
+            at=self.job.ledger.now(),
+        )
+        if outcome.state is State.FAILED:
+            record = self._failed(record, outcome.failure or Failure.UNEXPECTED)
+        else:
+            batch.served[document.lsid].add(served_name(stream))
+            if previous and previous.outcome.state is State.STORED and previous.outcome.location == outcome.location:
+                batch.records.append(replace(previous, outcome=replace(previous.outcome, state=State.REPLACED)))
+        batch.records.append(record)
+        self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)
+
+    def _forgotten_at(self, item: Item) -> float:
+        return float((item.end or item.start) + self.job.site.history)
+
+    # --- failures ---
+
+    def _failed(self, record: Record, failure: Failure) -> Record:
+        """One more failed attempt; the session is fetched again by its lsid when its next try is due."""
+        now = self.job.ledger.now()
+        attempts = record.attempts + 1
+        again = plan.next_try(failure, attempts, now, record.forgotten_at)
+        outcome = replace(record.outcome, failure=failure, state=State.FAILED if again is not None else State.GIVEN_UP)
+        if again is not None:
+            self.again[record.item.lsid] = min(again, self.again.get(record.item.lsid, again))
+        return replace(
+            record,
+            outcome=outcome,
+            attempts=attempts,
+            next_try=again,
+            first_failed=record.first_failed or now,
+            last_failed=now,
+        )
+
+    def _broken(self, document: BrokenDocument) -> None:
+        """A session that can't be read is noted as failed in each stream; the others go on."""
+        item = Item(
+            self.job.site.name,
+            _DOCUMENT_DATA[self.kind],
+            document.lsid or f"unreadable@{self.placed_at}",
+            start=document.start if document.start is not None else self.placed_at,
+            end=document.end,
+        )
+        self._batch.broken.append(item)
+        for stream, run in self.members.items():
+            item = replace(item, data=stream.data)
+            before = self.known.transfer(item, stream.destination)
+            if before and self._pending(before):
+                continue
+            version = 0 if stream.data not in DOCUMENTS else (before.version if before else 1)
+            outcome = Outcome(State.FAILED, reason=document.reason)
+            record = Record(
+                item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), at=self.job.ledger.now()
+            )
+            if before and before.outcome.state in FAILING:
+                record = replace(record, attempts=before.attempts, first_failed=before.first_failed)
+            record = self._failed(record, Failure.UNEXPECTED if document.lsid else Failure.GONE)
+            self._batch.records.append(record)
+            self.job.tell(run, item, stream.destination, record.outcome)
+
+    def _pending(self, before: Record) -> bool:
+        """It was delivered in an earlier, readable version, or failed before and its next try is not due."""
+        if before.outcome.state in FAILING:
+            return before.next_try is None or before.next_try > self.job.ledger.now()
+        return before.outcome.state in SETTLED
+
+    # --- recordings ---
+
+    def _plan_recordings(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
+        """Recordings are announced for sessions that ended; each becomes a step of its own."""
+        ready = [(item, document) for item, document in documents if document.end is not None or self._abnormal(document)]
+        fresh = [(item, document) for item, document in ready if not self._is_served(item, document, stream)]
+        recordings.plan_recordings(self.job, stream, self.members[stream], fresh)
+        for item, document in fresh:
+            batch.served[document.lsid].add(served_name(stream))
+            before = (
+                self.known.transfer(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None
+            )
+            if before and before.version == 0 and before.outcome.state in FAILING:
+                batch.records.append(replace(before, outcome=replace(before.outcome, state=State.REPLACED)))

@@ -1,0 +1,106 @@
+"""What a step has in hand while it works: one site, its appliance, the ledger, the destinations."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bic_lib.delivery import Destination
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.streams import Rest
+from bic_lib.model import REPORT_OF, Counts, Item, OpenSessions, Outcome, ReportKind, Site, Stream
+from bic_lib.plan import pause
+from bic_lib.ports import Appliance
+
+log = logging.getLogger("bic.transfers")
+
+Observer = Callable[[Item, str, Outcome], None]
+"""Told of every outcome: item, destination's name, what became of it."""
+
+
+class OutOfTime(Exception):
+    """The visit's time is nearly over: what is left waits for the next one."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
+
+    `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is on the ledger's clock, None
+    on a machine that has all the time.
+    """
+
+    site: Site
+    appliance: Appliance
+    ledger: Ledger
+    connect: Callable[[str], Destination]
+    streams: Mapping[Stream, OpenSessions]
+    visit: str
+    observe: Observer
+    troubles: list[str]
+    deadline: float | None = None
+    leases: list[Lease] = field(default_factory=list)
+    rests: dict[str, Rest] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+
+    def check(self) -> None:
+        """Raises ClaimLost when the lane or a claim is no longer ours."""
+        for lease in self.leases:
+            lease.check()
+
+    def need(self, seconds: float) -> None:
+        """Raises OutOfTime when less than this is left."""
+        if self.deadline is not None and self.deadline - self.ledger.now() < seconds:
+            raise OutOfTime
+
+    def rests_now(self, destination: str) -> bool:
+        rest = self.rests.get(destination)
+        return rest is not None and not rest.over(self.ledger.now())
+
+    def usable(self, kind: ReportKind) -> list[Stream]:
+        """The site's streams of a report kind whose destination does not rest."""
+        return [
+            stream for stream in self.streams if REPORT_OF.get(stream.data) is kind and not self.rests_now(stream.destination)
+        ]
+
+    def rest_destination(self, name: str, reason: str) -> Rest:
+        """The destination failed: it rests, longer with each failure in a row."""
+        rest = rested(self.rests.get(name), self.ledger.now(), reason)
+        self.rests[name] = rest
+        self.ledger.streams.rest_destination(name, rest)
+        self.troubles.append(f"destination {name}: {reason}")
+        log.warning("%s: destination %s failed: %s", self.site.name, name, reason)
+        return rest
+
+    def destination_works(self, name: str) -> None:
+        if self.rests.pop(name, Rest()).failures:
+            self.ledger.streams.rest_destination(name, Rest())
+
+    def tell(self, run: str | None, item: Item, destination: str, outcome: Outcome) -> None:
+        """Count an outcome and tell the observer."""
+        if run:
+            self.counts[run].count(outcome)
+        self.observe(item, destination, outcome)
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """However the work ends, what was counted is written."""
+        try:
+            yield
+        finally:
+            self.write_counts()
+
+    def write_counts(self) -> None:
+        for run, counts in self.counts.items():
+            self.ledger.history.count(run, self.visit, counts)
+
+
+def rested(before: Rest | None, now: float, reason: str, *, retry_after: float | None = None) -> Rest:
+    """The pause after one more failure in a row."""
+    failures = (before.failures if before else 0) + 1
+    since = before.since if before and before.failures else now
+    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000])

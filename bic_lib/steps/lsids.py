@@ -1,0 +1,86 @@
+"""Fetching sessions by their ids: those that a listing showed and we miss, and those that could not be read or stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bic_lib import plan
+from bic_lib.errors import ItemError
+from bic_lib.ledger.proof import FAILING
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.model import Failure, Item, ReportKind, Selection, State, Stream
+from bic_lib.steps.intake import Intake
+from bic_lib.steps.job import Job
+
+LSIDS_PER_CALL = 50
+"""No limit is documented; appliance-api.md 8.3.4."""
+
+
+def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int) -> None:
+    """Write steps that fetch these sessions (lsid → due time), at most 50 a call. May be repeated.
+
+    `placed_at` is where the ledger keeps one that is unreadable and has no start.
+    """
+    lsids = sorted(wanted, key=lambda lsid: (wanted[lsid], lsid))
+    steps = []
+    for first in range(0, len(lsids), LSIDS_PER_CALL):
+        some = lsids[first : first + LSIDS_PER_CALL]
+        steps.append(
+            Step(
+                StepKind.LSIDS,
+                job.site.name,
+                Queue.FIRST,
+                STATE,
+                f"site|{job.site.name}",
+                f"step|{StepKind.LSIDS}|{kind}|{some[0]}",
+                min(wanted[lsid] for lsid in some),
+                {"lsids": some, "placed_at": placed_at, "attempts": 0},
+            )
+        )
+    if steps:
+        job.ledger.work.plan(steps)
+
+
+def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """Do one such step. Raises SiteError, ClaimLost, OutOfTime."""
+    body, now = claimed.body, job.ledger.now()
+    streams = job.ledger.streams.read(job.site.name).streams
+    members = {stream: None for stream in job.usable(kind) if stream in streams and streams[stream].mark is not None}
+    known = job.ledger.proof.known(job.site.name)
+    intake = Intake(job, kind, members, known, placed_at=body["placed_at"])
+    try:
+        with job.appliance.report(kind, Selection(lsids=tuple(body["lsids"]))) as report:
+            intake.take(report, seen=True)
+    except ItemError as error:
+        attempts = body["attempts"] + 1
+        body["attempts"] = attempts
+        again = plan.next_try(error.failure, min(attempts, 5), now, now + job.site.history)
+        job.ledger.work.finish(claimed, again_at=again)
+        return
+    for stream, failure in intake.dropped.items():
+        job.rest_destination(stream.destination, str(failure))
+    _remove_misplaced(job, members, intake, body["placed_at"])
+    missing = [lsid for lsid in body["lsids"] if lsid not in intake.seen]
+    body["attempts"] += 1
+    again_at = dict(intake.again)
+    for lsid in missing:
+        again = plan.next_try(Failure.UNEXPECTED, body["attempts"], now, now)
+        if again is not None:
+            again_at[lsid] = again
+    if intake.dropped:
+        again_at.update({lsid: now + plan.pause(1) for lsid in body["lsids"]})
+    body["lsids"] = sorted(again_at) or body["lsids"]
+    job.ledger.work.finish(claimed, again_at=min(again_at.values()) if again_at else None)
+
+
+def _remove_misplaced(job: Job, members: Mapping[Stream, None], intake: Intake, placed_at: int) -> None:
+    """A session that had been noted as unreadable, without a start, is settled at its true place now."""
+    misplaced = []
+    for lsid in intake.seen - intake.again.keys():
+        for stream in members:
+            record = job.ledger.proof.latest(Item(job.site.name, stream.data, lsid, start=placed_at), stream.destination)
+            if record and record.outcome.state in FAILING and record.item.start == placed_at:
+                misplaced.append(replace(record, outcome=replace(record.outcome, state=State.REPLACED)))
+    job.ledger.proof.settle(misplaced)

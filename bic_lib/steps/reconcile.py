@@ -1,0 +1,104 @@
+"""Reconciling: what windows by end time can't show. Sessions without an end, late ones, and documents that changed afterwards.
+
+A pass lists the sessions that began in a range, compares with the ledger, and plans the fetching of what is missing by lsid. The
+first pass goes over all that the appliance keeps, later ones over the last days, once a week over everything again. The second
+look fetches the newest windows again: shell lists, surveys and notes come late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bic_lib import plan
+from bic_lib.errors import ItemError
+from bic_lib.ledger.proof import Known, served_name
+from bic_lib.ledger.work import ClaimedStep
+from bic_lib.model import DAY, DataType, Item, ReportKind, Selection, Stream, Window
+from bic_lib.steps.intake import Intake
+from bic_lib.steps.job import Job
+from bic_lib.steps.lsids import plan_lsids
+from bic_lib.steps.windows import NEEDED_SECONDS
+
+_WEEK = 7 * DAY
+
+
+def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """One pass. Progress is kept in the step, so that a visit may end in the middle. Raises SiteError, ClaimLost, OutOfTime."""
+    now, _ = job.appliance.now()
+    state = job.ledger.streams.read(job.site.name)
+    members = {
+        stream: state.streams[stream]
+        for stream in job.usable(kind)
+        if stream in state.streams and state.streams[stream].mark is not None
+    }
+    body = claimed.body
+    if not body.get("until"):
+        full = now - body.get("full", 0) >= _WEEK
+        begin = int(now) - (job.site.history if full else job.site.reconcile_days * DAY)
+        floor = min((stream.begin or 0 for stream in members.values()), default=int(now))
+        body.update(cursor=max(begin, floor), until=int(now), is_full=full)
+    known = job.ledger.proof.known(job.site.name)
+    try:
+        if body.get("passed"):
+            _second_look(job, kind, list(members), known, int(now))
+        for window in plan.days(Window(body["cursor"], body["until"])):
+            job.need(NEEDED_SECONDS)
+            _compare(job, kind, {stream: state.begin or 0 for stream, state in members.items()}, known, window)
+            body["cursor"] = window.end
+            claimed.lease.renew()
+    except ItemError as error:
+        body["attempts"] = body.get("attempts", 0) + 1
+        rest = plan.pause(body["attempts"])
+        body["reason"] = str(error)[:1000]
+        job.ledger.work.finish(claimed, again_at=job.ledger.now() + rest)
+        return
+    if body["is_full"]:
+        body["full"] = body["until"]
+    body.update(passed=body["until"], until=0, attempts=0, reason="")
+    job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
+
+
+def _second_look(job: Job, kind: ReportKind, members: list[Stream], known: Known, now: int) -> None:
+    for window in plan.days(Window(now - job.site.second_look, now)):
+        job.need(NEEDED_SECONDS)
+        take_window(job, kind, members, known, Selection(ended=window), window.begin)
+
+
+def take_window(
+    job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, selection: Selection, placed_at: int
+) -> Intake:
+    """Fetch one report outside the walk, for streams that no run made due. Raises ItemError, SiteError, ClaimLost."""
+    usable = [stream for stream in members if not job.rests_now(stream.destination)]
+    intake = Intake(job, kind, dict.fromkeys(usable), known, placed_at=placed_at)
+    with job.appliance.report(kind, selection) as report:
+        intake.take(report)
+    job.check()
+    plan_lsids(job, kind, intake.again, placed_at)
+    for stream, error in intake.dropped.items():
+        job.rest_destination(stream.destination, str(error))
+    return intake
+
+
+def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> None:
+    """List the sessions that began in this window and plan to fetch those which a stream has not been served with."""
+    serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
+    try:
+        lsids = [listed.lsid for listed in job.appliance.listing(kind, window)]
+    except ItemError:
+        if kind is not ReportKind.PRESENTATION:
+            raise
+        # Whether appliances list presentations is unknown (appliance-api.md 2.3): the full report tells the same.
+        take_window(job, kind, serving, known, Selection(began=window), window.begin)
+        return
+    missing = [lsid for lsid in lsids if not _is_known(job, known, lsid, window, set(serving.values()))]
+    now = job.ledger.now()
+    plan_lsids(job, kind, dict.fromkeys(missing, now), window.begin)
+
+
+def _is_known(job: Job, known: Known, lsid: str, window: Window, serving: set[str]) -> bool:
+    """A session that began in the window stands in the ledger on one of the window's days."""
+    for start in (window.begin, window.end - 1):
+        found = known.document(Item(job.site.name, DataType.SESSIONS, lsid, start=start))
+        if found is not None:
+            return not found.open and (serving <= found.served or found.fingerprint == "")
+    return False

@@ -1,0 +1,73 @@
+"""Recordings: each one that a session announces is a step of its own, with all its transfers that are due."""
+
+from __future__ import annotations
+
+from bic_lib.ledger.proof import ITEMS, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, State, Stream
+from bic_lib.ports import Change, Insert
+from bic_lib.steps import carrying
+from bic_lib.steps.job import Job
+
+_BACKLOG_AFTER = 2 * DAY
+_NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREEN_RECORDINGS})
+"""A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
+
+
+def plan_recordings(job: Job, stream: Stream, run: str | None, documents: list[tuple[Item, Document]]) -> None:
+    """Write a step and a planned transfer for each recording of this stream's data type. May be repeated."""
+    steps: list[Step] = []
+    companions: dict[str, list[Change]] = {}
+    for item, document in documents:
+        for recording in document.recordings:
+            if recording.data is stream.data:
+                step, record = _planned(job, stream, run, item, recording)
+                steps.append(step)
+                companions[step.key] = [Insert(transfer_key(record), transfer_body(record))]
+                job.tell(run, record.item, stream.destination, record.outcome)
+    if steps:
+        job.ledger.work.plan(steps, companions)
+
+
+def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording: Recording) -> tuple[Step, Record]:
+    item = Item(
+        session.site,
+        recording.data,
+        session.lsid,
+        recording.instance if recording.data in _NUMBERED else None,
+        session.start,
+        session.end,
+        session.session_type,
+        session.lseq,
+        session.external_key,
+    )
+    now, ended = job.ledger.now(), float(session.end or session.start)
+    forgotten_at = ended + job.site.history
+    record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now)
+    queue = Queue.BACKLOG if now - ended > _BACKLOG_AFTER else Queue.FRESH
+    return recording_step(record, queue, min(now, ended), run), record
+
+
+def recording_step(record: Record, queue: Queue, due_at: float, run: str | None = None) -> Step:
+    """The one step of a recording."""
+    item = record.item
+    instance = "" if item.instance is None else item.instance
+    return Step(
+        StepKind.RECORDING,
+        item.site,
+        queue,
+        ITEMS,
+        partition(item),
+        f"step|{item.data}|{item.lsid}|{instance}",
+        due_at,
+        {"run": run},
+        (f"{item.data}>{record.destination}",),
+        record.forgotten_at,
+    )
+
+
+def fetch(job: Job, claimed: ClaimedStep) -> None:
+    """Fetch one recording for all its destinations that are due. Raises SiteError, ClaimLost, OutOfTime."""
+    _, data, lsid, instance = claimed.step.key.split("|")
+    number = int(instance) if instance else None
+    carrying.carry(job, claimed, DataType(data), lambda: job.appliance.recording(DataType(data), lsid, number))

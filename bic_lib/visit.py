@@ -1,0 +1,251 @@
+"""`perform`: one visit to a site. Take a lane, claim a step, do it, write its outcome, take the next."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bic_lib import plan
+from bic_lib.errors import ClaimLost, LedgerError, SiteError, Unexpected
+from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.streams import Rest, SiteState
+from bic_lib.ledger.work import ClaimedStep, Queue, StepKind
+from bic_lib.model import Failure, ReportKind, Site, Visit
+from bic_lib.ports import Row
+from bic_lib.run import App
+from bic_lib.steps import backups, lsids, reconcile, recordings, windows
+from bic_lib.steps.job import Job, OutOfTime, rested
+
+log = logging.getLogger("bic.transfers")
+
+BACKLOG_TURNS = 3
+"""Of four recordings one is a fresh one and three are from the backlog, which is purged first."""
+
+REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
+    StepKind.LSIDS: lsids.fetch,
+    StepKind.RECONCILE: reconcile.reconcile,
+}
+
+
+@dataclass(slots=True)
+class Visited:
+    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it."""
+
+    steps: int = 0
+    again: Visit | None = None
+    troubles: list[str] = field(default_factory=list)
+
+
+CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], None]] = {
+    StepKind.RECORDING: recordings.fetch,
+    StepKind.BACKUP: backups.fetch,
+}
+
+
+def perform(app: App, visit: Visit, deadline: float | None = None) -> Visited:
+    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near.
+
+    `deadline` is on the ledger's clock. Raises LedgerError.
+    """
+    site = app.sites.get(visit.site)
+    if site is None or not site.enabled:
+        return Visited()
+    state = app.ledger.streams.read(site.name)
+    if not state.rest.over(app.ledger.now()):
+        return Visited()
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency)
+    if taken is None:
+        return Visited()
+    number, lane = taken
+    with Keeper().running() as keeper, _held(keeper, lane):
+        return _work(app, site, visit, Hands(keeper, lane, number), deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a visit works with: the keeper of its leases, its lane and the lane's number."""
+
+    keeper: Keeper
+    lane: Lease
+    number: int
+
+    def may_carry(self, site: Site) -> bool:
+        """With more than one lane, the first never takes recordings or backups: reports must not wait for them."""
+        return self.number > 0 or site.max_concurrency == 1
+
+
+@contextmanager
+def _held(keeper: Keeper, lease: Lease) -> Iterator[Lease]:
+    """Renewed while in hand, given back afterwards."""
+    with keeper.keep(lease):
+        try:
+            yield lease
+        finally:
+            try:
+                lease.release()
+            except ClaimLost:
+                log.warning("the claim on %s had been lost", lease.key)
+
+
+def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: float | None) -> Visited:
+    visited = Visited()
+    try:
+        job = Job(
+            site,
+            app.appliance(site),
+            app.ledger,
+            app.destination,
+            app.streams(site.name),
+            visit=uuid.uuid4().hex[:12],
+            observe=app.observe,
+            troubles=visited.troubles,
+            deadline=deadline,
+            leases=[hands.lane],
+            rests=app.ledger.streams.rests(),
+        )
+        with job.counting():
+            while _next_step(job, hands, visited.steps):
+                visited.steps += 1
+                job.check()
+    except OutOfTime:
+        visited.again = visit
+    except ClaimLost as error:
+        log.warning("%s: %s", site.name, error)
+    except SiteError as error:
+        visited.troubles.append(f"{site.name}: {error}")
+        _site_failed(app, site, error)
+    return visited
+
+
+# --- the next step ---------------------------------------------------------------------------------------------------
+
+
+def _next_step(job: Job, hands: Hands, turn: int) -> bool:
+    """Do one step; False when none is to be had. Windows first, then reports and backups that are queued, recordings last."""
+    state = job.ledger.streams.read(job.site.name)
+    if any(_walk(job, hands, state, kind) for kind in ReportKind):
+        return True
+    backlog_first = turn % (BACKLOG_TURNS + 1) != 0
+    recordings_queues = (Queue.BACKLOG, Queue.FRESH) if backlog_first else (Queue.FRESH, Queue.BACKLOG)
+    for queue in (Queue.FIRST, *(recordings_queues if hands.may_carry(job.site) else ())):
+        if any(_do_queued(job, hands, state, index) for index in list(job.ledger.work.due(job.site.name, queue))):
+            return True
+    return False
+
+
+def _walk(job: Job, hands: Hands, state: SiteState, kind: ReportKind) -> bool:
+    if not windows.due_streams(job, state, kind):
+        return False
+
+    def walk(claim: Lease) -> bool:
+        with _named(f"{job.site.name}: {kind} report") as failed:
+            windows.walk(job, kind, claim)
+        if failed:
+            windows.report_failed(job, kind, claim, failed[0])
+        return True
+
+    return _with_reports(job, hands, state, kind, walk)
+
+
+def _do_queued(job: Job, hands: Hands, state: SiteState, index: Row) -> bool:
+    """Claim and do the step behind an index row; False when it could not be had."""
+    kind = StepKind(index.body["kind"])
+    if carry := CARRYING_STEPS.get(kind):
+        return hands.may_carry(job.site) and _do_claimed(job, hands, index, lambda step: carry(job, step))
+    report = ReportKind(index.body["home"][2].split("|")[2])
+    if not state.report_rest(report).over(job.ledger.now()):
+        return False
+
+    def work(_claim: Lease) -> bool:
+        return _do_claimed(job, hands, index, lambda step: REPORT_STEPS[kind](job, report, step))
+
+    return _with_reports(job, hands, state, report, work)
+
+
+def _with_reports(job: Job, hands: Hands, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool]) -> bool:
+    """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""
+    claim = job.ledger.streams.claim_reports(job.site.name, state, kind)
+    if claim is None:
+        return False
+    with _held(hands.keeper, claim), _checked(job, claim):
+        done = work(claim)
+    if done:
+        _site_works(job, state)
+    return done
+
+
+def _do_claimed(job: Job, hands: Hands, index: Row, do: Callable[[ClaimedStep], None]) -> bool:
+    claimed = job.ledger.work.claim(index)
+    if claimed is None:
+        return False
+    with _held(hands.keeper, claimed.lease), _checked(job, claimed.lease):
+        if claimed.lease.orphaned and _worker_was_lost(job, claimed):
+            return True
+        with _named(f"{job.site.name}: {index.key}") as failed:
+            do(claimed)
+        if failed:
+            claimed.lease.body["errors"] = errors = claimed.lease.body.get("errors", 0) + 1
+            rest = plan.next_try(Failure.UNEXPECTED, min(errors, 5), job.ledger.now(), 0)
+            job.ledger.work.finish(claimed, again_at=rest)
+    return True
+
+
+def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
+    """Its last worker vanished in the middle: count it, and wait before the next try when that happened more than once."""
+    lost = claimed.lease.body["lost"] = claimed.lease.body.get("lost", 0) + 1
+    now = job.ledger.now()
+    again = plan.next_try(Failure.WORKER_LOST, min(lost, 19), now, 0) or now
+    if again <= now:
+        return False
+    job.ledger.work.finish(claimed, again_at=again)
+    return True
+
+
+@contextmanager
+def _checked(job: Job, lease: Lease) -> Iterator[None]:
+    """What the job does from here on it does only while this lease is ours."""
+    job.leases.append(lease)
+    try:
+        yield
+    finally:
+        job.leases.remove(lease)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[list[Unexpected]]:
+    """The only broad except: a bug in one step must not stop the others; it is named, and the step waits."""
+    failed: list[Unexpected] = []
+    try:
+        yield failed
+    except (SiteError, LedgerError, ClaimLost, OutOfTime):
+        raise
+    except Exception as error:
+        log.exception("%s: unexpected error", what)
+        failed.append(Unexpected(f"unexpected error: {type(error).__name__}: {error}"))
+
+
+# --- how the site does -----------------------------------------------------------------------------------------------
+
+
+def _site_failed(app: App, site: Site, error: SiteError) -> None:
+    """The whole site rests; every due stream had its outcome in its run."""
+    state, now = app.ledger.streams.read(site.name), app.ledger.now()
+    rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
+    app.ledger.streams.rest_site(site.name, rest, state.skew)
+    log.warning("%s: %s; next try in %.0f s", site.name, error, rest.until - now)
+    for stream in app.streams(site.name):
+        known = state.streams.get(stream)
+        if known and known.is_due(now):
+            windows.unit_done(app.ledger, stream, known.run, str(error))
+
+
+def _site_works(job: Job, state: SiteState) -> None:
+    """After a step went well no pause is left; the clock difference is noted for people."""
+    told, is_theirs = job.appliance.now()
+    skew = round(told - job.ledger.now(), 1) if is_theirs else None
+    moved = (skew is None) != (state.skew is None) or (skew is not None and abs(skew - (state.skew or 0)) > 5)
+    if state.rest.failures or moved:
+        job.ledger.streams.rest_site(job.site.name, Rest(), skew)
