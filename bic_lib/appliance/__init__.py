@@ -1,0 +1,1 @@
+"""The appliance's side: one client over HTTPS, and how its reports become session documents."""

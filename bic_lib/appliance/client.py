@@ -1,0 +1,215 @@
+"""An appliance as the core knows it (:class:`bic_lib.ports.Appliance`), over its HTTP API (appliance-api.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from bic_lib.appliance import preflight
+from bic_lib.appliance.answers import is_message, is_web_page, plain_text, recording_error, report_error, web_page
+from bic_lib.appliance.calls import RECORDING_SECONDS, Call
+from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
+from bic_lib.appliance.pacing import Pace
+from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
+from bic_lib.appliance.sessions import documents, listed
+from bic_lib.appliance.transport import Answer, Timing, Transport
+from bic_lib.errors import BicError, Interrupted, ItemError, Refused
+from bic_lib.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
+from bic_lib.ports import Check
+
+REPORT_CHUNK = 64 * 1024
+BINARY_CHUNK = 256 * 1024
+
+LONG_QUERY = 1000
+"""Characters of a query from which on the parameters go as a form: some servers in between cut long addresses."""
+
+BACKUP_RIGHT = "Backup API"
+
+
+class StreamedReport:
+    """A report answer on its way (:class:`bic_lib.ports.Report`); its body can be iterated once."""
+
+    def __init__(self, answer: Answer, kind: ReportKind) -> None:
+        self._answer = answer
+        self._kind = kind
+
+    @property
+    def as_of(self) -> int | None:
+        return self._answer.as_of
+
+    def __iter__(self) -> Iterator[Document | BrokenDocument]:
+        return documents(self._answer.chunks(REPORT_CHUNK), as_of=self.as_of, kind=self._kind)
+
+
+class StreamedBytes:
+    """A recording or backup on its way (:class:`bic_lib.ports.Payload`); its body can be iterated once.
+
+    Iterating raises Interrupted when the body is cut off.
+    """
+
+    def __init__(self, answer: Answer, beginning: bytes) -> None:
+        self._answer = answer
+        self._beginning = beginning
+
+    @property
+    def content_type(self) -> str:
+        return self._answer.content_type
+
+    @property
+    def as_of(self) -> int | None:
+        return self._answer.as_of
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._beginning:
+            yield self._beginning
+            yield from self._answer.chunks(BINARY_CHUNK)
+
+
+class Client:
+    """One site's appliance, for one lane (:class:`bic_lib.ports.Appliance`).
+
+    `host` has no scheme and may have a port. `ca_file` is a PEM file that replaces the public certificate authorities.
+    `per_second` and `per_hour` are this lane's share of the site's requests. A 429 is waited out up to `wait_limit` seconds.
+    Every call may raise SiteError or ItemError; ValueError only for a selection that selects nothing.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        backup_password: str | None = None,
+        ca_file: str | None = None,
+        per_second: float,
+        per_hour: float,
+        wait_limit: float = 30.0,
+        timing: Timing | None = None,
+    ) -> None:
+        self.host = host
+        self._backup_password = backup_password
+        self._timing = timing or Timing()
+        pace = Pace(per_second, per_hour, wait_limit=wait_limit, monotonic=self._timing.monotonic, sleep=self._timing.sleep)
+        self._transport = Transport(
+            host, client_id, client_secret, ca_file=ca_file, pace=pace, wait_limit=wait_limit, timing=self._timing
+        )
+        self._tells_no_time = False
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def now(self) -> tuple[float, bool]:
+        """The clock of the last answer's `Date` plus what has gone by since, or of `get_api_info`; else ours and False."""
+        if self._transport.now() is None:
+            self.sign_in()
+        if self._transport.now() is None and not self._tells_no_time:
+            self._ask_for_time()
+        told = self._transport.now()
+        return (self._timing.clock(), False) if told is None else (told, True)
+
+    def _ask_for_time(self) -> None:
+        """A token that was there already has told no time; any answer does, be it a refusal."""
+        try:
+            timestamp = self.api_info().timestamp
+        except (Refused, ItemError):
+            timestamp = None
+        if self._transport.now() is None and timestamp is not None:
+            self._transport.saw(timestamp)
+        self._tells_no_time = self._transport.now() is None
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def report(self, kind: ReportKind, selection: Selection) -> Iterator[StreamedReport]:
+        """The full report of a selection, as its body arrives (appliance-api.md 2, 3, 4). Nothing found: no documents."""
+        with self._transport.call(_reporting(report_parameters(kind, selection), REPORTS[kind].right)) as answer:
+            yield StreamedReport(answer, kind)
+
+    def listing(self, kind: ReportKind, began: Window) -> list[Listed]:
+        """What began in the window, running sessions too (appliance-api.md 2.4)."""
+        with self._transport.call(_reporting(listing_parameters(kind, began), REPORTS[kind].right)) as answer:
+            return list(listed(answer.chunks(REPORT_CHUNK)))
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def recording(self, data: DataType, lsid: str, instance: int | None) -> Iterator[StreamedBytes]:
+        """A recording (appliance-api.md 5.3). Raises NotReady, Gone or Unexpected by the text of an `<error>` answer."""
+        subject = f"{RECORDINGS[data]} {lsid}" + ("" if instance is None else f" {instance}")
+        call = Call(
+            "/api/reporting",
+            subject,
+            right=REPORTS[REPORT_OF[data]].right,
+            query=recording_parameters(data, lsid, instance),
+            read_seconds=RECORDING_SECONDS,
+            gzip=False,
+            is_item=True,
+        )
+        with self._transport.call(call) as answer:
+            beginning = self._beginning(answer, subject, recording_error)
+            if not beginning:
+                raise Interrupted(f"{self.host}: {subject}: the answer is empty")
+            yield StreamedBytes(answer, beginning)
+
+    @contextmanager
+    def backup(self) -> Iterator[StreamedBytes]:
+        """A backup of the site, protected by the backup password if there is one (appliance-api.md 6).
+
+        Raises TooOften for 429. An empty answer is passed on as it is.
+        """
+        call = Call(
+            "/api/backup",
+            "backup",
+            right=BACKUP_RIGHT,
+            json={"password": self._backup_password} if self._backup_password else None,
+            read_seconds=RECORDING_SECONDS,
+            gzip=False,
+            is_item=True,
+            is_backup=True,
+        )
+        with self._transport.call(call) as answer:
+            yield StreamedBytes(answer, self._beginning(answer, "backup", report_error))
+
+    def _beginning(self, answer: Answer, subject: str, error_of: Callable[[str, str], BicError]) -> bytes:
+        """The first bytes of a file, once they are known not to be a message with status 200 (appliance-api.md 5.3.4, 6.8)."""
+        subject = f"{self.host}: {subject}"
+        beginning = next(answer.chunks(BINARY_CHUNK), b"")
+        if is_web_page(beginning):
+            raise Interrupted(f"{subject}: {web_page().message}", hint=web_page().hint)
+        if is_message(answer.content_type, beginning):
+            raise error_of(subject, plain_text(beginning))
+        if not answer.end_is_certain:
+            raise Interrupted(f"{subject}: the answer has neither length nor chunks, so a cut-off could not be noticed")
+        return beginning
+
+    # --- preflight ---------------------------------------------------------------------------------------------------
+
+    def checks(self, data: frozenset[DataType]) -> list[Check]:
+        """Token, rights, clock and role (appliance-api.md 7.4); never raises, never asks for a backup."""
+        return preflight.checks(self, data, our_time=self._timing.clock)
+
+    def sign_in(self) -> None:
+        """Have a token. Raises SiteError."""
+        self._transport.sign_in()
+
+    def api_info(self) -> ApiInfo:
+        """`get_api_info` (appliance-api.md 7.2). Raises Refused where the command right is not given."""
+        with self._transport.call(_command("get_api_info")) as answer:
+            return api_info(answer.beginning())
+
+    def failover_role(self) -> str:
+        """`none`, `primary` or `backup` by `check_health` (appliance-api.md 7.3), "" where it isn't told."""
+        with self._transport.call(_command("check_health")) as answer:
+            return failover_role(answer.beginning())
+
+
+def _reporting(parameters: dict[str, str], right: str) -> Call:
+    """GET, or a form where the query would be long (appliance-api.md 2.1.1, 2.1.2)."""
+    subject = f"report {parameters['generate_report']}"
+    if len(urlencode(parameters)) > LONG_QUERY:
+        return Call("/api/reporting", subject, right=right, form=parameters)
+    return Call("/api/reporting", subject, right=right, query=parameters)
+
+
+def _command(action: str) -> Call:
+    return Call("/api/command", action, right="Command API: read-only", query={"action": action})

@@ -1,0 +1,60 @@
+"""How fast one lane may ask: never more than its share in any second and in any hour."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from bic_lib.errors import SiteError
+
+HOUR = 3600.0
+
+
+class Pace:
+    """At most `per_second` requests in any second and `per_hour` in any hour (appliance-api.md 8.3.1), exactly, over all threads.
+
+    A wait of up to `wait_limit` seconds is slept, a longer one raises SiteError with its `retry_after`. The times of the last
+    hour's requests are kept; a rate of 1.5 becomes one request in each 1/1.5 of the period.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        per_hour: float,
+        *,
+        wait_limit: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._limits = (_limit(per_second, 1.0), _limit(per_hour, HOUR))
+        self._sent: deque[float] = deque(maxlen=max(count for count, _ in self._limits))
+        self._not_before = -math.inf
+        self._wait_limit = wait_limit
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Take the next place in the row and sleep until it has come."""
+        with self._lock:
+            now = self._monotonic()
+            at = max([now, self._not_before, *(self._sent[-n] + period for n, period in self._limits if len(self._sent) >= n)])
+            if at - now > self._wait_limit:
+                raise SiteError(f"our own request limit is used up for {at - now:.0f} s", retry_after=at - now)
+            self._sent.append(at)
+        if at > now:
+            self._sleep(at - now)
+
+    def pause(self, seconds: float) -> None:
+        """No request for the next `seconds`."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._monotonic() + seconds)
+
+
+def _limit(rate: float, period: float) -> tuple[int, float]:
+    """`rate` per `period` as (whole requests, seconds)."""
+    count = max(1, math.floor(rate))
+    return count, count * period / rate

@@ -1,0 +1,243 @@
+"""One HTTPS call to an appliance: token, pace, time-outs, and every way it can fail. The only import of an HTTP library.
+
+Each call opens a connection of its own and closes it (appliance-api.md 2.1.4), verifies the certificate whatever the environment
+says (performance-notes.md 3) and follows no redirect: a token goes to the configured host only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+
+import requests
+import urllib3
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from bic_lib.appliance.answers import plain_text, quoted
+from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
+from bic_lib.appliance.pacing import Pace
+from bic_lib.appliance.tokens import Grant, tokens_of
+from bic_lib.errors import BicError, Interrupted, Refused, SiteError, Unexpected
+
+CONNECT_SECONDS = 10.0
+
+PAUSE_UNNAMED = 10.0
+"""Seconds to wait after a 429 that names none (appliance-api.md 8.3.2)."""
+PAUSE_USED_UP = 1.0
+"""Seconds without a request after `X-RateLimit-Remaining: 0`: the shortest known limit is per second (8.3.1)."""
+
+TEXT_BYTES = 64 * 1024
+"""Most bytes that are read of an answer that is only a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where time comes from: the wall clock in Unix seconds, a steady clock, and waiting."""
+
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Answer:
+    """An answer with status 200 whose body is still on its way. `as_of` is its `Date`, Unix seconds."""
+
+    def __init__(self, response: requests.Response, subject: str) -> None:
+        self._response = response
+        self._subject = subject
+        self.content_type = response.headers.get("Content-Type", "")
+        self.as_of = date_of(response.headers)
+
+    @property
+    def end_is_certain(self) -> bool:
+        """Whether a cut-off body can be told from a whole one (performance-notes.md 3)."""
+        headers = self._response.headers
+        return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """The decoded body. Raises Interrupted when it is cut off or stays silent for too long."""
+        while chunk := self._read(size):
+            yield chunk
+
+    def beginning(self) -> bytes:
+        """The first 64 KB of the body: all of an answer that is only a message."""
+        return self._read(TEXT_BYTES)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return bytes(self._response.raw.read(size, decode_content=True))
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            raise Interrupted(f"{self._subject}: the answer was cut off: {reason(error)}") from error
+
+
+class Transport:
+    """Calls to one appliance by one account. The process has one token an account; the pace is this object's own."""
+
+    def __init__(
+        self,
+        host: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        ca_file: str | None,
+        pace: Pace,
+        wait_limit: float,
+        timing: Timing,
+    ) -> None:
+        self.host = host
+        self._client_id, self._client_secret = client_id, client_secret
+        self._tokens = tokens_of(host, client_id, client_secret)
+        self._verify = ca_file or DEFAULT_CA_BUNDLE_PATH
+        self._pace = pace
+        self._wait_limit = wait_limit
+        self._timing = timing
+        self._seen: tuple[int, float] | None = None
+
+    def now(self) -> float | None:
+        """The appliance's clock by the last `Date` that this object saw, None before the first."""
+        if self._seen is None:
+            return None
+        date, at = self._seen
+        return date + self._timing.monotonic() - at
+
+    def saw(self, timestamp: int) -> None:
+        """The appliance has told its time by other means than `Date`."""
+        self._seen = (timestamp, self._timing.monotonic())
+
+    def sign_in(self) -> None:
+        """Have a token, fetching one when there is none. Raises SiteError."""
+        self._tokens.get(self._fetch_token)
+
+    @contextmanager
+    def call(self, call: Call) -> Iterator[Answer]:
+        """The answer to one call, closed afterwards.
+
+        Waits for the pace, and out a 429 of up to `wait_limit` seconds; renews the token once on 401. Raises SiteError when the
+        site is unreachable, throttles (with its `retry_after`) or refuses, Interrupted when the answer fails to come, TooOften
+        for too many backups, Unexpected for any other status.
+        """
+        token = self._tokens.get(self._fetch_token)
+        response = self._send(call, _Bearer(token))
+        if response.status_code == 401:
+            response.close()
+            self._tokens.reject(token)
+            response = self._send(call, _Bearer(self._tokens.get(self._fetch_token)))
+        with response:
+            if response.status_code != 200:
+                raise self._failure(call, response)
+            yield Answer(response, f"{self.host}: {call.subject}")
+
+    # --- the parts ---------------------------------------------------------------------------------------------------
+
+    def _fetch_token(self) -> Grant:
+        """A new token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
+        call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"})
+        try:
+            with self._send(call, HTTPBasicAuth(self._client_id.encode(), self._client_secret.encode())) as response:
+                if response.status_code in {400, 401}:
+                    raise Refused(
+                        f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
+                        what="credentials",
+                        hint="Client id or secret is wrong, the secret was regenerated, or the API account is disabled.",
+                    )
+                if response.status_code != 200:
+                    raise self._failure(call, response)
+                return _grant(self.host, response)
+        except (Interrupted, Unexpected) as error:
+            raise SiteError(error.message, hint=error.hint) from error
+
+    def _send(self, call: Call, auth: AuthBase) -> requests.Response:
+        """Send until the answer is no 429, as long as the waiting stays within the limit."""
+        waited = 0.0
+        while True:
+            self._pace.wait()
+            response = self._send_once(call, auth)
+            self._look_at(response)
+            if response.status_code != 429 or call.is_backup:
+                return response
+            named = retry_after(response.headers, self._timing.clock())
+            pause = PAUSE_UNNAMED if named is None else named
+            if waited + pause > self._wait_limit:
+                return response
+            response.close()
+            self._timing.sleep(pause)
+            waited += max(pause, 0.1)
+
+    def _send_once(self, call: Call, auth: AuthBase) -> requests.Response:
+        headers = {
+            "Connection": "close",
+            "Accept-Language": "en-us",
+            "Accept-Encoding": "gzip" if call.gzip else "identity",
+            "User-Agent": "bic",
+        }
+        try:
+            with requests.Session() as session:
+                return session.request(
+                    "GET" if call.form is None and call.json is None else "POST",
+                    f"https://{self.host}{call.path}",
+                    params=call.query,
+                    data=call.form,
+                    json=call.json,
+                    headers=headers,
+                    auth=auth,
+                    timeout=(CONNECT_SECONDS, call.read_seconds),
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            raise no_answer(self.host, call, error) from error
+
+    def _look_at(self, response: requests.Response) -> None:
+        date = date_of(response.headers)
+        if date is not None:
+            self.saw(date)
+        if response.headers.get("X-RateLimit-Remaining", "").strip() == "0":
+            self._pace.pause(PAUSE_USED_UP)
+
+    def _failure(self, call: Call, response: requests.Response) -> BicError:
+        pause = retry_after(response.headers, self._timing.clock())
+        return failure(f"{self.host}: {call.subject}", call, response.status_code, self._message(call, response), pause)
+
+    def _message(self, call: Call, response: requests.Response) -> str:
+        """The appliance's own words of a refusal, without our secrets should it repeat them."""
+        try:
+            text = plain_text(Answer(response, call.subject).beginning())
+        except Interrupted:
+            return ""
+        for secret in (self._client_secret, *_authorizations(response)):
+            text = text.replace(secret, "***") if secret else text
+        return quoted(text)
+
+
+class _Bearer(AuthBase):
+    """Our token, as `auth` so that a .netrc of this machine is never asked."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _authorizations(response: requests.Response) -> list[str]:
+    return response.request.headers.get("Authorization", "").split()[1:]
+
+
+def _grant(host: str, response: requests.Response) -> Grant:
+    """The token of a token endpoint's answer (appliance-api.md 1.5, 1.7). Raises SiteError."""
+    try:
+        body = response.json()
+        kind, grant = str(body["token_type"]), Grant(str(body["access_token"]), float(body.get("expires_in", 3600)))
+    except (requests.RequestException, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SiteError(
+            f"{host}: the token endpoint's answer is no token", hint="Is the host a Remote Support appliance?"
+        ) from error
+    if kind.lower() != "bearer":
+        raise SiteError(f"{host}: the token endpoint gave a token of the unknown type “{kind[:40]}”")
+    return grant

@@ -1,0 +1,214 @@
+"""Troubles that no appliance should make: redirects, missing lengths, dates instead of seconds, foreign certificates."""
+
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from bic_lib.appliance.client import Client
+from bic_lib.errors import BicError, Interrupted, SiteError, Unexpected
+from bic_lib.model import DataType, ReportKind, Selection, Window
+from bic_lib.simulator.certificates import make_certificates
+from tests.appliance.conftest import MakeClient, Sleeps
+from tests.appliance.odd_server import TOKEN, OddServer, answer
+
+REPORT = b'<session_list><session lsid="a"></session></session_list>'
+
+
+def sessions(client: Client) -> int:
+    with client.report(ReportKind.SUPPORT, Selection(ended=Window(1, 2))) as report:
+        return sum(1 for _ in report)
+
+
+def recording(client: Client) -> bytes:
+    with client.recording(DataType.SESSION_RECORDINGS, "a", None) as payload:
+        return b"".join(payload)
+
+
+def test_credentials_go_in_a_basic_header_and_the_token_as_bearer(odd: OddServer, odd_client: MakeClient) -> None:
+    """The grant is a form; English answers and a closing connection are asked for."""
+    odd.on_call = lambda handler: answer(handler, 200, REPORT)
+    assert sessions(odd_client()) == 1
+    (line, headers, body), (_, bearer, _) = odd.asked
+    assert (line, body) == ("POST /oauth2/token HTTP/1.1", b"grant_type=client_credentials")
+    assert headers["Authorization"].startswith("Basic ")
+    assert (bearer["Authorization"], bearer["Accept-Language"], bearer["Connection"]) == ("Bearer tOkEn123", "en-us", "close")
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    odd: OddServer, odd_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this machine's user keeps for the host is not for us."""
+    (tmp_path / "netrc").write_text("machine localhost login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    odd.on_call = lambda handler: answer(handler, 200, REPORT)
+    sessions(odd_client())
+    assert odd.asked[-1][1]["Authorization"] == "Bearer tOkEn123"
+
+
+def test_a_redirect_is_an_error_and_is_not_followed(odd: OddServer, odd_client: MakeClient) -> None:
+    """The token goes to the configured host only."""
+    odd.on_call = lambda handler: answer(handler, 302, Location=f"https://{odd.host}/elsewhere")
+    with pytest.raises(SiteError, match="redirected"):
+        sessions(odd_client())
+    assert not any("elsewhere" in line for line, _, _ in odd.asked)
+
+
+def test_the_environment_can_not_weaken_verification(
+    odd: OddServer, odd_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE neither makes a foreign certificate good nor ours bad."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", odd.ca_file)
+    with pytest.raises(SiteError, match="no trusted connection"):
+        odd_client(ca_file=None).now()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(make_certificates(foreign).ca))
+    odd_client().now()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_unusable_ca_file_is_told(odd_client: MakeClient, tmp_path: Path, content: str | None) -> None:
+    """Missing, or no PEM file."""
+    file = tmp_path / "ca-file.pem"
+    if content:
+        file.write_text(content)
+    with pytest.raises(SiteError) as told:
+        odd_client(ca_file=str(file)).now()
+    assert "ca_file" in told.value.hint
+
+
+def test_an_unknown_host_is_told(sleeps: Sleeps) -> None:
+    """By name, with what to check."""
+    client = Client("nowhere.invalid", "id", "secret", per_second=9, per_hour=99, timing=sleeps.timing())
+    with pytest.raises(SiteError, match=r"nowhere\.invalid: the appliance can't be reached"):
+        client.now()
+
+
+@pytest.mark.parametrize(("headers", "wait"), [({"Date": formatdate(5000, usegmt=True)}, 12.0), ({}, 12.0)])
+def test_retry_after_may_be_a_date(
+    odd: OddServer, odd_client: MakeClient, sleeps: Sleeps, headers: dict[str, str], wait: float
+) -> None:
+    """It is a time on the appliance's clock, whatever ours shows."""
+    throttled = True
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal throttled
+        if not throttled:
+            answer(handler, 200, REPORT)
+            return
+        throttled = False
+        handler.send_response_only(429)
+        handler.send_header("Content-Length", "0")
+        handler.send_header("Retry-After", formatdate(5012 if headers else sleeps.timing().clock() + 12, usegmt=True))
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    odd.on_call = once
+    assert sessions(odd_client()) == 1
+    assert sleeps.slept == [wait]
+
+
+def test_an_endless_throttle_ends(odd: OddServer, odd_client: MakeClient, sleeps: Sleeps) -> None:
+    """All waiting for one request together stays within the limit, even when each pause is none."""
+    odd.on_call = lambda handler: answer(handler, 429, Retry_After="0")
+    with pytest.raises(SiteError):
+        sessions(odd_client(wait_limit=2.0))
+    assert 5 < len(sleeps.slept) < 40
+
+
+def test_a_used_up_limit_makes_a_short_pause(odd: OddServer, odd_client: MakeClient, sleeps: Sleeps) -> None:
+    """`X-RateLimit-Remaining: 0` is obeyed before the appliance has to refuse."""
+    odd.on_call = lambda handler: answer(handler, 200, REPORT, X_RateLimit_Remaining="0")
+    client = odd_client()
+    sessions(client)
+    sessions(client)
+    assert sleeps.slept == [1.0]
+
+
+def test_a_body_of_unknown_length_is_no_recording(odd: OddServer, odd_client: MakeClient) -> None:
+    """Without length and chunks a cut-off can't be told, so it is not taken; a report has its end tag."""
+    odd.on_call = lambda handler: answer(handler, 200, b"FLV\x01" + b"x" * 100, Content_Length="")
+    with pytest.raises(Interrupted, match="could not be noticed"):
+        recording(odd_client())
+    odd.on_call = lambda handler: answer(handler, 200, REPORT, Content_Length="")
+    assert sessions(odd_client()) == 1
+    odd.on_call = lambda handler: answer(handler, 200, REPORT[:-3], Content_Length="")
+    with pytest.raises(Interrupted):
+        sessions(odd_client())
+
+
+def test_a_short_body_is_interrupted(odd: OddServer, odd_client: MakeClient) -> None:
+    """Fewer bytes than were promised."""
+    odd.on_call = lambda handler: answer(handler, 200, b"FLV\x01" + b"x" * 100, Content_Length="500")
+    with pytest.raises(Interrupted, match="cut off"):
+        recording(odd_client())
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/xml", "application/json", "video/x-flv"])
+def test_bytes_decide_what_is_a_recording(odd: OddServer, odd_client: MakeClient, content_type: str) -> None:
+    """A video sent under a wrong type is one; a message never is, whatever its type says."""
+    video = b"FLV\x01" + bytes(range(1, 200))
+    odd.on_call = lambda handler: answer(handler, 200, video, Content_Type=content_type)
+    assert recording(odd_client()) == video
+    odd.on_call = lambda handler: answer(handler, 200, b"\xef\xbb\xbf\n<error>Broken tape</error>", Content_Type=content_type)
+    with pytest.raises(Unexpected, match="Broken tape"):
+        recording(odd_client())
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [(b'{"error":"x","message":"Broken tape"}', "Broken tape"), (b"Invalid lsid", "Invalid lsid")]
+)
+def test_messages_in_json_and_text_are_quoted(odd: OddServer, odd_client: MakeClient, body: bytes, said: str) -> None:
+    """As the older and the newer interface send them."""
+    odd.on_call = lambda handler: answer(handler, 200, body, Content_Type="text/json")
+    with pytest.raises(Unexpected, match=said):
+        recording(odd_client())
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 404, 405, 408, 418, 429, 500, 503])
+def test_no_error_shows_a_secret(odd: OddServer, odd_client: MakeClient, status: int) -> None:
+    """Not even when the appliance repeats it, nor a signed link's parameters."""
+    text = b"tOkEn123 and s3cret/\xc3\xbc at https://h/d?h=0123456789abcdef"
+    odd.on_call = lambda handler: answer(handler, status, text, Retry_After="99")
+    for ask in (sessions, recording):
+        with pytest.raises(BicError) as told:
+            ask(odd_client())
+        assert not any(secret in repr(told.value) + str(told.value) for secret in ("tOkEn", "s3cret", "0123456"))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"[]", b'{"token_type": "bearer"}', TOKEN.replace(b"bearer", b"mac")])
+def test_what_is_no_token_is_a_site_error(odd: OddServer, odd_client: MakeClient, body: bytes) -> None:
+    """The host may be another machine altogether."""
+    odd.on_token = lambda handler: answer(handler, 200, body)
+    with pytest.raises(SiteError, match="token endpoint"):
+        odd_client().now()
+
+
+def test_a_broken_token_request_is_a_site_error(odd: OddServer, odd_client: MakeClient) -> None:
+    """No item can be at fault before there is a token."""
+    odd.on_token = lambda handler: handler.connection.close()
+    with pytest.raises(SiteError):
+        odd_client().now()
+
+
+def test_a_connection_that_breaks_before_the_answer_is_interrupted(odd: OddServer, odd_client: MakeClient) -> None:
+    """A smaller window may succeed."""
+    odd.on_call = lambda handler: handler.connection.close()
+    with pytest.raises(Interrupted):
+        sessions(odd_client())
+
+
+def test_each_client_has_a_pace_of_its_own(odd: OddServer, odd_client: MakeClient, sleeps: Sleeps) -> None:
+    """One lane does not wait for another's requests, only for its own; the shared token is fetched once."""
+    odd.on_call = lambda handler: answer(handler, 200, REPORT)
+    odd_client().sign_in()
+    lanes = [odd_client(per_second=1) for _ in range(3)]
+    for lane in lanes:
+        sessions(lane)
+    assert sleeps.slept == []
+    sessions(lanes[0])
+    assert sleeps.slept == [1.0]
+    assert sum("token" in line for line, _, _ in odd.asked) == 1
