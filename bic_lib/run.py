@@ -43,6 +43,7 @@ class App:
     ledger: Ledger
     appliance: Callable[[Site], Appliance]
     destination: Callable[[str], Destination]
+    destinations: Sequence[str] = ()
     observe: Observer = unobserved
 
     def streams(self, site: str) -> dict[Stream, OpenSessions]:

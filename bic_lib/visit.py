@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bic_lib import plan
-from bic_lib.errors import ClaimLost, LedgerError, SiteError, Unexpected
+from bic_lib.errors import ClaimLost, LedgerError, Refused, SiteError, Unexpected
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import Rest, SiteState
-from bic_lib.ledger.work import ClaimedStep, Queue, StepKind
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind, Site, Visit
-from bic_lib.ports import Row
+from bic_lib.ports import Appliance, Row
 from bic_lib.run import App
-from bic_lib.steps import backups, lsids, reconcile, recordings, windows
+from bic_lib.steps import backups, downloads, lsids, reconcile, recordings, windows
 from bic_lib.steps.job import Job, OutOfTime, rested
 
 log = logging.getLogger("bic.transfers")
@@ -27,6 +27,8 @@ BACKLOG_TURNS = 3
 REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
     StepKind.LSIDS: lsids.fetch,
     StepKind.RECONCILE: reconcile.reconcile,
+    StepKind.BACKFILL: reconcile.backfill,
+    StepKind.DOWNLOAD: downloads.fetch,
 }
 
 
@@ -92,6 +94,19 @@ def _held(keeper: Keeper, lease: Lease) -> Iterator[Lease]:
 
 def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: float | None) -> Visited:
     visited = Visited()
+    with _at_work(app, site, hands, visited, deadline) as job:
+        try:
+            while _next_step(job, hands, visited.steps):
+                visited.steps += 1
+                job.check()
+        except OutOfTime:
+            visited.again = visit
+    return visited
+
+
+@contextmanager
+def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: float | None) -> Iterator[Job]:
+    """A job in hand; what ends it before its time is noted, and what was counted is written."""
     try:
         job = Job(
             site,
@@ -107,17 +122,63 @@ def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: float | No
             rests=app.ledger.streams.rests(),
         )
         with job.counting():
-            while _next_step(job, hands, visited.steps):
-                visited.steps += 1
-                job.check()
-    except OutOfTime:
-        visited.again = visit
+            yield job
     except ClaimLost as error:
         log.warning("%s: %s", site.name, error)
+        visited.troubles.append(f"{site.name}: {error}")
     except SiteError as error:
         visited.troubles.append(f"{site.name}: {error}")
         _site_failed(app, site, error)
+
+
+def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
+    """Do just these steps, and the recordings that they plan, for somebody who waits for them.
+
+    Lanes and claims are waited for: `wait` is called between two looks. Raises LedgerError.
+    """
+    visited = Visited()
+    while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
+        wait()
+    _, lane = taken
+    with Keeper().running() as keeper, _held(keeper, lane):
+        hands = Hands(keeper, lane, site.max_concurrency)
+        with _at_work(app, site, hands, visited, None) as job:
+            for step in steps:
+                _until_done(job, hands, step, wait)
+                visited.steps += 1
+            for step in job.planned:
+                _until_done(job, hands, step, wait)
+                visited.steps += 1
     return visited
+
+
+@contextmanager
+def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance, wait: Callable[[], None]) -> Iterator[Job]:
+    """A job under the one claim on the site's reports of a kind, for work that needs no visit. Raises LedgerError, ClaimLost."""
+    while (claim := app.ledger.streams.claim_reports(site.name, app.ledger.streams.read(site.name), kind)) is None:
+        wait()
+    with Keeper().running() as keeper, _held(keeper, claim):
+        job = Job(
+            site,
+            appliance,
+            app.ledger,
+            app.destination,
+            app.streams(site.name),
+            visit=uuid.uuid4().hex[:12],
+            observe=app.observe,
+            troubles=[],
+            leases=[claim],
+        )
+        with job.counting():
+            yield job
+
+
+def _until_done(job: Job, hands: Hands, step: Step, wait: Callable[[], None]) -> None:
+    """Try until the step was done once, by us or by somebody else."""
+    while (index := job.ledger.work.index_of(step)) is not None:
+        if _do_queued(job, hands, job.ledger.streams.read(job.site.name), index):
+            return
+        wait()
 
 
 # --- the next step ---------------------------------------------------------------------------------------------------
@@ -171,7 +232,13 @@ def _with_reports(job: Job, hands: Hands, state: SiteState, kind: ReportKind, wo
     if claim is None:
         return False
     with _held(hands.keeper, claim), _checked(job, claim):
-        done = work(claim)
+        try:
+            done = work(claim)
+        except Refused as error:
+            if error.what == "credentials":
+                raise
+            windows.report_failed(job, kind, claim, error)
+            return True
     if done:
         _site_works(job, state)
     return done

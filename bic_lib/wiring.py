@@ -35,6 +35,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         ledger=ledger(settings),
         appliance=adapters.appliance,
         destination=adapters.destination,
+        destinations=tuple(settings.destinations),
         observe=observe,
     )
 
@@ -101,7 +102,7 @@ class Adapters:
             from bic_lib.destinations import local_folder  # noqa: PLC0415
 
             return local_folder.create(str(self._settings.path(configured.directory)))
-        raise DestinationError(f"the destination kind {configured} is not available yet")
+        raise DestinationError(f"destinations of this kind ({type(configured).__name__}) are not available yet")
 
     def _table(self, configured: SqlDatabaseSettings) -> TableDestination:
         from bic_lib.destinations import sql  # noqa: PLC0415

@@ -14,11 +14,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from bic_lib.ledger.history import History
-from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.ledger.streams import STATE
+from bic_lib.model import DAY, DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.ports import BATCH, Change, Put, Row, Store
 
 ITEMS = "items"
 _DAYS_HELD = 4
+_DATELESS = "1970-01-01"
+"""Where items without any time stand."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.GIVEN_UP})
@@ -67,6 +70,7 @@ class Proof:
     def __init__(self, store: Store, history: History) -> None:
         self.store = store
         self.history = history
+        self._first_days: dict[str, str] = {}
 
     def known(self, site: str) -> Known:
         return Known(self.store, site)
@@ -86,6 +90,8 @@ class Proof:
                 "end": item.end,
             }
             changes[partition(item)].append(Put(_document_key(item.lsid), body))
+        for item in {partition(item): item for item in [*(r.item for r in records), *(item for item, _ in documents)]}.values():
+            self.note_day(item)
         for day in sorted(changes):
             for first in range(0, len(changes[day]), BATCH):
                 self.store.commit(ITEMS, day, changes[day][first : first + BATCH])
@@ -99,14 +105,33 @@ class Proof:
             newest = row
         return read_record(newest, item.site) if newest else None
 
-    def records(self, site: str, first: date, last: date) -> Iterator[Record]:
-        """All transfers of the site's items that started on these days (both included)."""
-        day = first
-        while day <= last:
-            for row in self.store.scan(ITEMS, f"{site}|{day.isoformat()}"):
-                if not row.key.startswith(("document|", "step|")):
-                    yield read_record(row, site)
+    def note_day(self, item: Item) -> None:
+        """Keep the first day on which the site has items, so that reading all of them knows where to begin."""
+        site, day = partition(item).rsplit("|", 1)
+        if day == _DATELESS or self._first_day(site) <= day:
+            return
+        self.store.commit(STATE, f"site|{site}", [Put("items", {"first_day": day})])
+        self._first_days[site] = day
+
+    def _first_day(self, site: str) -> str:
+        if site not in self._first_days:
+            row = self.store.get(STATE, f"site|{site}", "items")
+            self._first_days[site] = row.body["first_day"] if row else "9999-12-31"
+        return self._first_days[site]
+
+    def records(self, site: str) -> Iterator[Record]:
+        """All transfers of the site."""
+        yield from self._of_day(site, _DATELESS)
+        self._first_days.pop(site, None)
+        day, today = date.fromisoformat(self._first_day(site)), datetime.fromtimestamp(self.store.now() + 2 * DAY, UTC).date()
+        while day <= today:
+            yield from self._of_day(site, day.isoformat())
             day += timedelta(days=1)
+
+    def _of_day(self, site: str, day: str) -> Iterator[Record]:
+        for row in self.store.scan(ITEMS, f"{site}|{day}"):
+            if not row.key.startswith(("document|", "step|")):
+                yield read_record(row, site)
 
 
 class Known:

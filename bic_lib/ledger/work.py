@@ -34,6 +34,7 @@ class StepKind(StrEnum):
     RECONCILE = "reconcile"
     BACKFILL = "backfill"
     LSIDS = "lsids"
+    DOWNLOAD = "download"
     RECORDING = "recording"
     BACKUP = "backup"
 
@@ -142,6 +143,14 @@ class Work:
         """All index rows of a site."""
         for queue in Queue:
             yield from self.store.scan(DUE, f"{site}|{queue}")
+
+    def index_of(self, step: Step) -> Row | None:
+        """The index row of a step that is there, as `due` would give it."""
+        home = self.store.get(step.table, step.partition, step.key)
+        if home is None:
+            return None
+        put = step.index(home.body["due_at"])
+        return Row(f"{step.site}|{step.queue}", put.key, put.body, "", home.written)
 
     def claim(self, index: Row) -> ClaimedStep | None:
         """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""

@@ -24,11 +24,16 @@ Entry = dict[str, Any]
 log = logging.getLogger("bic.transfers")
 
 
-def plan_backups(ledger: Ledger, schedule: Schedule, sites: Sequence[Site], due: int, run: str | None) -> None:
+def plan_backups(ledger: Ledger, schedule: Schedule, sites: Sequence[Site], due: int, run: str | None) -> list[Step]:
     """Write a backup step per site of the schedule, with a planned transfer per destination. May be repeated."""
+    planned = []
     for site in sites:
         if names := backup_destinations(schedule, site):
-            ledger.work.plan(*_planned(ledger, schedule, site, names, due, run))
+            steps, transfers = _planned(ledger, schedule, site, names, due, run)
+            ledger.proof.note_day(Item(site.name, DataType.SITE_BACKUPS, "", start=due))
+            ledger.work.plan(steps, transfers)
+            planned += steps
+    return planned
 
 
 def backup_destinations(schedule: Schedule, site: Site) -> list[str]:

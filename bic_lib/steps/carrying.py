@@ -18,14 +18,16 @@ from bic_lib.delivery import FileDestination
 from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, Refused, TooOften
 from bic_lib.ledger.proof import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
-from bic_lib.model import DataType, OnConflict, Outcome, State
+from bic_lib.model import DataType, Failure, OnConflict, Outcome, State
 from bic_lib.ports import Change, Payload, Put, Recovered, Stamp
 from bic_lib.steps.job import Job
 from bic_lib.steps.windows import NEEDED_SECONDS
 from bic_lib.tee import Branch, Sum, regrouped, tee
 
 SNIFFED_BYTES = 64 * 1024
-_OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED})
+_OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED, State.REFUSED})
+_REFUSED_SECONDS = 6 * plan.HOUR
+"""How long a recording whose right is missing rests: somebody has to grant it, so it is never given up."""
 
 Open = Callable[[], AbstractContextManager[Payload]]
 
@@ -59,7 +61,9 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open) ->
         if way.record.intent:
             _recover(job, claimed, way)
     missing = [way for way in ways if way.outcome is None and way.error is None]
-    if missing:
+    if missing and data in job.refused:
+        _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
+    elif missing:
         _fetch(job, claimed, data, missing, open_payload)
     settled = [_settled(job, way) for way in ways]
     _finish(job, claimed, settled, resting)
@@ -138,7 +142,8 @@ def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], ope
     except Refused as error:
         if error.what == "credentials":
             raise
-        _all(ways, Outcome(State.REFUSED, reason=str(error)))
+        job.refused[data] = str(error)
+        _all(ways, Outcome(State.REFUSED, reason=str(error), failure=Failure.UNREACHABLE))
     except ItemError as error:
         _all(ways, _item_failed(error))
     finally:
@@ -265,6 +270,11 @@ def _settled(job: Job, way: _Way) -> Record:
     outcome = way.outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
     if outcome.state is State.STORED:
         job.destination_works(record.destination)
+    if outcome.state is State.REFUSED and outcome.failure:
+        later = now + _REFUSED_SECONDS
+        return replace(
+            record, outcome=outcome, next_try=later, first_failed=record.first_failed or now, last_failed=now, attempts=1
+        )
     if outcome.failure is None:
         settled = replace(record, outcome=outcome, next_try=None, intent=None)
         if outcome.state not in FAILING:
@@ -272,7 +282,7 @@ def _settled(job: Job, way: _Way) -> Record:
         return replace(settled, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
     attempts = record.attempts + 1
     again = plan.next_try(outcome.failure, attempts, now, record.forgotten_at)
-    state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure.value == "not_ready" else State.FAILED)
+    state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure is Failure.NOT_READY else State.FAILED)
     return replace(
         record,
         outcome=replace(outcome, state=state),

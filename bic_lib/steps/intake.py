@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bic_lib import plan
-from bic_lib.delivery import Delivery
+from bic_lib.delivery import Delivered, Delivery
 from bic_lib.errors import DestinationError
 from bic_lib.ledger.proof import FAILING, SETTLED, Known, KnownDocument, Record, served_name
+from bic_lib.ledger.work import Step
 from bic_lib.model import (
     DOCUMENTS,
     BrokenDocument,
@@ -47,7 +48,11 @@ class _Batch:
 
 
 class Intake:
-    """Takes the documents of one report to the streams in `members` (with the run that made each due, if any)."""
+    """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
+
+    `force` delivers again what is there, by the conflict rule. `dry_run` only tells what would be done (outcomes in state
+    PLANNED); `only_new` leaves alone what the ledger knows in any version. `now` is the appliance's clock, where it isn't asked.
+    """
 
     def __init__(
         self,
@@ -57,22 +62,29 @@ class Intake:
         known: Known,
         *,
         force: bool = False,
+        dry_run: bool = False,
+        only_new: bool = False,
         open_sessions: OpenSessions | None = None,
         placed_at: int = 0,
+        now: float | None = None,
     ) -> None:
         self.job = job
         self.kind = kind
         self.members = dict(members)
         self.known = known
         self.force = force
+        self.dry_run = dry_run
+        self.only_new = only_new
         self.open_sessions = open_sessions
         self.placed_at = placed_at
         """Where an unreadable session without a start stands in the ledger."""
         self.dropped: dict[Stream, DestinationError] = {}
         self.again: dict[str, float] = {}
         """Sessions to be fetched again by lsid, and when."""
+        self.planned: list[Step] = []
+        """Recordings that became steps."""
         self.seen: set[str] = set()
-        self.now, _ = job.appliance.now()
+        self.now = job.appliance.now()[0] if now is None else now
         self._batch = _Batch()
 
     def take(self, documents: Iterable[Document | BrokenDocument], *, seen: bool = False) -> None:
@@ -100,6 +112,8 @@ class Intake:
             self._deliver(batch, stream, documents)
         for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
             self._plan_recordings(batch, stream, documents)
+        if self.dry_run:
+            return
         noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
         noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
         changed = [(item, after) for item, after in noted if after != self.known.document(item)]
@@ -127,6 +141,8 @@ class Intake:
         before = self.known.document(item)
         if before and before.fingerprint == document.fingerprint:
             served |= before.served
+        elif before and before.fingerprint and self.only_new:
+            return before
         return KnownDocument(document.fingerprint, frozenset(served), document.end is None and not self._abnormal(document))
 
     def _abnormal(self, document: Document) -> bool:
@@ -134,8 +150,9 @@ class Intake:
 
     def _is_served(self, item: Item, document: Document, stream: Stream) -> bool:
         before = self.known.document(item)
-        same = before is not None and before.fingerprint == document.fingerprint
-        return same and before is not None and served_name(stream) in before.served
+        if before is None or served_name(stream) not in before.served:
+            return False
+        return self.only_new or before.fingerprint == document.fingerprint
 
     def _deliverable(self, document: Document, stream: Stream) -> bool:
         rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)
@@ -146,6 +163,20 @@ class Intake:
     # --- documents ---
 
     def _deliver(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
+        deliveries = self._wanted(batch, stream, documents)
+        if self.dry_run:
+            for delivery in deliveries:
+                self.job.tell(self.members[stream], delivery.item, stream.destination, Outcome(State.PLANNED))
+        elif deliveries:
+            delivered = self._send(stream, deliveries)
+            for delivery, outcome in zip(deliveries, delivered.outcomes, strict=False):
+                self._record(batch, stream, delivery, outcome)
+            if delivered.error:
+                self.dropped[stream] = delivered.error
+                del self.members[stream]
+
+    def _wanted(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> list[Delivery]:
+        """What the stream has not got yet."""
         deliveries = []
         for item, document in documents:
             if not self._deliverable(document, stream) or (self._is_served(item, document, stream) and not self.force):
@@ -156,19 +187,13 @@ class Intake:
                     batch.served[document.lsid].add(served_name(stream))
                 continue
             deliveries.append(Delivery(item, document, previous, self.force))
-        if not deliveries:
-            return
+        return deliveries
+
+    def _send(self, stream: Stream, deliveries: list[Delivery]) -> Delivered:
         try:
-            destination = self.job.connect(stream.destination)
-            delivered = destination.deliver(self.job.site.host, deliveries, self.job.check)
-            error = delivered.error
-        except DestinationError as failure:
-            delivered, error = None, failure
-        for delivery, outcome in zip(deliveries, delivered.outcomes if delivered else (), strict=False):
-            self._record(batch, stream, delivery, outcome)
-        if error:
-            self.dropped[stream] = error
-            del self.members[stream]
+            return self.job.connect(stream.destination).deliver(self.job.site.host, deliveries, self.job.check)
+        except DestinationError as error:
+            return Delivered(error=error)
 
     def _settled(self, previous: Record, document: Document) -> bool:
         """Nothing is to be done now: this version is there, or its next try is later, or it was given up."""
@@ -259,8 +284,11 @@ class Intake:
     def _plan_recordings(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
         """Recordings are announced for sessions that ended; each becomes a step of its own."""
         ready = [(item, document) for item, document in documents if document.end is not None or self._abnormal(document)]
-        fresh = [(item, document) for item, document in ready if not self._is_served(item, document, stream)]
-        recordings.plan_recordings(self.job, stream, self.members[stream], fresh)
+        fresh = [(item, document) for item, document in ready if self.force or not self._is_served(item, document, stream)]
+        planned = recordings.plan_recordings(
+            self.job, stream, self.members[stream], fresh, force=self.force, dry_run=self.dry_run
+        )
+        self.planned += planned
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))
             before = (

@@ -12,7 +12,8 @@ from bic_lib.delivery import Destination
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
-from bic_lib.model import REPORT_OF, Counts, Item, OpenSessions, Outcome, ReportKind, Site, Stream
+from bic_lib.ledger.work import Step
+from bic_lib.model import REPORT_OF, Counts, DataType, Item, OpenSessions, Outcome, ReportKind, Site, Stream
 from bic_lib.plan import pause
 from bic_lib.ports import Appliance
 
@@ -31,7 +32,8 @@ class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is on the ledger's clock, None
-    on a machine that has all the time.
+    on a machine that has all the time. `planned` are recordings that a download made steps; `refused` are the data types for
+    which the account was found to lack the right.
     """
 
     site: Site
@@ -45,6 +47,8 @@ class Job:
     deadline: float | None = None
     leases: list[Lease] = field(default_factory=list)
     rests: dict[str, Rest] = field(default_factory=dict)
+    planned: list[Step] = field(default_factory=list)
+    refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
 
     def check(self) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from bic_lib import plan
 from bic_lib.errors import ItemError
 from bic_lib.ledger.proof import Known, served_name
-from bic_lib.ledger.work import ClaimedStep
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Item, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
@@ -47,15 +48,48 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
             body["cursor"] = window.end
             claimed.lease.renew()
     except ItemError as error:
-        body["attempts"] = body.get("attempts", 0) + 1
-        rest = plan.pause(body["attempts"])
-        body["reason"] = str(error)[:1000]
-        job.ledger.work.finish(claimed, again_at=job.ledger.now() + rest)
+        _postpone(job, claimed, error)
         return
     if body["is_full"]:
         body["full"] = body["until"]
     body.update(passed=body["until"], until=0, attempts=0, reason="")
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
+
+
+def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """History on demand: `since` … `until` in windows of at most a day. Resumable; raises as `reconcile` does."""
+    body = claimed.body
+    members = {stream: int(body["since"]) for stream in job.usable(kind)}
+    known = job.ledger.proof.known(job.site.name)
+    try:
+        for window in plan.days(Window(body["cursor"], body["until"])):
+            job.need(NEEDED_SECONDS)
+            intake = take_window(job, kind, members, known, Selection(ended=window), window.begin)
+            if intake.dropped:
+                job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(1))
+                return
+            _compare(job, kind, members, known, window)
+            body["cursor"] = window.end
+            claimed.lease.renew()
+    except ItemError as error:
+        _postpone(job, claimed, error)
+        return
+    job.ledger.work.finish(claimed)
+
+
+def backfill_step(site: str, kind: ReportKind, since: int, until: int, due_at: float) -> Step:
+    """The step that fills [since, until) of a site and report kind."""
+    body = {"since": since, "until": until, "cursor": since}
+    key = f"step|{StepKind.BACKFILL}|{kind}|{since}|{until}"
+    return Step(StepKind.BACKFILL, site, Queue.FIRST, STATE, f"site|{site}", key, due_at, body)
+
+
+def _postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
+    """The report failed: go on from where the pass stands, later."""
+    body = claimed.body
+    body.update(attempts=body.get("attempts", 0) + 1, reason=str(error)[:1000])
+    job.troubles.append(f"{job.site.name}: {error}")
+    job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(body["attempts"]))
 
 
 def _second_look(job: Job, kind: ReportKind, members: list[Stream], known: Known, now: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bic_lib.ledger.proof import ITEMS, Record, partition, transfer_body, transfer_key
+from dataclasses import replace
+
+from bic_lib.ledger.proof import ITEMS, SETTLED, Record, partition, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, State, Stream
 from bic_lib.ports import Change, Insert
@@ -14,19 +16,38 @@ _NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREE
 """A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
 
 
-def plan_recordings(job: Job, stream: Stream, run: str | None, documents: list[tuple[Item, Document]]) -> None:
-    """Write a step and a planned transfer for each recording of this stream's data type. May be repeated."""
+def plan_recordings(
+    job: Job,
+    stream: Stream,
+    run: str | None,
+    documents: list[tuple[Item, Document]],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> list[Step]:
+    """Write a step and a planned transfer for each recording of this stream's data type. May be repeated.
+
+    `force` plans a further version of what is settled already.
+    """
     steps: list[Step] = []
     companions: dict[str, list[Change]] = {}
     for item, document in documents:
         for recording in document.recordings:
             if recording.data is stream.data:
                 step, record = _planned(job, stream, run, item, recording)
+                if force:
+                    record = _further(job, record)
                 steps.append(step)
                 companions[step.key] = [Insert(transfer_key(record), transfer_body(record))]
                 job.tell(run, record.item, stream.destination, record.outcome)
-    if steps:
+    if steps and not dry_run:
         job.ledger.work.plan(steps, companions)
+    return steps
+
+
+def _further(job: Job, record: Record) -> Record:
+    before = job.ledger.proof.latest(record.item, record.destination)
+    return replace(record, version=before.version + 1) if before and before.outcome.state in SETTLED else record
 
 
 def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording: Recording) -> tuple[Step, Record]:

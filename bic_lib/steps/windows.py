@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bic_lib import plan
-from bic_lib.errors import Conflict, ItemError
+from bic_lib.errors import BicError, Conflict, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
@@ -126,7 +126,7 @@ def _destination_failed(job: Job, state: StreamState, reason: str) -> None:
     unit_done(job.ledger, state.stream, state.run, reason)
 
 
-def report_failed(job: Job, kind: ReportKind, claim: Lease, error: ItemError) -> None:
+def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> None:
     """The report as a whole failed: it rests, and its next window is shorter. No item is charged with it."""
     state = job.ledger.streams.read(job.site.name)
     due = due_streams(job, state, kind)

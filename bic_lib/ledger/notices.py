@@ -1,0 +1,139 @@
+"""Notices: what people are to be told, one row a cause, for as long as the cause lasts.
+
+A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notify`). All rows stand in one
+partition, so that a tick without news costs one range read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+from bic_lib.errors import Conflict
+from bic_lib.ledger.history import RUNS
+from bic_lib.ports import Delete, Insert, Replace, Row, Store
+
+_NOTICES = "notices"
+_LOOKS = "notices|looks"
+
+
+class Lasts(StrEnum):
+    """How a cause ends."""
+
+    SEEN = "seen"
+    """With the first look at the ledger that does not find it."""
+    RAISED = "raised"
+    """When whoever raised it clears it."""
+    EVENT = "event"
+    """By itself, a day after it happened last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that people are to be told. `key` tells it from others and stays the same while it lasts.
+
+    `at` is when it began (an event: happened), on the ledger's clock. `patience` is how long it may last before it is worth a mail,
+    seconds. `all_clear` is what its end means. No text holds personal data or a secret.
+    """
+
+    key: str
+    subject: str
+    text: str
+    at: float
+    lasts: Lasts
+    patience: float = 0.0
+    all_clear: str = "It is over."
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A cause as the ledger knows it: first and last told, how often, last mailed (None: not yet), over since (None: it lasts)."""
+
+    cause: Cause
+    first: float
+    last: float
+    count: int = 1
+    sent: float | None = None
+    over: float | None = None
+    version: str = ""
+
+
+class Notices:
+    """Reading and writing notices."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def all(self) -> list[Notice]:
+        return [_notice(row) for row in self.store.scan(RUNS, _NOTICES)]
+
+    def tell(self, cause: Cause) -> None:
+        """Note a cause, or that it is still there."""
+        last = cause.at if cause.lasts is Lasts.EVENT else max(cause.at, self.store.now())
+
+        def told(known: Notice | None) -> Notice:
+            if known is None:
+                return Notice(cause, cause.at, last)
+            happened = last > known.last or cause.lasts is not Lasts.EVENT
+            return replace(known, cause=cause, last=max(last, known.last), count=known.count + happened, over=None)
+
+        self._change(cause.key, told)
+
+    def clear(self, key: str) -> None:
+        """The cause is gone: an all-clear follows if it had been mailed, else the notice just goes."""
+        self._change(key, lambda known: known and (replace(known, over=known.over or self.store.now()) if known.sent else None))
+
+    def mark_sent(self, notice: Notice, sent: float | None) -> Notice | None:
+        """Note the time of a mail, only if nobody else touched the notice; None when somebody did."""
+        marked = replace(notice, sent=sent)
+        try:
+            version = self.store.commit(RUNS, _NOTICES, [Replace(notice.cause.key, _body(marked), notice.version)])[0]
+        except Conflict:
+            return None
+        return replace(marked, version=version)
+
+    def forget(self, notice: Notice) -> None:
+        """Take the notice away, unless its cause showed again meanwhile."""
+        try:
+            self.store.commit(RUNS, _NOTICES, [Delete(notice.cause.key, notice.version)])
+        except Conflict:
+            return
+
+    def may_look(self, now: float, every: float) -> bool:
+        """Whether the last look at the whole ledger is `every` seconds ago; if so it is noted, and ours to make."""
+        row = self.store.get(RUNS, _LOOKS, "last")
+        if row and 0 <= now - row.body["at"] < every:
+            return False
+        body = {"at": now}
+        try:
+            self.store.commit(RUNS, _LOOKS, [Replace("last", body, row.version) if row else Insert("last", body)])
+        except Conflict:
+            return False
+        return True
+
+    def _change(self, key: str, change: Callable[[Notice | None], Notice | None]) -> None:
+        while True:
+            row = self.store.get(RUNS, _NOTICES, key)
+            changed = change(_notice(row) if row else None)
+            try:
+                if changed is None and row:
+                    self.store.commit(RUNS, _NOTICES, [Delete(key, row.version)])
+                elif changed:
+                    body = _body(changed)
+                    self.store.commit(RUNS, _NOTICES, [Replace(key, body, row.version) if row else Insert(key, body)])
+            except Conflict:
+                continue
+            return
+
+
+def _body(notice: Notice) -> dict[str, object]:
+    body = asdict(notice)
+    del body["version"]
+    return body
+
+
+def _notice(row: Row) -> Notice:
+    body = dict(row.body)
+    cause = dict(body.pop("cause"))
+    return Notice(Cause(**{**cause, "lasts": Lasts(cause["lasts"])}), **body, version=row.version)
