@@ -74,6 +74,14 @@ class Appliance(Protocol):
 
     def backup(self) -> AbstractContextManager[Payload]: ...
 
+    def spent(self) -> int:
+        """Requests of the last hour."""
+        ...
+
+    def charge(self, requests: int, ago: float) -> None:
+        """Reckon with requests that another process sent in the same lane, `ago` seconds ago: the hour's limit is the lane's."""
+        ...
+
     def checks(self, data: frozenset[DataType]) -> list[Check]:
         """Preflight: token, the rights that these data types need, clock skew (appliance-api.md 7.4). Never raises."""
         ...
@@ -118,7 +126,7 @@ class Recovered(StrEnum):
 
 
 class Staging(Protocol):
-    """A large file on its way: nothing is visible under its final name. `write` may keep a few blocks in flight; memory is bounded."""
+    """A large file on its way, invisible under its final name. `write` may keep a few blocks in flight; memory is bounded."""
 
     def write(self, block: bytes) -> None:
         """The next bytes (any length). Raises DestinationError; after that only `discard` is allowed."""
@@ -187,6 +195,24 @@ class FileStore(Protocol):
 
     def checks(self) -> list[Check]:
         """Preflight by a probe write and delete. Never raises."""
+        ...
+
+
+class AccessToken(Protocol):
+    """A bearer token and when it ends (Unix seconds)."""
+
+    @property
+    def token(self) -> str: ...
+
+    @property
+    def expires_on(self) -> int: ...
+
+
+class Tokens(Protocol):
+    """How Azure is entered; the shape that Azure's own libraries ask of a credential."""
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """A token for one scope (`https://storage.azure.com/.default`). Raises DestinationError when there is none to be had."""
         ...
 
 

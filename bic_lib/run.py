@@ -34,14 +34,14 @@ def unobserved(_item: Item, _destination: str, _outcome: Outcome) -> None:
 class App:
     """What a tick and a visit need; :mod:`bic_lib.wiring` makes it from the settings.
 
-    `appliance` gives a client for a lane with 1/`max_concurrency` of the site's request rates; `destination` raises
-    DestinationError when one can't be had.
+    `appliance` gives the client of a site's lane (by number), with 1/`max_concurrency` of the site's request rates;
+    `destination` raises DestinationError when one can't be had.
     """
 
     sites: Mapping[str, Site]
     schedules: Sequence[Schedule]
     ledger: Ledger
-    appliance: Callable[[Site], Appliance]
+    appliance: Callable[[Site, int], Appliance]
     destination: Callable[[str], Destination]
     destinations: Sequence[str] = ()
     observe: Observer = unobserved
@@ -60,17 +60,17 @@ class App:
 # --- tick ------------------------------------------------------------------------------------------------------------
 
 
-def tick(app: App, now: float | None = None) -> list[Visit]:
+def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[Visit]:
     """Make due what is due and say which visits are wanted: per site with due work, as many as it has free lanes.
 
-    `now` is the ledger's clock. Raises LedgerError.
+    `now` is the ledger's clock. `at_once`: schedules that never ran don't wait for their `at`. Raises LedgerError.
     """
     moment = app.ledger.now() if now is None else now
     _watch_clock(app, moment)
     rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
     for schedule in app.schedules:
         if schedule.enabled:
-            fire_if_due(app, schedule, rows.get(schedule.name), moment)
+            fire_if_due(app, schedule, rows.get(schedule.name), moment, at_once=at_once)
     return visits(app)
 
 
@@ -89,19 +89,21 @@ def _watch_clock(app: App, now: float) -> None:
     app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": now})])
 
 
-def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float) -> str | None:
-    """Fire a schedule that is due; the id of the run, None when it was not due or somebody else fired it."""
-    last = row.body["due"] if row else None
-    began = row.body["began"] if row else int(now)
-    if row and now < row.written - plan.CLOCK_TOLERANCE:
+def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at_once: bool = False) -> str | None:
+    """Fire a schedule that is due; the id of the run, None when it was not due or somebody else fired it.
+
+    `at_once`: one that never ran does not wait for its `at`.
+    """
+    if row is None and (row := _noted(app, schedule, int(now))) is None:
+        return None
+    last, began = row.body["due"], row.body["began"]
+    if now < row.written - plan.CLOCK_TOLERANCE:
         due: int | None = int(now)
+    elif last is None and at_once:
+        due = began
     else:
         due = plan.due_time(schedule, last, began, now)
-    if due is None:
-        if row is None:
-            _write_schedule(app, schedule, row, {"due": None, "began": began, "run": None})
-        return None
-    return fire(app, schedule, row, due, began)
+    return None if due is None else fire(app, schedule, row, due, began)
 
 
 def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) -> str | None:
@@ -121,6 +123,16 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) ->
     for stream in units:
         app.ledger.streams.make_due(stream, running, now)
     return running if _write_schedule(app, schedule, row, {"due": due, "began": began, "run": running}) else None
+
+
+def _noted(app: App, schedule: Schedule, now: int) -> Row | None:
+    """Note a new schedule before it fires, so that a first run that is killed is the same run when it is repeated."""
+    body: dict[str, object] = {"due": None, "began": now, "run": None}
+    try:
+        [version] = app.ledger.store.commit(STATE, "schedules", [Insert(schedule.name, body)])
+    except Conflict:
+        return None
+    return Row("schedules", schedule.name, body, version, float(now))
 
 
 def _units(app: App, schedule: Schedule) -> list[Stream]:

@@ -16,8 +16,8 @@ from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind, Site, Visit
 from bic_lib.ports import Appliance, Row
 from bic_lib.run import App
-from bic_lib.steps import backups, downloads, lsids, reconcile, recordings, windows
-from bic_lib.steps.job import Job, OutOfTime, rested
+from bic_lib.steps import backups, carrying, downloads, lsids, reconcile, recordings, windows
+from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
 
 log = logging.getLogger("bic.transfers")
 
@@ -47,11 +47,8 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], None]] = {
 }
 
 
-def perform(app: App, visit: Visit, deadline: float | None = None) -> Visited:
-    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near.
-
-    `deadline` is on the ledger's clock. Raises LedgerError.
-    """
+def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
+    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError."""
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()
@@ -63,7 +60,9 @@ def perform(app: App, visit: Visit, deadline: float | None = None) -> Visited:
         return Visited()
     number, lane = taken
     with Keeper().running() as keeper, _held(keeper, lane):
-        return _work(app, site, visit, Hands(keeper, lane, number), deadline)
+        # With more than one lane, one never takes recordings or backups: reports must not wait for them.
+        hands = Hands(keeper, lane, number, carries=number > 0 or site.max_concurrency == 1)
+        return _work(app, site, visit, hands, deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,8 @@ class Hands:
     keeper: Keeper
     lane: Lease
     number: int
-
-    def may_carry(self, site: Site) -> bool:
-        """With more than one lane, the first never takes recordings or backups: reports must not wait for them."""
-        return self.number > 0 or site.max_concurrency == 1
+    carries: bool
+    """Whether recordings and backups may be taken."""
 
 
 @contextmanager
@@ -92,7 +89,7 @@ def _held(keeper: Keeper, lease: Lease) -> Iterator[Lease]:
                 log.warning("the claim on %s had been lost", lease.key)
 
 
-def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: float | None) -> Visited:
+def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: Deadline | None) -> Visited:
     visited = Visited()
     with _at_work(app, site, hands, visited, deadline) as job:
         try:
@@ -105,12 +102,14 @@ def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: float | No
 
 
 @contextmanager
-def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: float | None) -> Iterator[Job]:
+def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: Deadline | None) -> Iterator[Job]:
     """A job in hand; what ends it before its time is noted, and what was counted is written."""
     try:
+        appliance = app.appliance(site, hands.number)
+        _charge(app, hands.lane, appliance)
         job = Job(
             site,
-            app.appliance(site),
+            appliance,
             app.ledger,
             app.destination,
             app.streams(site.name),
@@ -120,15 +119,25 @@ def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: flo
             deadline=deadline,
             leases=[hands.lane],
             rests=app.ledger.streams.rests(),
+            destinations=frozenset(app.destinations),
         )
-        with job.counting():
-            yield job
+        try:
+            with job.counting():
+                yield job
+        finally:
+            hands.lane.body = {"spent": appliance.spent(), "at": app.ledger.now(), "by": app.ledger.holder}
     except ClaimLost as error:
         log.warning("%s: %s", site.name, error)
         visited.troubles.append(f"{site.name}: {error}")
     except SiteError as error:
         visited.troubles.append(f"{site.name}: {error}")
         _site_failed(app, site, error)
+
+
+def _charge(app: App, lane: Lease, appliance: Appliance) -> None:
+    """The lane's requests of the last hour count, whichever process sent them."""
+    if lane.body.get("spent") and lane.body["by"] != app.ledger.holder:
+        appliance.charge(lane.body["spent"], max(0.0, app.ledger.now() - lane.body["at"]))
 
 
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
@@ -139,9 +148,9 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
     visited = Visited()
     while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
         wait()
-    _, lane = taken
+    number, lane = taken
     with Keeper().running() as keeper, _held(keeper, lane):
-        hands = Hands(keeper, lane, site.max_concurrency)
+        hands = Hands(keeper, lane, number, carries=True)
         with _at_work(app, site, hands, visited, None) as job:
             for step in steps:
                 _until_done(job, hands, step, wait)
@@ -191,7 +200,7 @@ def _next_step(job: Job, hands: Hands, turn: int) -> bool:
         return True
     backlog_first = turn % (BACKLOG_TURNS + 1) != 0
     recordings_queues = (Queue.BACKLOG, Queue.FRESH) if backlog_first else (Queue.FRESH, Queue.BACKLOG)
-    for queue in (Queue.FIRST, *(recordings_queues if hands.may_carry(job.site) else ())):
+    for queue in (Queue.FIRST, *(recordings_queues if hands.carries else ())):
         if any(_do_queued(job, hands, state, index) for index in list(job.ledger.work.due(job.site.name, queue))):
             return True
     return False
@@ -215,7 +224,7 @@ def _do_queued(job: Job, hands: Hands, state: SiteState, index: Row) -> bool:
     """Claim and do the step behind an index row; False when it could not be had."""
     kind = StepKind(index.body["kind"])
     if carry := CARRYING_STEPS.get(kind):
-        return hands.may_carry(job.site) and _do_claimed(job, hands, index, lambda step: carry(job, step))
+        return hands.carries and _do_claimed(job, hands, index, lambda step: carry(job, step))
     report = ReportKind(index.body["home"][2].split("|")[2])
     if not state.report_rest(report).over(job.ledger.now()):
         return False
@@ -264,8 +273,11 @@ def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
     """Its last worker vanished in the middle: count it, and wait before the next try when that happened more than once."""
     lost = claimed.lease.body["lost"] = claimed.lease.body.get("lost", 0) + 1
     now = job.ledger.now()
-    again = plan.next_try(Failure.WORKER_LOST, min(lost, 19), now, 0) or now
-    if again <= now:
+    again = plan.next_try(Failure.WORKER_LOST, lost, now, 0)
+    if again is None and claimed.step.kind in CARRYING_STEPS:
+        carrying.give_up(job, claimed, f"{lost} workers were lost over it")
+        return True
+    if again is None or again <= now:
         return False
     job.ledger.work.finish(claimed, again_at=again)
     return True

@@ -29,8 +29,8 @@ class Drained:
 
 
 def once(app: App) -> Drained:
-    """One tick, then all due steps. Raises LedgerError."""
-    return drain(app, run.tick(app))
+    """One tick, then all due steps; a schedule that never ran does not wait for its `at`. Raises LedgerError."""
+    return drain(app, run.tick(app, at_once=True))
 
 
 def fire(app: App, names: Sequence[str] = ()) -> Drained:

@@ -90,11 +90,21 @@ class Client:
         self.host = host
         self._backup_password = backup_password
         self._timing = timing or Timing()
-        pace = Pace(per_second, per_hour, wait_limit=wait_limit, monotonic=self._timing.monotonic, sleep=self._timing.sleep)
+        self._pace = Pace(per_second, per_hour, wait_limit=wait_limit, monotonic=self._timing.monotonic, sleep=self._timing.sleep)
         self._transport = Transport(
-            host, client_id, client_secret, ca_file=ca_file, pace=pace, wait_limit=wait_limit, timing=self._timing
+            host, client_id, client_secret, ca_file=ca_file, pace=self._pace, wait_limit=wait_limit, timing=self._timing
         )
         self._tells_no_time = False
+
+    # --- pace ---
+
+    def spent(self) -> int:
+        """Requests of the last hour."""
+        return self._pace.spent()
+
+    def charge(self, requests: int, ago: float) -> None:
+        """Reckon with requests that another process sent in the same lane, `ago` seconds ago."""
+        self._pace.charge(requests, ago)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

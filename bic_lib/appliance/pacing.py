@@ -48,6 +48,18 @@ class Pace:
         if at > now:
             self._sleep(at - now)
 
+    def spent(self) -> int:
+        """Requests of the last hour."""
+        with self._lock:
+            earliest = self._monotonic() - HOUR
+            return sum(1 for at in self._sent if at > earliest)
+
+    def charge(self, requests: int, ago: float) -> None:
+        """Reckon with requests that somebody else sent in this lane, `ago` seconds ago."""
+        with self._lock:
+            at = self._monotonic() - ago
+            self._sent.extendleft([at] * min(requests, (self._sent.maxlen or 0) - len(self._sent)))
+
     def pause(self, seconds: float) -> None:
         """No request for the next `seconds`."""
         with self._lock:

@@ -21,13 +21,17 @@ _REST = ("until", "failures", "since", "reason", "hint")
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """One stream. `mark` is its watermark (None: not begun), `due_at` when it wants a walk (None: nothing to do)."""
+    """One stream. `mark` is its watermark (None: not begun), `due_at` when it wants a walk (None: nothing to do).
+
+    `advanced_at` tells when the watermark was last moved or found to be at the appliance's now.
+    """
 
     stream: Stream
     begin: int | None = None
     mark: int | None = None
     due_at: float | None = None
     run: str | None = None
+    advanced_at: float | None = None
     caught_up_at: float | None = None
     backlog_done_at: float | None = None
     version: str = ""
@@ -80,13 +84,11 @@ class Streams:
         return SiteState(self.store.scan(STATE, _site(site)))
 
     def make_due(self, stream: Stream, run: str | None, at: float) -> None:
-        """The stream wants a walk; it stays due until one walk after this has ended."""
+        """The stream wants a walk; written even when it is due already, so that a walk under way does not end its being due."""
         while True:
             row = self.store.get(STATE, _site(stream.site), _key(stream))
             state = _stream(row) if row else StreamState(stream)
             due_at = at if state.due_at is None else min(state.due_at, at)
-            if row and state.due_at == due_at and state.run == run:
-                return
             try:
                 self.write(replace(state, due_at=due_at, run=run or state.run))
             except Conflict:
@@ -100,6 +102,7 @@ class Streams:
             "mark": state.mark,
             "due_at": state.due_at,
             "run": state.run,
+            "advanced_at": state.advanced_at,
             "caught_up_at": state.caught_up_at,
             "backlog_done_at": state.backlog_done_at,
         }

@@ -18,7 +18,7 @@ from bic_lib.delivery import FileDestination
 from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, Refused, TooOften
 from bic_lib.ledger.proof import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
-from bic_lib.model import DataType, Failure, OnConflict, Outcome, State
+from bic_lib.model import DAY, DataType, Failure, OnConflict, Outcome, State
 from bic_lib.ports import Change, Payload, Put, Recovered, Stamp
 from bic_lib.steps.job import Job
 from bic_lib.steps.windows import NEEDED_SECONDS
@@ -80,14 +80,16 @@ def _records(job: Job, claimed: ClaimedStep) -> list[Record]:
 
 
 def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
-    """The transfers that are due now, and when those that are not will be."""
+    """The transfers that are due now, and when those that are not will be. One whose destination is not configured is parked."""
     now = job.ledger.now()
     ways: list[_Way] = []
     later: list[float] = []
     for record in records:
-        if record.outcome.state not in _OPEN or record.version == 0 or record.stream not in job.streams:
+        if record.version == 0 or not _is_open(record):
             continue
-        if job.rests_now(record.destination):
+        if record.destination not in job.destinations:
+            later.append(now + DAY)
+        elif job.rests_now(record.destination):
             later.append(job.rests[record.destination].until)
         elif (record.next_try or 0) > now:
             later.append(record.next_try or 0)
@@ -97,6 +99,10 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
             except DestinationError as error:
                 later.append(job.rest_destination(record.destination, str(error)).until)
     return ways, later
+
+
+def _is_open(record: Record) -> bool:
+    return record.outcome.state in _OPEN and (record.outcome.state is not State.REFUSED or record.next_try is not None)
 
 
 def _files(job: Job, name: str) -> FileDestination:
@@ -157,7 +163,7 @@ def _timed(job: Job, blocks: Iterable[bytes]) -> Iterator[bytes]:
     begun, size = job.ledger.now(), 0
     for block in blocks:
         size += len(block)
-        if job.deadline is not None and job.ledger.now() > job.deadline:
+        if job.overdue:
             minutes = (job.ledger.now() - begun) / 60
             raise Interrupted(f"stopped at the time limit: {size / 1e9:.1f} GB in {minutes:.0f} min")
         yield block

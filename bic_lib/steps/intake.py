@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bic_lib import plan
 from bic_lib.delivery import Delivered, Delivery
-from bic_lib.errors import DestinationError
+from bic_lib.errors import DestinationError, Interrupted
 from bic_lib.ledger.proof import FAILING, SETTLED, Known, KnownDocument, Record, served_name
 from bic_lib.ledger.work import Step
 from bic_lib.model import (
@@ -90,6 +90,10 @@ class Intake:
     def take(self, documents: Iterable[Document | BrokenDocument], *, seen: bool = False) -> None:
         """Take in a whole report; `seen` keeps the lsids that were in it."""
         for document in documents:
+            if self.job.overdue:
+                raise Interrupted("stopped at the time limit")
+            if not self.members:
+                return
             if seen:
                 self.seen.add(document.lsid)
             if isinstance(document, BrokenDocument):

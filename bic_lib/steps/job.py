@@ -27,12 +27,23 @@ class OutOfTime(Exception):
     """The visit's time is nearly over: what is left waits for the next one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Until when a visit may work, on the ledger's clock: nothing long begins shortly before `visit`.
+
+    What is still in hand at `step` is stopped, as failed.
+    """
+
+    visit: float
+    step: float
+
+
 @dataclass(slots=True)
 class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
-    `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is on the ledger's clock, None
-    on a machine that has all the time. `planned` are recordings that a download made steps; `refused` are the data types for
+    `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
+    all the time. `planned` are recordings that a download made steps; `refused` are the data types for
     which the account was found to lack the right.
     """
 
@@ -44,8 +55,9 @@ class Job:
     visit: str
     observe: Observer
     troubles: list[str]
-    deadline: float | None = None
+    deadline: Deadline | None = None
     leases: list[Lease] = field(default_factory=list)
+    destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
     planned: list[Step] = field(default_factory=list)
     refused: dict[DataType, str] = field(default_factory=dict)
@@ -58,8 +70,13 @@ class Job:
 
     def need(self, seconds: float) -> None:
         """Raises OutOfTime when less than this is left."""
-        if self.deadline is not None and self.deadline - self.ledger.now() < seconds:
+        if self.deadline is not None and self.deadline.visit - self.ledger.now() < seconds:
             raise OutOfTime
+
+    @property
+    def overdue(self) -> bool:
+        """What is in hand has to stop: the platform would end this process soon."""
+        return self.deadline is not None and self.ledger.now() > self.deadline.step
 
     def rests_now(self, destination: str) -> bool:
         rest = self.rests.get(destination)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_a
                 Queue.FIRST,
                 STATE,
                 f"site|{job.site.name}",
-                f"step|{StepKind.LSIDS}|{kind}|{some[0]}",
+                f"step|{StepKind.LSIDS}|{kind}|{hashlib.sha256(' '.join(some).encode()).hexdigest()[:16]}",
                 min(wanted[lsid] for lsid in some),
                 {"lsids": some, "placed_at": placed_at, "attempts": 0},
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bic_lib import plan
-from bic_lib.errors import ItemError
+from bic_lib.errors import ItemError, Refused
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
@@ -118,7 +118,7 @@ def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Know
     serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
     try:
         lsids = [listed.lsid for listed in job.appliance.listing(kind, window)]
-    except ItemError:
+    except (ItemError, Refused):
         if kind is not ReportKind.PRESENTATION:
             raise
         # Whether appliances list presentations is unknown (appliance-api.md 2.3): the full report tells the same.

@@ -59,7 +59,8 @@ def _begun(job: Job, state: StreamState, now: float) -> StreamState:
     if state.mark is None:
         begin = int(now) - job.site.history
         return replace(state, begin=begin, mark=begin)
-    return replace(state, mark=plan.rewound(state.mark, now, job.ledger.now() - state.written))
+    since = job.ledger.now() - (state.written if state.advanced_at is None else state.advanced_at)
+    return replace(state, mark=plan.rewound(state.mark, now, since))
 
 
 def _one_window(
@@ -78,12 +79,13 @@ def _one_window(
         job.write_counts()
     job.check()
     plan_lsids(job, kind, intake.again, window.begin)
-    mark = plan.watermark(window, report.as_of, job.site.lookback)
+    mark = plan.watermark(window, report.as_of, target, job.site.lookback)
     for stream, state in members.items():
         if stream in intake.dropped:
             _destination_failed(job, state, str(intake.dropped[stream]))
         else:
-            _advance(job, replace(state, mark=max(mark, state.mark or 0)), arrived=window.end >= target)
+            arrived = window.end >= target or mark <= (state.mark or 0)
+            _advance(job, replace(state, mark=max(mark, state.mark or 0)), arrived=arrived)
             job.destination_works(stream.destination)
     log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
     claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
@@ -94,10 +96,10 @@ def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
     """Move the watermark; a stream that arrived is no longer due, unless it was made due anew in the meantime."""
     if arrived:
         unit_done(job.ledger, state.stream, state.run)
-    caught_up = job.ledger.now()
-    wanted = replace(state, due_at=None, caught_up_at=caught_up) if arrived else state
-    if arrived and state.backlog_done_at is None:
-        wanted = replace(wanted, backlog_done_at=caught_up)
+    now = job.ledger.now()
+    wanted = replace(state, advanced_at=now)
+    if arrived:
+        wanted = replace(wanted, due_at=None, caught_up_at=now, backlog_done_at=state.backlog_done_at or now)
     while True:
         try:
             job.ledger.streams.write(wanted)

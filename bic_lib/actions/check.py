@@ -1,0 +1,110 @@
+"""The preflight: whether the ledger, the sites, the destinations and what the settings refer to are ready."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from bic_lib import naming, wiring
+from bic_lib.errors import BicError, LedgerError, UsageError
+from bic_lib.model import DataType, OnConflict
+from bic_lib.ports import Check
+from bic_lib.references import References, Unresolved, is_reference
+from bic_lib.run import App
+from bic_lib.settings import Settings
+from bic_lib.settings_model import FileDestination as FileSettings
+from bic_lib.settings_model import Section
+
+Tell = Callable[[str], None]
+
+
+def check(
+    settings: Settings, sites: Sequence[str] = (), *, environ: Mapping[str, str] | None = None, tell: Tell = lambda _: None
+) -> list[Check]:
+    """Look at everything that these sites (none named: all) need; `tell` hears what is looked at. Writes and deletes a probe.
+
+    Raises UsageError for a site that the settings don't have; whatever else is wrong is a line in the answer.
+    """
+    if unknown := [name for name in sites if name not in settings.sites]:
+        known = ", ".join(settings.sites)
+        raise UsageError(f"no site {', '.join(unknown)} in the settings", hint=f"There are: {known}.")
+    environ = os.environ if environ is None else environ
+    tell("the ledger")
+    try:
+        app = wiring.app(settings, environ=environ)
+    except LedgerError as error:
+        return [Check("ledger", "reachable", ok=False, detail=error.message, hint=error.hint)]
+    chosen = {name: _data(settings, name) for name in settings.sites if name in sites or not sites}
+    destinations = _destinations(settings, chosen) if sites else list(settings.destinations)
+    found = [Check("ledger", "reachable", ok=True)]
+    references = References(environ)
+    for name, data in chosen.items():
+        tell(f"site {name}")
+        found += _referred(f"site {name}", settings.sites[name], references) or _site(app, settings, name, data)
+    for name in destinations:
+        tell(f"destination {name}")
+        found += _referred(f"destination {name}", settings.destinations[name], references) or _destination(app, name)
+        found += _names(settings, name)
+    return found
+
+
+def _data(settings: Settings, site: str) -> frozenset[DataType]:
+    """What the schedules want from a site; sessions when there is no schedule yet."""
+    wanted = (t.data for schedule in settings.schedules.values() for t in schedule.transfers if t.site == site)
+    return frozenset(data for entry in wanted for data in entry) or frozenset({DataType.SESSIONS})
+
+
+def _destinations(settings: Settings, sites: Mapping[str, object]) -> list[str]:
+    transfers = (t for schedule in settings.schedules.values() for t in schedule.transfers)
+    return sorted({transfer.destination for transfer in transfers if transfer.site in sites})
+
+
+def _referred(subject: str, section: Section, references: References) -> list[Check]:
+    """The references of a section that have no value; all of them, not only the first that is needed."""
+    unresolved = []
+    for key, value in section:
+        if isinstance(value, str) and is_reference(value):
+            try:
+                references.secret(value)
+            except Unresolved as error:
+                unresolved.append(Check(subject, f"reference {key}", ok=False, detail=error.message, hint=error.hint))
+    return unresolved
+
+
+def _site(app: App, settings: Settings, name: str, data: frozenset[DataType]) -> list[Check]:
+    subject = f"site {name}"
+    ca_file = settings.sites[name].ca_file
+    if ca_file and not settings.path(ca_file).is_file():
+        path = settings.path(ca_file)
+        return [
+            Check(subject, "ca_file", ok=False, detail=f"there is no file {path}", hint="Name the PEM file of the authority.")
+        ]
+    try:
+        found = app.appliance(app.sites[name], 0).checks(data)
+    except BicError as error:
+        return [Check(subject, "settings", ok=False, detail=error.message, hint=error.hint)]
+    return [replace(line, subject=subject) for line in found]
+
+
+def _destination(app: App, name: str) -> list[Check]:
+    subject = f"destination {name}"
+    try:
+        found = app.destination(name).checks()
+    except BicError as error:
+        return [Check(subject, "reachable", ok=False, detail=error.message, hint=error.hint)]
+    return [replace(line, subject=subject) for line in found]
+
+
+def _names(settings: Settings, name: str) -> Iterator[Check]:
+    """Formats that can give two items one name, where the second would then be lost (design.md 9)."""
+    configured = settings.destinations[name]
+    if not isinstance(configured, FileSettings) or configured.on_conflict == OnConflict.APPEND_NUMBER:
+        return
+    schedules = settings.schedules.values()
+    wanted = {data for s in schedules for t in s.transfers if t.destination == name for data in t.data}
+    formats = {data: text for data, text in {**naming.DEFAULT_FORMATS, **configured.formats()}.items() if data in wanted}
+    reasons = [naming.colliding(text, data) for data, text in formats.items()] + naming.clashing(formats)
+    for reason in filter(None, reasons):
+        hint = f"{configured.on_conflict} would keep one of them: use AppendNumber, or make the format tell them apart."
+        yield Check(f"destination {name}", "file names", ok=False, detail=reason, hint=hint)

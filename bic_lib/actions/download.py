@@ -1,0 +1,128 @@
+"""The test download (the guide's API tester): chosen sites, data types and destinations, now, through the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bic_lib.actions.running import Drained
+from bic_lib.errors import UsageError
+from bic_lib.ledger.history import RunId
+from bic_lib.ledger.work import Step
+from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
+from bic_lib.run import App
+from bic_lib.steps import backups, downloads
+from bic_lib.visit import perform_steps
+
+SCHEDULE = "download"
+"""What the runs of downloads are called where a schedule's name stands otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What to download. Exactly one of `began` (sessions that began then) and `lsids`, unless only backups are wanted."""
+
+    sites: tuple[str, ...]
+    destinations: tuple[str, ...]
+    data: tuple[DataType, ...]
+    began: Window | None = None
+    lsids: tuple[str, ...] = ()
+    force: bool = False
+    dry_run: bool = False
+
+    def reports(self) -> dict[ReportKind, list[DataType]]:
+        """The wanted data types by the report that announces them."""
+        found: dict[ReportKind, list[DataType]] = defaultdict(list)
+        for data in self.data:
+            if data in REPORT_OF:
+                found[REPORT_OF[data]].append(data)
+        return found
+
+
+@dataclass(slots=True)
+class Planned:
+    """A download as it stands in the ledger: its run, and its steps per site."""
+
+    run: str
+    steps: dict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
+
+
+def plan_download(app: App, download: Download, rows_only: frozenset[str]) -> Planned:
+    """Write the download's steps, for whoever visits next. `rows_only` names the destinations that take sessions only.
+
+    Raises UsageError with every problem, LedgerError.
+    """
+    if found := problems(app, download, rows_only):
+        raise UsageError("The download can't be done: " + "; ".join(found) + ".")
+    now = app.ledger.now()
+    run = RunId(int(now), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
+    planned = Planned(str(run))
+    sites = [app.sites[name] for name in dict.fromkeys(download.sites)]
+    units = []
+    for site in sites:
+        for kind, data in download.reports().items():
+            step = _report_step(download, site, kind, data, planned.run, now)
+            planned.steps[site.name].append(step)
+            units.append(downloads.unit(site.name, kind))
+        if DataType.SITE_BACKUPS in download.data:
+            units.append(backups.unit(site.name, run.name))
+    app.ledger.history.begin(run, SCHEDULE, units)
+    for steps in planned.steps.values():
+        app.ledger.work.plan(steps)
+    if DataType.SITE_BACKUPS in download.data and not download.dry_run:
+        _plan_backups(app, download, sites, run, planned)
+    return planned
+
+
+def _report_step(download: Download, site: Site, kind: ReportKind, data: Sequence[DataType], run: str, now: float) -> Step:
+    streams = [Stream(site.name, one, name) for one in data for name in dict.fromkeys(download.destinations)]
+    return downloads.download_step(
+        streams,
+        kind,
+        run,
+        now,
+        began=download.began,
+        lsids=tuple(dict.fromkeys(download.lsids)),
+        force=download.force,
+        dry_run=download.dry_run,
+    )
+
+
+def _plan_backups(app: App, download: Download, sites: Sequence[Site], run: RunId, planned: Planned) -> None:
+    transfers = tuple(Transfer(site.name, name, (DataType.SITE_BACKUPS,)) for site in sites for name in download.destinations)
+    once = Schedule(run.name, DAY, transfers)
+    for step in backups.plan_backups(app.ledger, once, sites, run.started, planned.run):
+        planned.steps[step.site].append(step)
+
+
+def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[str]:
+    """Everything that is wrong with a download, in words."""
+    found = [f"there is no site {name}" for name in download.sites if name not in app.sites]
+    found += [f"there is no destination {name}" for name in download.destinations if name not in app.destinations]
+    for word, given in (("site", download.sites), ("destination", download.destinations), ("data type", download.data)):
+        if not given:
+            found.append(f"no {word} is named")
+    for name in rows_only.intersection(download.destinations):
+        found += [f"{data} can't be stored in the database {name}" for data in download.data if data is not DataType.SESSIONS]
+    if download.reports() and not download.began and not download.lsids:
+        found.append("a start with a duration, or the ids of sessions, are needed")
+    if download.began and download.lsids:
+        found.append("either a start with a duration, or the ids of sessions: not both")
+    if download.began and download.began.seconds <= 0:
+        found.append("the duration must be positive")
+    return found
+
+
+def perform_download(app: App, planned: Planned, wait: Callable[[], None] = lambda: time.sleep(1.0)) -> Drained:
+    """Do a planned download now, waiting for lanes and claims. Raises LedgerError."""
+    drained = Drained()
+    for name, steps in planned.steps.items():
+        drained.add(perform_steps(app, app.sites[name], steps, wait))
+    return drained
+
+
+def documents_only(data: Sequence[DataType]) -> bool:
+    """Whether a download can be fed from XML files alone."""
+    return all(one in DOCUMENTS for one in data)

@@ -1,0 +1,182 @@
+"""Import of the past: session XML that the vendor's program (or ours) stored, into any destination, without duplicates."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Never
+
+from bic_lib import naming
+from bic_lib.errors import BicError, SiteError, UsageError
+from bic_lib.ledger.history import RunId
+from bic_lib.model import BrokenDocument, DataType, Document, Item, OpenSessions, Outcome, ReportKind, State, Stream
+from bic_lib.ports import Check
+from bic_lib.run import App
+from bic_lib.steps.intake import Intake
+from bic_lib.visit import holding_reports
+
+SCHEDULE = "import"
+LARGEST_FILE = 1024**3
+"""Bytes; a file is read whole."""
+_FILES_AT_ONCE = 200
+
+ReadDocument = Callable[[bytes], Iterable[Document | BrokenDocument]]
+
+
+@dataclass(slots=True)
+class Imported:
+    """What was taken (the outcomes were told to the app's observer), and which files or sessions were refused, and why."""
+
+    files: int = 0
+    sessions: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+def import_files(
+    app: App,
+    paths: Sequence[Path],
+    destinations: Sequence[str],
+    read: ReadDocument,
+    *,
+    site: str | None = None,
+    force: bool = False,
+    seen: Callable[[Path], None] = lambda _path: None,
+    wait: Callable[[], None] = lambda: time.sleep(1.0),
+) -> Imported:
+    """Import session XML from files and folders (searched for `*.xml`) into these destinations.
+
+    A session that the ledger knows for a destination, in any version, is left alone; so an interrupted import goes on where it
+    stood when it is called again. Without `site` a file belongs to the site whose host its name begins with, or to the only site.
+    Raises UsageError, LedgerError.
+    """
+    _demand(app, paths, destinations, site)
+    imported = Imported()
+    run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
+    app.ledger.history.begin(run, SCHEDULE, [SCHEDULE])
+    batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
+    for number, path in enumerate(_files(paths), 1):
+        _read(app, path, site, read, batch, imported)
+        seen(path)
+        if number % _FILES_AT_ONCE == 0:
+            _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
+    _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
+    app.ledger.history.unit_done(str(run), SCHEDULE, app.ledger.now(), "; ".join(imported.troubles))
+    return imported
+
+
+def _demand(app: App, paths: Sequence[Path], destinations: Sequence[str], site: str | None) -> None:
+    found = [f"there is no destination {name}" for name in destinations if name not in app.destinations]
+    found += [f"there is no file or folder {path}" for path in paths if not path.exists()]
+    if site is not None and site not in app.sites:
+        found.append(f"there is no site {site}")
+    if not destinations:
+        found.append("no destination is named")
+    if found:
+        raise UsageError("The import can't be done: " + "; ".join(found) + ".")
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*.[xX][mM][lL]") if file.is_file())
+        else:
+            yield path
+
+
+def _read(
+    app: App,
+    path: Path,
+    site: str | None,
+    read: ReadDocument,
+    batch: dict[tuple[str, ReportKind], list[Document]],
+    imported: Imported,
+) -> None:
+    """Read one file into the batch; what can't be used is refused with its reason."""
+    imported.files += 1
+    owner = site or _owner(app, path)
+    if owner is None:
+        imported.refused.append((str(path), "its name begins with no configured host; name the site"))
+        return
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            imported.refused.append((str(path), "larger than 1 GB"))
+            return
+        documents = list(read(path.read_bytes()))
+    except (OSError, BicError) as error:
+        imported.refused.append((str(path), str(error)))
+        return
+    if not documents:
+        imported.refused.append((str(path), "holds no session"))
+    for document in documents:
+        if isinstance(document, BrokenDocument):
+            imported.refused.append((str(path), f"session {document.lsid or '?'}: {document.reason}"))
+        else:
+            kind = ReportKind.PRESENTATION if document.session_type == "presentation" else ReportKind.SUPPORT
+            batch[owner, kind].append(document)
+            imported.sessions += 1
+
+
+def _owner(app: App, path: Path) -> str | None:
+    """The site whose host the file's name begins with (the vendor's default format), or the only one."""
+    for site in sorted(app.sites.values(), key=lambda one: -len(one.host)):
+        host = site.host.partition(":")[0].lower()
+        written = naming.location("%SUPPORT_SITE_HOST%", {"SUPPORT_SITE_HOST": site.host}, DataType.SESSIONS).lower()
+        if path.name.lower().startswith((f"{host}-", f"{written}-")):
+            return site.name
+    return next(iter(app.sites)) if len(app.sites) == 1 else None
+
+
+def _take(
+    app: App,
+    batch: dict[tuple[str, ReportKind], list[Document]],
+    destinations: Sequence[str],
+    run: str,
+    imported: Imported,
+    *,
+    force: bool,
+    wait: Callable[[], None],
+) -> None:
+    for (name, kind), documents in batch.items():
+        site = app.sites[name]
+        data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
+        members = dict.fromkeys((Stream(name, data, destination) for destination in destinations), run)
+        with holding_reports(app, site, kind, _Unconnected(), wait) as job:
+            known = app.ledger.proof.known(name)
+            intake = Intake(
+                job,
+                kind,
+                members,
+                known,
+                force=force,
+                only_new=not force,
+                open_sessions=OpenSessions.DELIVER,
+                now=app.ledger.now(),
+            )
+            intake.take(documents)
+        for stream, error in intake.dropped.items():
+            imported.troubles.append(f"destination {stream.destination}: {error}")
+            for document in documents:
+                app.observe(Item(name, data, document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error)))
+    batch.clear()
+
+
+class _Unconnected:
+    """The appliance of an import: nothing is asked of it."""
+
+    def _refuse(self, *_: object) -> Never:
+        raise SiteError("an import does not connect to the site")
+
+    def now(self) -> tuple[float, bool]:
+        self._refuse()
+
+    report = listing = recording = backup = charge = _refuse
+
+    def spent(self) -> int:
+        return 0
+
+    def checks(self, data: frozenset[DataType]) -> list[Check]:
+        self._refuse(data)

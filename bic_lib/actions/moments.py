@@ -1,0 +1,25 @@
+"""Times and durations as people write them in commands and requests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bic_lib.errors import UsageError
+from bic_lib.settings_spelling import seconds
+
+
+def moment(text: str, name: str) -> int:
+    """A date (`2026-08-01`, midnight UTC) or ISO time, UTC where it names no zone, as Unix seconds. Raises UsageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{name}: {text!r} is no date or time", hint="Such as 2026-08-01 or 2026-08-01T14:30:00Z.") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def length(text: str, name: str) -> int:
+    """A duration such as `1d` or `90m` in seconds. Raises UsageError."""
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None

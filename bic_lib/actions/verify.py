@@ -1,0 +1,113 @@
+"""Verifying: what is stored is read again and compared with the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bic_lib.delivery import Destination, FileDestination, RowDestination
+from bic_lib.errors import BicError, UsageError
+from bic_lib.ledger.proof import Record
+from bic_lib.model import Site, State
+from bic_lib.run import App
+
+_ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as the ledger says: `missing`, `altered`, `size`, or `unreadable` (the destination failed)."""
+
+    destination: str
+    location: str
+    lsid: str
+    problem: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Verified:
+    """How many transfers were looked at, and what is wrong."""
+
+    checked: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+Seen = Callable[[Record, Problem | None], None]
+
+
+def verify(app: App, only: str | None = None, *, quick: bool = False, seen: Seen = lambda _record, _problem: None) -> Verified:
+    """Compare size and SHA-256 of every stored file (rows: the load record) with the ledger; `quick` compares sizes only.
+
+    `seen` is told of each transfer, as it is looked at. Raises UsageError, LedgerError.
+    """
+    if only is not None and only not in app.destinations:
+        raise UsageError(f"There is no destination {only} in the settings.", hint=f"There are: {', '.join(app.destinations)}.")
+    verified = Verified()
+    for site in app.sites.values():
+        waiting: dict[str, list[Record]] = defaultdict(list)
+        for record in _stored(app, site, only):
+            waiting[record.destination].append(record)
+            if len(waiting[record.destination]) >= _ROWS_AT_ONCE:
+                _look(app, site, waiting.pop(record.destination), verified, quick=quick, seen=seen)
+        for records in waiting.values():
+            _look(app, site, records, verified, quick=quick, seen=seen)
+    return verified
+
+
+def _stored(app: App, site: Site, only: str | None) -> Iterator[Record]:
+    for record in app.ledger.proof.records(site.name):
+        known = record.destination in app.destinations and only in (None, record.destination)
+        if known and record.outcome.state is State.STORED:
+            yield record
+
+
+def _look(app: App, site: Site, records: list[Record], verified: Verified, *, quick: bool, seen: Seen) -> None:
+    """Look at some transfers of one destination."""
+    try:
+        found = _problems(app.destination(records[0].destination), site, records, quick=quick)
+    except BicError as error:
+        found = [_problem(record, "unreadable", str(error)) for record in records]
+    for record, problem in zip(records, found, strict=True):
+        verified.checked += 1
+        if problem:
+            verified.problems.append(problem)
+        seen(record, problem)
+
+
+def _problems(destination: Destination, site: Site, records: Sequence[Record], *, quick: bool) -> list[Problem | None]:
+    if isinstance(destination, RowDestination):
+        loaded = {one.lsid: one.fingerprint for one in destination.table.loaded(site.host, [r.item.lsid for r in records])}
+        return [_row_problem(record, loaded.get(record.item.lsid)) for record in records]
+    if isinstance(destination, FileDestination):
+        return [_file_problem(destination, record, quick=quick) for record in records]
+    return [None for _ in records]
+
+
+def _row_problem(record: Record, fingerprint: str | None) -> Problem | None:
+    if fingerprint is None:
+        return _problem(record, "missing")
+    return None if fingerprint == record.fingerprint else _problem(record, "altered")
+
+
+def _file_problem(destination: FileDestination, record: Record, *, quick: bool) -> Problem | None:
+    found = destination.store.look(record.outcome.location)
+    if found is None:
+        return _problem(record, "missing")
+    if found.size != record.outcome.size:
+        return _problem(record, "size", f"{found.size} bytes instead of {record.outcome.size}")
+    if quick:
+        return _problem(record, "altered") if found.sha256 not in ("", record.outcome.sha256) else None
+    digest = hashlib.sha256()
+    try:
+        for chunk in destination.store.read(record.outcome.location):
+            digest.update(chunk)
+    except FileNotFoundError:
+        return _problem(record, "missing")
+    return None if digest.hexdigest() == record.outcome.sha256 else _problem(record, "altered")
+
+
+def _problem(record: Record, problem: str, detail: str = "") -> Problem:
+    return Problem(record.destination, record.outcome.location, record.item.lsid, problem, detail)

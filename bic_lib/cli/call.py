@@ -1,0 +1,82 @@
+"""What the options common to all commands say, and what follows from them: the settings, logging, the live parts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bic_lib import logs
+
+if TYPE_CHECKING:
+    from bic_lib.run import App
+    from bic_lib.settings import Settings
+    from bic_lib.steps.job import Observer
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of `bic`. Heavy rooms are imported when a command needs them: `bic --help` must be quick."""
+
+    settings_file: str | None = None
+    json: bool = False
+    verbose: bool = False
+    _settings: Settings | None = field(default=None, repr=False)
+
+    def settings(self) -> Settings:
+        """The settings, read once, with logging as they say. Raises SettingsError."""
+        if self._settings is None:
+            self._settings = self.read_settings()
+            self._configure_logging(self._settings)
+        return self._settings
+
+    def read_settings(self) -> Settings:
+        """The settings as the file is now. Raises SettingsError."""
+        from bic_lib import settings  # noqa: PLC0415
+
+        return settings.load(settings.source(os.environ, self.settings_file))
+
+    def settings_stamp(self) -> object:
+        """Something that changes when the settings file does."""
+        from bic_lib import settings  # noqa: PLC0415
+
+        try:
+            found = Path(settings.source(os.environ, self.settings_file)).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def app(self, observe: Observer | None = None) -> App:
+        """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""
+        return make_app(self.settings(), observe)
+
+    def log_to_stderr(self) -> None:
+        """Show what is logged, for whoever watches."""
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logs.TextFormat())
+        logging.getLogger("bic").addHandler(handler)
+
+    def _configure_logging(self, settings: Settings) -> None:
+        wanted = settings.logs
+        if wanted:
+            logs.configure(settings.path(wanted.directory), keep_days=wanted.keep_days, log_format=wanted.format)
+        else:
+            logs.configure(None)
+        # Without any handler Python would print warnings to standard error by itself.
+        logging.getLogger("bic").addHandler(logging.NullHandler())
+        if self.verbose:
+            self.log_to_stderr()
+
+
+def make_app(settings: Settings, observe: Observer | None = None) -> App:
+    """Live parts for these settings. Raises SettingsError."""
+    from bic_lib import run, wiring  # noqa: PLC0415
+    from bic_lib.errors import LedgerError, SettingsError  # noqa: PLC0415
+
+    try:
+        return wiring.app(settings, observe=observe or run.unobserved)
+    except LedgerError as error:
+        raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error

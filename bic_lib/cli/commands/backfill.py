@@ -1,0 +1,26 @@
+"""`bic backfill`: history on demand."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from bic_lib.actions.backfill import backfill
+from bic_lib.actions.moments import moment
+from bic_lib.actions.results import Results
+from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import conclude, progress
+
+
+@click.command(name="backfill")
+@click.option("--site", required=True, metavar="S", help="The site's name.")
+@click.option("--since", required=True, metavar="DATE", help="A date or ISO time (UTC).")
+@click.option("--until", metavar="DATE", help="The end, not included; left out: now.")
+@click.pass_obj
+def command(call: Call, site: str, since: str, until: str | None) -> int:
+    """Fill in a site's history for all its destinations, in windows of a day at most. Interrupted, it goes on where it stood."""
+    begin, end = moment(since, "--since"), moment(until, "--until") if until else None
+    with Results() as results:
+        app = call.app(results.observe)
+        with progress("backfill", results):
+            drained = backfill(app, site, begin, end)
+        return conclude(call, results, drained.troubles)

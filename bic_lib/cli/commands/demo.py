@@ -1,0 +1,98 @@
+"""`bic demo`: everything here and now. A simulated appliance, real HTTPS, the real code path, files and rows."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import rich_click as click
+
+from bic_lib.actions import running
+from bic_lib.actions.parked import note_sites
+from bic_lib.actions.results import Results
+from bic_lib.actions.stopping import stoppable
+from bic_lib.cli.call import Call
+from bic_lib.cli.demonstration import SCHEDULE, Demonstration
+from bic_lib.cli.outcome import conclude, progress
+from bic_lib.cli.output import line, table
+from bic_lib.cli.stopping import stopping
+
+_QUESTIONS = {
+    "Who handled the most sessions?": """
+        SELECT representative, COUNT(*) AS sessions, SUM(files_moved) AS files_moved
+        FROM bic_session_overview WHERE representative IS NOT NULL
+        GROUP BY representative ORDER BY sessions DESC LIMIT 5""",
+    "Which files were moved last, and by whom?": """
+        SELECT event_time, performed_by, type, file_name, file_size
+        FROM bic_file_transfer ORDER BY event_time DESC LIMIT 5""",
+    "What was said in the newest session with a chat?": """
+        SELECT event_time, author, line FROM bic_chat
+        WHERE lsid = (SELECT lsid FROM bic_chat ORDER BY event_time DESC LIMIT 1) ORDER BY event_id LIMIT 5""",
+}
+
+
+@click.command(name="demo")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where to put it.",
+)
+@click.option("--sessions", type=click.IntRange(1), default=300, show_default=True, help="Sessions that the appliance has had.")
+@click.pass_obj
+def command(call: Call, directory: Path, sessions: int) -> int:
+    """Start a simulated appliance, pull every data type into files and SQLite, and show what is where.
+
+    Called again in the same directory it goes on: only what is new is pulled.
+    """
+    with stopping() as stop, Results() as results, Demonstration(directory, sessions) as demonstration:
+        os.environ.update(demonstration.environ)
+        call.settings_file = str(demonstration.settings)
+        app = stoppable(call.app(results.observe), stop)
+        note_sites(app)
+        with progress("demo", results):
+            drained = running.once(app) if demonstration.is_new else running.fire(app, [SCHEDULE])
+        status = conclude(call, results, drained.troubles)
+        if not call.json:
+            _explain(demonstration)
+    return status
+
+
+def _explain(demonstration: Demonstration) -> None:
+    table("What is where", ("path", "holds"), _places(demonstration))
+    for question, query in _QUESTIONS.items():
+        columns, rows = _answer(demonstration, query)
+        line(question)
+        line(" ".join(query.split()))
+        table("", columns, rows)
+    settings = shlex.quote(str(demonstration.settings))
+    line("Look around:")
+    line(f"  bic status --settings {settings}")
+    line(f"  bic runs --settings {settings}")
+    line(
+        f"\nFor a real appliance, change [sites.demo] in {demonstration.settings}: host, client_id, client_secret (env:NAME), no"
+    )
+    line(f"ca_file. Then `bic check --settings {settings}` tells what is missing, and `bic run --settings {settings}` goes on.")
+
+
+def _places(demonstration: Demonstration) -> Iterator[tuple[str, str]]:
+    directory = demonstration.directory
+    yield str(demonstration.settings), "the settings"
+    for folder in sorted(path for path in (directory / "archive").iterdir() if path.is_dir()):
+        files = sum(1 for path in folder.rglob("*") if path.is_file())
+        yield str(folder), f"{files:,} files"
+    with closing(demonstration.rows()) as rows:
+        (sessions,) = rows.execute("SELECT COUNT(*) FROM session").fetchone()
+    yield str(demonstration.database), f"{sessions:,} sessions as rows"
+    yield str(directory / "bic-ledger.sqlite"), "the ledger: what is due, done and proven"
+    yield str(directory / "logs"), "a file a day"
+
+
+def _answer(demonstration: Demonstration, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
+    with closing(demonstration.rows()) as rows:
+        found = rows.execute(query)
+        return [column[0] for column in found.description], found.fetchall()

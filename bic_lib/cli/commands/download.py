@@ -1,0 +1,108 @@
+"""`bic download`: the test download of the guide's API tester."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from bic_lib.actions.download import Download, documents_only, perform_download, plan_download
+from bic_lib.actions.importing import import_files
+from bic_lib.actions.moments import length, moment
+from bic_lib.actions.results import Results
+from bic_lib.appliance.sessions import read_document
+from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import conclude, progress
+from bic_lib.errors import UsageError
+from bic_lib.model import DOCUMENTS, DataType, Document, Window
+from bic_lib.run import App
+from bic_lib.settings_model import SqlDatabaseSettings
+
+
+@click.command(name="download")
+@click.option("--site", "sites", multiple=True, metavar="S", help="A site's name; repeatable.")
+@click.option("--destination", "destinations", multiple=True, metavar="D", help="A destination's name; repeatable.")
+@click.option("--data", multiple=True, type=click.Choice([str(one) for one in DataType]), help="A data type; repeatable.")
+@click.option("--start", metavar="TIME", help="Sessions that began then: a date or ISO time (UTC).")
+@click.option("--duration", metavar="1d", help="How much from --start on, such as 1d or 90m.")
+@click.option("--lsid", "lsids", multiple=True, metavar="ID", help="A session's id; repeatable.")
+@click.option("--xml", "files", multiple=True, type=click.Path(path_type=Path), help="Parse stored session XML; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be transferred.")
+@click.option("--force", is_flag=True, help="Deliver again what is there already, by the conflict rule.")
+@click.pass_obj
+def command(
+    call: Call,
+    sites: tuple[str, ...],
+    destinations: tuple[str, ...],
+    data: tuple[str, ...],
+    start: str | None,
+    duration: str | None,
+    lsids: tuple[str, ...],
+    files: tuple[Path, ...],
+    dry_run: bool,
+    force: bool,
+) -> int:
+    """Transfer chosen data now: by start and duration, by session, or from XML files. Nothing is doubled by it."""
+    wanted = tuple(DataType(one) for one in data)
+    with Results() as results:
+        app = call.app(results.observe)
+        with progress("download", results):
+            if files:
+                if start or duration or lsids or dry_run:
+                    raise UsageError("download: --xml goes with neither --start, --duration, --lsid nor --dry-run")
+                troubles = _from_files(call, app, sites, destinations, wanted, files, force=force)
+            else:
+                asked = Download(sites, destinations, wanted, _began(start, duration), lsids, force, dry_run)
+                planned = plan_download(app, asked, _rows_only(call))
+                troubles = perform_download(app, planned).troubles
+        return conclude(call, results, troubles)
+
+
+def _began(start: str | None, duration: str | None) -> Window | None:
+    if (start is None) != (duration is None):
+        raise UsageError("download: --start and --duration go together", hint="Such as --start 2026-08-01 --duration 1d.")
+    if start is None or duration is None:
+        return None
+    begin = moment(start, "--start")
+    return Window(begin, begin + length(duration, "--duration"))
+
+
+def _rows_only(call: Call) -> frozenset[str]:
+    configured = call.settings().destinations.items()
+    return frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
+
+
+def _from_files(
+    call: Call,
+    app: App,
+    sites: tuple[str, ...],
+    destinations: tuple[str, ...],
+    data: tuple[DataType, ...],
+    files: tuple[Path, ...],
+    *,
+    force: bool,
+) -> list[str]:
+    """Documents from the files; their recordings, where wanted, from the site that they belong to."""
+    if len(sites) > 1:
+        raise UsageError("download: with --xml name one --site at most: the one that the files came from")
+    troubles: list[str] = []
+    if not data:
+        raise UsageError("download: no data type is named", hint="Such as --data sessions.")
+    if any(one in DOCUMENTS for one in data):
+        imported = import_files(app, files, destinations, read_document, site=sites[0] if sites else None, force=force)
+        troubles += imported.troubles + [f"{path}: {reason}" for path, reason in imported.refused]
+    if not documents_only(data):
+        rest = tuple(one for one in data if one not in DOCUMENTS)
+        asked = Download(sites, destinations, rest, lsids=_lsids(files), force=force)
+        troubles += perform_download(app, plan_download(app, asked, _rows_only(call))).troubles
+    return troubles
+
+
+def _lsids(files: tuple[Path, ...]) -> tuple[str, ...]:
+    found = []
+    for path in files:
+        try:
+            found += [one.lsid for one in read_document(path.read_bytes()) if isinstance(one, Document)]
+        except OSError as error:
+            raise UsageError(f"download: {path} can't be read: {error.strerror}") from error
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,28 @@
+"""`bic import`: session XML that was stored earlier, into any destination."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from bic_lib.actions.importing import import_files
+from bic_lib.actions.results import Results
+from bic_lib.appliance.sessions import read_document
+from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import conclude, progress
+
+
+@click.command(name="import")
+@click.option("--destination", "destinations", multiple=True, required=True, metavar="D", help="A destination; repeatable.")
+@click.option("--site", metavar="S", help="The site that the files came from; left out: by the host in their names.")
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_obj
+def command(call: Call, destinations: tuple[str, ...], site: str | None, folders: tuple[Path, ...]) -> int:
+    """Import session XML that the vendor's program (or bic) stored. What the ledger knows already is left alone."""
+    with Results() as results:
+        app = call.app(results.observe)
+        with progress("import", results):
+            imported = import_files(app, folders, destinations, read_document, site=site)
+        refused = [f"{path}: {reason}" for path, reason in imported.refused]
+        return conclude(call, results, [*imported.troubles, *refused])

@@ -1,0 +1,29 @@
+"""`bic notify-test`: Send Test."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from bic_lib import mail
+from bic_lib.cli.call import Call
+from bic_lib.cli.output import line, note, print_json
+from bic_lib.errors import SettingsError
+from bic_lib.notify import send_test
+
+
+@click.command(name="notify-test")
+@click.pass_obj
+def command(call: Call) -> int:
+    """Send a test mail to everybody whom [notifications.smtp] names."""
+    mailer = mail.create(call.settings().notifications)
+    if mailer is None:
+        raise SettingsError("There is no [notifications.smtp] in the settings.", hint="docs/settings.md tells what it needs.")
+    refused = send_test(mailer)
+    sent_to = [to for to in mailer.settings.to if to not in refused]
+    if call.json:
+        print_json({"sent_to": sent_to, "refused": list(refused)})
+    else:
+        line(f"sent to {', '.join(sent_to)}")
+    for address in refused:
+        note(f"bic: the mail server refused {address}")
+    return 1 if refused else 0

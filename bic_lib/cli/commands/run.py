@@ -1,0 +1,86 @@
+"""`bic run`: the scheduler in the foreground, or one time."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import rich_click as click
+
+from bic_lib.actions import foreground, running
+from bic_lib.actions.parked import note_sites
+from bic_lib.actions.results import Results
+from bic_lib.actions.stopping import stoppable
+from bic_lib.cli.call import Call, make_app
+from bic_lib.cli.outcome import conclude, progress
+from bic_lib.cli.output import note
+from bic_lib.cli.stopping import Stop, Terminated, stopping
+from bic_lib.errors import SettingsError, UsageError
+from bic_lib.logs import scheduler as log
+from bic_lib.run import App
+
+
+@click.command(name="run")
+@click.option("--once", is_flag=True, help="One tick: do what is due, then exit.")
+@click.option("--now", is_flag=True, help="Fire the SCHEDULEs (none named: all) whether due or not, then exit.")
+@click.argument("schedules", metavar="[SCHEDULE]...", nargs=-1)
+@click.pass_obj
+def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> int:
+    """Run the schedules: in the foreground with a tick each minute, until it is stopped, or once.
+
+    When it is stopped (Ctrl-C, SIGTERM), what is in hand goes back to the ledger and is done by the next run.
+    """
+    if schedules and not now:
+        raise UsageError("run: schedules are named with --now only", hint=f"bic run --now {' '.join(schedules)}")
+    with stopping() as stop:
+        return _one_time(call, stop, now, schedules) if once or now else _foreground(call, stop)
+
+
+def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> int:
+    with Results() as results:
+        app = stoppable(call.app(results.observe), stop)
+        note_sites(app)
+        with progress("run", results):
+            drained = running.fire(app, schedules) if now else running.once(app)
+        return conclude(call, results, drained.troubles)
+
+
+def _foreground(call: Call, stop: Stop) -> int:
+    current = _Current(call, stop)
+    if not call.verbose:
+        call.log_to_stderr()
+    if sys.stderr.isatty():
+        note("bic: running; Ctrl-C stops it.")
+    try:
+        foreground.forever(current)
+    except Terminated as signalled:
+        log.info("stopped by %s", signalled)
+        if signalled.number == signal.SIGTERM:
+            return 0
+        raise
+    return 0
+
+
+class _Current:
+    """The app as the settings file is now: a change takes effect at the next tick, a broken file keeps the last good one."""
+
+    def __init__(self, call: Call, stop: Stop) -> None:
+        self._call = call
+        self._stop = stop
+        self._stamp = call.settings_stamp()
+        self._app = stoppable(call.app(), stop)
+
+    def __call__(self) -> App:
+        stamp = self._call.settings_stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._read_again()
+        return self._app
+
+    def _read_again(self) -> None:
+        try:
+            self._app = stoppable(make_app(self._call.read_settings()), self._stop)
+        except SettingsError as error:
+            log.error("%s The last good settings stay. %s", error, "; ".join(error.problems))
+        else:
+            log.info("the settings have changed: read again")

@@ -1,0 +1,26 @@
+"""`bic schema`: the tables of the storage database, for whoever makes them by hand."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+
+from bic_lib.cli.call import Call
+from bic_lib.cli.output import print_json
+
+
+@click.command(name="schema")
+@click.option("--sql", is_flag=True, required=True, help="As SQL.")
+@click.option("--dialect", type=click.Choice(["mssql", "sqlite"]), default="mssql", show_default=True)
+@click.pass_obj
+def command(call: Call, sql: bool, dialect: str) -> int:  # noqa: ARG001 -- the only form there is; the flag says it
+    """Print the DDL of the storage database: tables, keys, indexes and views."""
+    from bic_lib.destinations.sql.schema import ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
+
+    text = ddl("mssql" if dialect == "mssql" else "sqlite")
+    if call.json:
+        print_json({"dialect": dialect, "sql": text})
+    else:
+        sys.stdout.write(text)
+    return 0

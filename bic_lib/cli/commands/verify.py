@@ -1,0 +1,65 @@
+"""`bic verify`: is what was stored still there, unaltered?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TextIO
+
+import rich_click as click
+
+from bic_lib.actions.times import iso
+from bic_lib.actions.verify import Problem, verify
+from bic_lib.cli.call import Call
+from bic_lib.cli.output import line, print_json, table
+from bic_lib.cli.progress import watching
+from bic_lib.ledger.proof import Record
+
+
+@click.command(name="verify")
+@click.option("--destination", metavar="D", help="Only this destination.")
+@click.option("--quick", is_flag=True, help="Compare sizes and what the store keeps beside a file; read no content.")
+@click.option(
+    "--manifest", type=click.File("w", encoding="utf-8"), help="Also write each transfer as a line of JSON to this file."
+)
+@click.pass_obj
+def command(call: Call, destination: str | None, quick: bool, manifest: TextIO | None) -> int:
+    """Read again what is stored, compare it with the ledger, and name what is missing or altered."""
+    looked_at = [0]
+
+    def seen(record: Record, problem: Problem | None) -> None:
+        looked_at[0] += 1
+        if manifest:
+            manifest.write(_manifest_line(record, problem))
+
+    app = call.app()
+    with watching("verify", lambda: (f"{looked_at[0]:,} looked at", None)):
+        verified = verify(app, destination, quick=quick, seen=seen)
+    if call.json:
+        problems = [
+            {name: value for name, value in asdict(one).items() if name != "detail" or value} for one in verified.problems
+        ]
+        print_json({"checked": verified.checked, "problems": problems})
+    else:
+        rows = [(one.destination, one.location, one.lsid, one.problem, one.detail) for one in verified.problems]
+        line(f"{verified.checked:,} checked")
+        table("Problems", ("destination", "location", "lsid", "problem", "detail"), rows)
+    return 1 if verified.problems else 0
+
+
+def _manifest_line(record: Record, problem: Problem | None) -> str:
+    item, outcome = record.item, record.outcome
+    shown = {
+        "site": item.site,
+        "data": item.data,
+        "lsid": item.lsid,
+        "instance": item.instance,
+        "destination": record.destination,
+        "location": outcome.location,
+        "size": outcome.size,
+        "sha256": outcome.sha256,
+        "version": record.version,
+        "stored_at": iso(record.at),
+        "problem": problem.problem if problem else None,
+    }
+    return json.dumps(shown) + "\n"

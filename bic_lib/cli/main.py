@@ -1,0 +1,149 @@
+"""Entry point of `bic`: finds the command, runs it, and turns what went wrong into one or two lines and an exit status.
+
+Exit status (design.md 6): 0 all well; 1 something failed; 2 wrong usage or settings; 130 interrupted by the keyboard.
+"""
+
+from __future__ import annotations
+
+import importlib
+import keyword
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import rich_click as click
+
+from bic_lib.cli.call import Call
+from bic_lib.cli.stopping import Terminated
+from bic_lib.errors import BicError, SettingsError, UsageError
+from bic_lib.logs import masked
+
+FAILED = 1
+WRONG = 2
+INTERRUPTED = 130
+
+COMMANDS = {
+    "demo": "Try everything here and now, with a simulated appliance.",
+    "check": "Look whether sites, destinations and settings are ready.",
+    "run": "Run the schedules: in the foreground, or once.",
+    "download": "Transfer chosen data now: the test download.",
+    "backfill": "Fill in a site's history.",
+    "import": "Import session XML that was stored earlier.",
+    "verify": "Compare what is stored with the ledger.",
+    "status": "Schedules, streams and sites: what is done, what waits.",
+    "runs": "What the last runs did.",
+    "failures": "What was not delivered, with the reason.",
+    "retry": "Try failed transfers again.",
+    "notify-test": "Send a test mail.",
+    "settings": "Show the effective settings, or their JSON Schema.",
+    "schema": "Print the DDL of the storage database.",
+    "serve": "Run the schedules and the dashboard as a service.",
+    "simulate": "Serve a simulated appliance.",
+}
+"""Each command with its line in `bic --help`; its module is bic_lib/cli/commands/NAME.py."""
+
+
+class Commands(click.RichGroup):
+    """Imports a command's module when the command is called, not to list it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and listed else listed, rest
+
+
+@cache
+def load(name: str) -> click.Command:
+    """The command of this name, with the options that are common to all."""
+    module = f"{name.replace('-', '_')}{'_' if keyword.iskeyword(name) else ''}"
+    return _with_common_options(importlib.import_module(f"bic_lib.cli.commands.{module}").command)
+
+
+def _with_common_options(command: click.Command) -> click.Command:
+    options = (
+        click.Option(
+            ["--settings", "settings_file"], metavar="FILE", help="The settings file; else $BIC_SETTINGS, else bic.toml."
+        ),
+        click.Option(["--json"], is_flag=True, help="Print the result as JSON, and nothing else, on standard output."),
+        click.Option(["--verbose"], is_flag=True, help="Log to standard error, and show tracebacks."),
+    )
+    for option in options:
+        option.expose_value, option.callback = False, _note
+        command.params.append(option)
+    for part in getattr(command, "commands", {}).values():
+        _with_common_options(part)
+    return command
+
+
+def _note(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """An option counts before the command's name as after it."""
+    call = context.ensure_object(Call)
+    if value and option.name:
+        setattr(call, option.name, value)
+
+
+_HELP = """Moves sessions, recordings and backups from BeyondTrust Remote Support appliances to places that you own.
+
+Each item is delivered once, unaltered, with proof. `bic COMMAND --help` tells more of a command."""
+
+bic = _with_common_options(Commands(name="bic", help=_HELP, context_settings={"help_option_names": ["--help", "-h"]}))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `bic` with the process's arguments and end the process."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run `bic` and return its exit status; what went wrong is on standard error."""
+    try:
+        status = bic.main(list(arguments), prog_name="bic", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except Terminated as signalled:
+        return signalled.status
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # noqa: BLE001 -- whatever it was: a user sees one line, not a traceback
+        return _failed(error, verbose="--verbose" in arguments)
+    return status
+
+
+def _failed(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong; the exit status."""
+    if isinstance(error, click.ClickException):
+        _complain(error.format_message(), _usage_hint(error))
+        return WRONG
+    if verbose:
+        _print_traceback()
+    if not isinstance(error, BicError):
+        hint = "" if verbose else "Run it again with --verbose to see where."
+        error = BicError(f"unexpected error: {type(error).__name__}: {error}", hint=hint)
+    problems = error.problems if isinstance(error, SettingsError) else ()
+    _complain(error.message, *(f"  {problem}" for problem in problems), error.hint)
+    return WRONG if isinstance(error, (SettingsError, UsageError)) else FAILED
+
+
+def _complain(what: str, *more: str) -> None:
+    lines = [f"bic: {what}", *(line for line in more if line)]
+    sys.stderr.write(masked("\n".join(lines)) + "\n")
+
+
+def _print_traceback() -> None:
+    import traceback  # noqa: PLC0415 -- only where somebody looks for a bug
+
+    sys.stderr.write(masked(traceback.format_exc()))
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` tells how." if context else "`bic --help` tells how."

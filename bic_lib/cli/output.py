@@ -1,0 +1,89 @@
+"""How results are shown: JSON for programs, tables for people. Standard output holds the result and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PIPED_WIDTH = 220
+_OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def print_json(value: object) -> None:
+    """One JSON document."""
+    json.dump(value, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def stream_json(head: dict[str, Any], key: str, rows: Iterable[object]) -> None:
+    """One JSON object, the last member of which is a list that is never held whole."""
+    sys.stdout.write(json.dumps(head)[:-1] + (", " if head else "") + json.dumps(key) + ": [")
+    separator = "\n"
+    for row in rows:
+        sys.stdout.write(separator + json.dumps(row))
+        separator = ",\n"
+    sys.stdout.write("]}\n")
+
+
+def line(text: str = "") -> None:
+    """One line for people."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def note(text: str) -> None:
+    """A remark on standard error."""
+    sys.stderr.write(plain(text) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
+    """A table, or one line when there are no rows. Columns whose name ends in `#` hold numbers."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        shown.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(_cell(value) for value in row))
+    if not shown.row_count:
+        line(f"{title}: {empty}")
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    console.print(shown)
+
+
+def _cell(value: object) -> Text:
+    """Never read as markup: the text may come from an appliance."""
+    return Text("–" if value in (None, "") else f"{value:,}" if type(value) is int else plain(str(value)))
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey: control characters, and those that turn the writing direction."""
+    return _OBEYED.sub("�", text)
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    unit = 0
+    while count >= 1000 and unit < len(_UNITS) - 1:
+        count, unit = count / 1000, unit + 1
+    return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 else f"{count:,.1f} {_UNITS[unit]}"
+
+
+def span(seconds: float | None) -> str | None:
+    """A length of time as people read it: the two largest parts."""
+    if seconds is None:
+        return None
+    left, parts = int(seconds), []
+    for name, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        parts += [f"{count} {name}"] if count else []
+    return " ".join(parts[:2]) or "0 s"

@@ -1,0 +1,45 @@
+"""`bic demo` and `bic simulate`: a first look that needs nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from tests.support import Bic, end, stored_sessions
+
+
+def test_demo_fills_a_folder_and_goes_on(tmp_path: Path) -> None:
+    """The demo pulls every data type, shows where it is and what the rows tell; called again it doubles nothing."""
+    bic = Bic(tmp_path)
+    first = bic("demo", "--sessions", "25")
+    assert first.status == 0, first.err
+    assert "25 sessions as rows" in first.out
+    assert first.out.count("SELECT") >= 3
+    folders = {path.name for path in (tmp_path / "demo/archive").iterdir()}
+    assert {"sessions", "session_recordings", "presentations", "site_backups"} <= folders
+    assert len(stored_sessions(tmp_path / "demo/archive/sessions")) == 25
+    second = bic("demo", "--json")
+    assert (second.status, second.json["stored"]) == (0, 0)
+    assert bic("status", "--settings", "demo/bic.toml", "--json").json["sites"][0]["state"] == "ok"
+
+
+def test_demo_refuses_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    """A folder with settings that are not the demo's is left alone."""
+    settings = tmp_path / "demo" / "bic.toml"
+    settings.parent.mkdir()
+    settings.write_text("# mine", encoding="utf-8")
+    ended = Bic(tmp_path)("demo")
+    assert ended.status == 2
+    assert settings.read_text(encoding="utf-8") == "# mine"
+
+
+def test_simulate_prints_settings_that_work(tmp_path: Path) -> None:
+    """What `simulate` prints is all that `check` needs; a signal ends it with exit status 0."""
+    bic = Bic(tmp_path)
+    process = bic.start("simulate", "--json", "--sessions", "10")
+    assert process.stdout is not None
+    shown = json.loads(b"".join(iter(process.stdout.readline, b"}\n")) + b"}")
+    (tmp_path / "bic.toml").write_text(shown["settings"], encoding="utf-8")
+    assert bic("check", BIC_SIMULATOR_SECRET=shown["client_secret"]).status == 0
+    assert end(process, signal.SIGINT).status == 0

@@ -1,0 +1,293 @@
+"""`bic download`, `backfill`, `import` and `verify`: chosen data now, history on demand, the past, and the proof."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bic_lib.simulator import Fault, Recording, Simulator
+from tests.support import Bic, archive, hourly, served_sessions, site, stored_sessions
+
+DAY = 86_400
+WAREHOUSE = """
+[destinations.warehouse]
+kind = "sql_database"
+connection_string = "sqlite:///warehouse.sqlite"
+"""
+
+
+@pytest.fixture
+def wide(bic: Bic, appliance: Simulator) -> Bic:
+    """The command with two folders, a database, and a schedule from the site to the first folder."""
+    appliance.faults.recording = Recording(size=20_000)
+    settings = site(appliance) + archive() + archive("other") + WAREHOUSE + hourly()
+    (bic.folder / "bic.toml").write_text(settings, encoding="utf-8")
+    return bic
+
+
+def download(bic: Bic, *more: str, destination: str = "other", data: tuple[str, ...] = ("sessions",)) -> tuple[str, ...]:
+    """The words of a download from the site."""
+    words = ["download", "--site", "support", "--destination", destination]
+    for one in data:
+        words += ["--data", one]
+    return (*words, *more, "--json")
+
+
+def began_between(appliance: Simulator, begin: float, end: float) -> set[str]:
+    """The sessions that ended (abnormally too) and began in this range."""
+    served = served_sessions(appliance)
+    return {truth.lsid for truth in appliance.sessions() if begin <= truth.start < end and truth.lsid in served}
+
+
+def day_before(appliance: Simulator, days: int) -> str:
+    return f"{datetime.fromtimestamp(appliance.now() - days * DAY, UTC):%Y-%m-%d}"
+
+
+def midnight(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def test_sessions_that_began_then(wide: Bic, appliance: Simulator) -> None:
+    """A download by start and duration stores the sessions that began then, once, however often it is asked for."""
+    start = day_before(appliance, 6)
+    wanted = began_between(appliance, midnight(start), midnight(start) + 2 * DAY)
+    first = wide(*download(wide, "--start", start, "--duration", "2d"))
+    assert (first.status, first.json["stored"]) == (0, len(wanted))
+    assert stored_sessions(wide.folder / "other").keys() == wanted
+    again = wide(*download(wide, "--start", start, "--duration", "2d"))
+    assert (again.status, again.json["stored"]) == (0, 0)
+    assert stored_sessions(wide.folder / "other").keys() == wanted
+
+
+def test_download_and_schedule_double_nothing(wide: Bic, appliance: Simulator) -> None:
+    """What a download delivered, a later run of a schedule to the same destination leaves alone, and the other way round."""
+    start = day_before(appliance, 6)
+    wide(*download(wide, "--start", start, "--duration", "3d", destination="archive"))
+    before = len(stored_sessions(wide.folder / "archive"))
+    run = wide("run", "--once", "--json")
+    assert run.json["stored"] == len(served_sessions(appliance)) - before
+    assert stored_sessions(wide.folder / "archive") == served_sessions(appliance)
+    later = wide(*download(wide, "--start", start, "--duration", "3d", destination="archive"))
+    assert later.json["stored"] == 0
+
+
+def test_session_with_its_recordings(wide: Bic, appliance: Simulator) -> None:
+    """A download by session id brings the session and each of its recordings, byte by byte."""
+    truth = next(one for one in appliance.sessions() if one.state == "ended" and one.shells and one.recordings)
+    data = ("sessions", "session_recordings", "command_shell_recordings")
+    ended = wide(*download(wide, "--lsid", truth.lsid, data=data))
+    assert ended.status == 0
+    assert Counter(item["data"] for item in ended.json["items"]) == {
+        "sessions": 1,
+        "session_recordings": 1,
+        "command_shell_recordings": truth.shells,
+    }
+    digests = {
+        (item["data"], item["instance"] or 0): item["sha256"] for item in ended.json["items"] if item["data"] != "sessions"
+    }
+    for (kind, instance), sha256 in digests.items():
+        assert appliance.recording_bytes_digest(kind, truth.lsid, instance)[1] == sha256
+
+
+def test_force_delivers_again(wide: Bic, appliance: Simulator) -> None:
+    """`--force` delivers again what is there, by the conflict rule: AppendNumber stores a second file beside the first."""
+    truth = next(one for one in appliance.sessions() if one.state == "ended")
+    wide(*download(wide, "--lsid", truth.lsid))
+    again = wide(*download(wide, "--lsid", truth.lsid, "--force"))
+    assert again.json["stored"] == 1
+    assert len(list((wide.folder / "other").iterdir())) == 2
+
+
+def test_dry_run_changes_nothing(wide: Bic, appliance: Simulator) -> None:
+    """`--dry-run` lists what would be transferred and stores nothing, in files or in the ledger's items."""
+    start = day_before(appliance, 6)
+    dry = wide(*download(wide, "--start", start, "--duration", "2d", "--dry-run"))
+    wanted = began_between(appliance, midnight(start), midnight(start) + 2 * DAY)
+    assert {item["lsid"] for item in dry.json["items"]} == wanted
+    assert (dry.status, dry.json["stored"]) == (0, 0)
+    assert not (wide.folder / "other").exists() or not list((wide.folder / "other").iterdir())
+    assert wide("verify", "--json").json["checked"] == 0
+
+
+def test_two_destinations_one_fetch(wide: Bic, appliance: Simulator) -> None:
+    """Several destinations of one download are served by one report."""
+    truth = next(one for one in appliance.sessions() if one.state == "ended")
+    ended = wide(*download(wide, "--lsid", truth.lsid, "--destination", "warehouse"))
+    assert ended.json["stored"] == 2
+    assert sum(1 for request in appliance.requests if request.params.get("generate_report") == "SupportSession") == 1
+
+
+def test_backup_on_demand(wide: Bic, appliance: Simulator) -> None:
+    """A backup needs neither start nor session; it goes to all named destinations from one answer."""
+    ended = wide(*download(wide, "--destination", "archive", data=("site_backups",)))
+    assert (ended.status, ended.json["stored"]) == (0, 2)
+    assert len(appliance.backups) == 1
+    stored = [path.read_bytes() for name in ("archive", "other") for path in (wide.folder / name).iterdir()]
+    assert stored[0] == stored[1]
+    assert len(stored[0]) == appliance.backups[0].size
+
+
+def test_unknown_session(wide: Bic) -> None:
+    """A session that the appliance doesn't know is exit status 1, and named."""
+    ended = wide(*download(wide, "--lsid", "0" * 32))
+    assert ended.status == 1
+    assert ended.json["stored"] == 0
+    assert ended.json["troubles"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--site", "nowhere", "--destination", "other", "--data", "sessions", "--lsid", "1"), "there is no site nowhere"),
+        (("--site", "support", "--destination", "nowhere", "--data", "sessions", "--lsid", "1"), "no destination nowhere"),
+        (("--site", "support", "--destination", "other", "--lsid", "1"), "no data type is named"),
+        (("--site", "support", "--destination", "other", "--data", "sessions"), "a start with a duration"),
+        (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "2026-01-01"), "go together"),
+        (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "soon", "--duration", "1d"), "soon"),
+        (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "2026-01-01", "--duration", "x"), "x"),
+        (("--site", "support", "--destination", "other", "--data", "films", "--lsid", "1"), "films"),
+        (("--site", "support", "--destination", "warehouse", "--data", "site_backups"), "can't be stored in the database"),
+        (
+            ("--site", "support", "--destination", "other", "--data", "sessions", "--xml", "missing.xml"),
+            "there is no file or folder missing.xml",
+        ),
+    ],
+)
+def test_wrong_words(wide: Bic, words: tuple[str, ...], said: str) -> None:
+    """A download that can't be done is exit status 2 and says why, without a traceback."""
+    ended = wide("download", *words)
+    assert ended.status == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_xml_files(wide: Bic, appliance: Simulator) -> None:
+    """`--xml` parses stored session XML into any destination, without asking the appliance; a broken file is refused by name."""
+    wide("run", "--once")
+    asked = len(appliance.requests)
+    files = sorted((wide.folder / "archive").glob("*.xml"))[:3]
+    broken = wide.folder / "broken.xml"
+    broken.write_text("<session_list><session lsid='1'>", encoding="utf-8")
+    words = [word for path in (*files, broken) for word in ("--xml", str(path))]
+    ended = wide(*download(wide, *words, destination="warehouse"))
+    assert len(appliance.requests) == asked
+    assert (ended.status, ended.json["stored"]) == (1, 3)
+    assert "broken.xml" in ended.err
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        assert database.execute("SELECT COUNT(*) FROM session").fetchone() == (3,)
+
+
+# --- backfill --------------------------------------------------------------------------------------------------------
+
+
+def test_backfill_fills_history(wide: Bic, appliance: Simulator) -> None:
+    """A backfill brings what ended in its range to the scheduled destinations, in windows of a day at most, and no other day."""
+    begin, end = day_before(appliance, 8), day_before(appliance, 5)
+    ended = wide("backfill", "--site", "support", "--since", begin, "--until", end, "--json")
+    assert ended.status == 0
+    served = served_sessions(appliance)
+    inside = {
+        truth.lsid
+        for truth in appliance.sessions()
+        if truth.lsid in served and midnight(begin) <= (truth.end or truth.start) < midnight(end)
+    }
+    assert inside <= stored_sessions(wide.folder / "archive").keys()
+    spans = [
+        int(request.params["duration"])
+        for request in appliance.requests
+        if request.params.get("generate_report") == "SupportSession" and "end_time" in request.params
+    ]
+    assert len(spans) == 3
+    assert max(spans) <= DAY
+
+
+def test_interrupted_backfill_goes_on(wide: Bic, appliance: Simulator) -> None:
+    """A backfill whose report breaks off says so; asked for again it goes on where it stood, and nothing is stored twice."""
+    begin, end = day_before(appliance, 8), day_before(appliance, 4)
+    appliance.faults.fail_next = [Fault(on="SupportSession", cut_after=100)]
+    broken = wide("backfill", "--site", "support", "--since", begin, "--until", end, "--json")
+    assert broken.status == 1
+    whole = wide("backfill", "--site", "support", "--since", begin, "--until", end, "--json")
+    assert whole.status == 0
+    stored = stored_sessions(wide.folder / "archive")
+    assert len(stored) == broken.json["stored"] + whole.json["stored"] > 0
+
+
+def test_backfill_of_nothing(wide: Bic) -> None:
+    """An empty range and an unknown site are exit status 2."""
+    assert wide("backfill", "--site", "support", "--since", "2026-02-01", "--until", "2026-01-01").status == 2
+    assert wide("backfill", "--site", "nowhere", "--since", "2026-01-01").status == 2
+
+
+# --- import ----------------------------------------------------------------------------------------------------------
+
+
+def test_import_of_an_archive(wide: Bic, appliance: Simulator) -> None:
+    """An archive's XML goes into files and rows; a second import takes nothing; altered copies of known sessions stay out."""
+    wide("run", "--once")
+    copied = shutil.copytree(wide.folder / "archive", wide.folder / "past" / "2026")
+    first = wide("import", "--destination", "other", "--destination", "warehouse", "past", "--json")
+    assert first.status == 0
+    assert first.json["stored"] == 2 * len(served_sessions(appliance))
+    assert stored_sessions(wide.folder / "other") == served_sessions(appliance)
+    for path in copied.glob("*.xml"):
+        path.write_bytes(path.read_bytes().replace(b"<session_type>support", b"<session_type>other"))
+    second = wide("import", "--destination", "other", "--destination", "warehouse", "past", "--json")
+    assert (second.status, second.json["stored"]) == (0, 0)
+    assert stored_sessions(wide.folder / "other") == served_sessions(appliance)
+
+
+def test_import_refuses_what_is_no_session(wide: Bic, tmp_path: Path) -> None:
+    """Files that hold no session are refused, each with its reason; the others are taken."""
+    folder = wide.folder / "mixed"
+    folder.mkdir()
+    (folder / "page.xml").write_text("<html><body>hello</body></html>", encoding="utf-8")
+    (folder / "good.xml").write_text(
+        '<session_list><session lsid="00000000000000000000000000000001"><session_type>support</session_type>'
+        '<start_time timestamp="1700000000"/><end_time timestamp="1700000600"/></session></session_list>',
+        encoding="utf-8",
+    )
+    ended = wide("import", "--destination", "other", "mixed", "--json")
+    assert (ended.status, ended.json["stored"]) == (1, 1)
+    assert "page.xml" in ended.err
+
+
+# --- verify ----------------------------------------------------------------------------------------------------------
+
+
+def test_verify_names_what_is_not_as_it_was(wide: Bic) -> None:
+    """Verify names a missing file, an altered one, one of another size, and a row that is gone; all else is well."""
+    (wide.folder / "bic.toml").write_text((wide.folder / "bic.toml").read_text() + hourly(name="rows", destination="warehouse"))
+    wide("run", "--once")
+    assert wide("verify", "--json").json["problems"] == []
+    missing, altered, longer = sorted((wide.folder / "archive").glob("*.xml"))[:3]
+    missing.unlink()
+    altered.write_bytes(altered.read_bytes().replace(b"support", b"sUpport", 1))
+    longer.write_bytes(longer.read_bytes() + b"\n")
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        gone = database.execute("SELECT lsid FROM session LIMIT 1").fetchone()[0]
+        database.execute("DELETE FROM session WHERE lsid = ?", (gone,))
+    ended = wide("verify", "--json")
+    assert ended.status == 1
+    found = {(one["destination"], one["problem"]): one for one in ended.json["problems"]}
+    assert found.keys() == {("archive", "missing"), ("archive", "altered"), ("archive", "size"), ("warehouse", "missing")}
+    assert found["archive", "missing"]["location"] == missing.name
+    assert found["warehouse", "missing"]["lsid"] == gone
+    quick = wide("verify", "--quick", "--destination", "archive", "--json")
+    assert {one["problem"] for one in quick.json["problems"]} == {"missing", "size"}
+
+
+def test_manifest(wide: Bic, appliance: Simulator) -> None:
+    """The manifest has a line of JSON for each stored transfer, with its SHA-256."""
+    wide("run", "--once")
+    assert wide("verify", "--manifest", "manifest.jsonl").status == 0
+    lines = [json.loads(line) for line in (wide.folder / "manifest.jsonl").read_text().splitlines()]
+    assert {line["lsid"] for line in lines} == served_sessions(appliance).keys()
+    assert all(len(line["sha256"]) == 64 and line["problem"] is None for line in lines)

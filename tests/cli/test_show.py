@@ -1,0 +1,115 @@
+"""What `status`, `runs`, `failures`, `check` and `settings` show, in the words of the contract."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from bic_lib.simulator import Simulator
+from tests.support import SECRET, Bic, archive, hourly, site
+
+
+def test_status_before_anything_ran(bic: Bic) -> None:
+    """A new installation: nobody ticked, the site is new, its streams have not begun."""
+    shown = bic("status", "--json").json
+    assert shown["scheduler"] == {"state": "never ran", "last_tick": None}
+    assert [site["state"] for site in shown["sites"]] == ["new"]
+    assert [(stream["data"], stream["watermark"]) for stream in shown["streams"]] == [("sessions", None)]
+
+
+def test_status_after_a_run(bic: Bic, appliance: Simulator) -> None:
+    """After a run everything that the contract names is there, and the stream has caught up."""
+    bic("run", "--once")
+    shown = bic("status", "--json").json
+    assert shown["scheduler"].keys() >= {"state", "last_tick"}
+    (schedule,), (stream,), (support,) = shown["schedules"], shown["streams"], shown["sites"]
+    assert schedule.keys() >= {"name", "every", "at", "transfers", "last_run", "last_outcome", "next_due"}
+    assert (schedule["every"], schedule["last_outcome"]) == ("1h", "ok")
+    assert datetime.fromisoformat(schedule["next_due"]) > datetime.fromisoformat(schedule["last_run"])
+    assert stream.keys() >= {"waiting", "failed", "forgotten_first", "backlog_done_at"}
+    assert 0 <= stream["lag_seconds"] < 60
+    assert (support["name"], support["host"], support["state"]) == ("support", appliance.host, "ok")
+    assert abs(support["clock_skew_seconds"]) < 5
+
+
+def test_status_shows_parked_work(bic: Bic, appliance: Simulator) -> None:
+    """Names that are no longer in the settings are shown as parked."""
+    bic("run", "--once")
+    renamed = site(appliance, "renamed") + archive() + hourly(site="renamed")
+    (bic.folder / "bic.toml").write_text(renamed, encoding="utf-8")
+    shown = bic("status", "--json").json
+    assert {site["name"]: site["state"] for site in shown["sites"]} == {"renamed": "new", "support": "parked"}
+    assert {stream["site"]: stream["parked"] for stream in shown["streams"]} == {"renamed": False, "support": True}
+
+
+def test_status_of_a_resting_site(bic: Bic, appliance: Simulator) -> None:
+    """A site that refuses us rests: the state, the reason and the end of the rest are shown."""
+    bic.environ[SECRET] = "a-secret-that-is-wrong"
+    bic("run", "--once")
+    (support,) = bic("status", "--json").json["sites"]
+    assert support["state"] == "resting"
+    assert support["reason"]
+    assert support["until"] > bic("status", "--json").json["scheduler"]["last_tick"]
+
+
+def test_runs(bic: Bic, appliance: Simulator) -> None:
+    """A run is listed with its times, outcome and counts (what a reconcile pass found is nobody's run)."""
+    bic("run", "--once")
+    ended = sum(1 for truth in appliance.sessions() if truth.state == "ended")
+    (run,) = bic("runs", "--json").json["runs"]
+    assert run.keys() >= {"id", "schedule", "started", "finished", "outcome", "stored", "skipped", "failed", "bytes"}
+    assert (run["schedule"], run["outcome"], run["stored"]) == ("hourly", "ok", ended)
+    assert run["started"] <= run["finished"]
+    assert run["bytes"] > 0
+
+
+def test_check_all_well(bic: Bic, appliance: Simulator) -> None:
+    """With everything ready each line of the check is ok, and the probe leaves nothing behind."""
+    ended = bic("check", "--json")
+    assert ended.status == 0, ended.out
+    assert all(line.keys() == {"subject", "check", "ok", "detail", "hint"} for line in ended.json["checks"])
+    assert {line["subject"] for line in ended.json["checks"]} == {"ledger", "site support", "destination archive"}
+    assert not [path for path in (bic.folder / "archive").rglob("*") if path.is_file()]
+
+
+def test_check_names_every_reference(bic: Bic, appliance: Simulator) -> None:
+    """References without a value and a missing ca_file are all named, each at its own site."""
+    broken = site(appliance).replace(SECRET, "NOT_SET_1") + site(appliance, "other").replace(SECRET, "NOT_SET_2")
+    broken += site(appliance, "third").replace("ca.pem", "gone.pem")
+    (bic.folder / "bic.toml").write_text(broken + archive() + hourly(), encoding="utf-8")
+    ended = bic("check", "--json")
+    assert ended.status == 1
+    failed = {line["subject"]: line["detail"] for line in ended.json["checks"] if not line["ok"]}
+    assert "NOT_SET_1" in failed["site support"]
+    assert "NOT_SET_2" in failed["site other"]
+    assert "gone.pem" in failed["site third"]
+
+
+def test_check_of_one_site_leaves_the_others_alone(bic: Bic, appliance: Simulator) -> None:
+    """A named site is checked with its destinations; what is wrong elsewhere does not count."""
+    other = site(appliance, "other").replace(SECRET, "NOT_SET")
+    (bic.folder / "bic.toml").write_text(site(appliance) + other + archive() + hourly(), encoding="utf-8")
+    assert bic("check", "support").status == 0
+    assert bic("check").status == 1
+
+
+@pytest.mark.parametrize(("conflict", "warned"), [("AppendNumber", False), ("Overwrite", True), ("Skip", True)])
+def test_check_warns_of_names_that_collide(bic: Bic, appliance: Simulator, conflict: str, warned: bool) -> None:
+    """A format without the session's id loses sessions under Overwrite and Skip: the check says so."""
+    more = f'on_conflict = "{conflict}"\nfile_name_format = "%EXTERNAL_KEY%.%EXTENSION%"'
+    (bic.folder / "bic.toml").write_text(site(appliance) + archive(more=more) + hourly(), encoding="utf-8")
+    lines = [line for line in bic("check", "--json").json["checks"] if line["check"] == "file names"]
+    assert bool(lines) == warned
+    assert all("%LSID%" in line["detail"] for line in lines)
+
+
+def test_settings_show_and_schema(bic: Bic, appliance: Simulator) -> None:
+    """The effective settings hold defaults and references, never a secret; the schema is a JSON Schema."""
+    shown = bic("settings", "show", "--json")
+    assert shown.json["sites"]["support"]["client_secret"] == f"env:{SECRET}"
+    assert shown.json["destinations"]["archive"]["on_conflict"] == "AppendNumber"
+    assert appliance.client_secret not in shown.out
+    assert "sites.support.host = " in bic("settings", "show").out
+    assert json.loads(bic("settings", "schema").out)["properties"].keys() >= {"sites", "destinations", "schedules"}

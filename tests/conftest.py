@@ -1,0 +1,25 @@
+"""Fixtures of several rooms: a simulated appliance, and the real command with settings that reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bic_lib.simulator import Profile, Simulator
+from tests.support import SECRET, Bic, archive, hourly, site
+
+
+@pytest.fixture
+def appliance() -> Iterator[Simulator]:
+    """A running appliance with 60 sessions of the last ten days."""
+    with Simulator(Profile(sessions=60, days=10, presentations=4)) as running:
+        yield running
+
+
+@pytest.fixture
+def bic(tmp_path: Path, appliance: Simulator) -> Bic:
+    """The `bic` command in an empty folder, with settings for `appliance` → the folder `archive`, and its secret."""
+    (tmp_path / "bic.toml").write_text(site(appliance) + archive() + hourly(), encoding="utf-8")
+    return Bic(tmp_path, {SECRET: appliance.client_secret})
