@@ -2,47 +2,32 @@
 
 A file is written under a temporary name beside its place, made durable, and published by one call of the operating system: a
 reader sees the whole file or none, and a name that is taken is never written over unless that was asked for. What a killed
-process leaves is a `.bic-put-….part`; the next listing of its folder sweeps it away once it is a day old. Symbolic links are
-never followed out of the root; one in a file's place counts as a taken name, not as a file.
+process leaves is a `.bic-put-….part`, which the next listing of its folder sweeps away once it is a day old, or the
+`.bic-<transfer>-<epoch>.part` of a large file, which the next try of that transfer recovers or sweeps. Symbolic links are never
+followed out of the root; one in a file's place counts as a taken name, not as a file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
-import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from bic_lib.errors import BicError, DestinationError, Unexpected
-from bic_lib.ports import Check, Found
+from bic_lib.destinations import local_files as files
+from bic_lib.destinations import temporary
+from bic_lib.errors import BicError, DestinationError, Interrupted, Unexpected
+from bic_lib.ports import Check, Found, Recovered, Staging, Stamp
 
-OURS = ".bic-"
-"""Names that begin so are temporary: they are never listed, and no item is called so."""
+Made = TypeVar("Made")
 
-STALE = 86_400
-"""Age in seconds after which the temporary file of a put belongs to nobody."""
-
-_PUT = f"{OURS}put-"
 _CHUNK = 1 << 20
-_WINDOWS = os.name == "nt"
-_NAME_REFUSED = frozenset(
-    {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY}
-)
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOSYS})
-_HINTS = {
-    errno.ENOSPC: "Free space on this disk, or name another folder in the settings.",
-    errno.EDQUOT: "Raise the quota of the account that runs bic, or free space.",
-    errno.EROFS: "The disk is mounted read-only: mount it for writing.",
-    errno.EACCES: "Give the account that runs bic the right to write here.",
-    errno.EPERM: "Give the account that runs bic the right to write here.",
-    errno.ENOENT: "Is the disk mounted, and the folder still there?",
-}
-_HINT = "Look at the disk and its mount; bic tries again by itself."
 
 
 def create(directory: str) -> LocalFolder:
@@ -52,7 +37,8 @@ def create(directory: str) -> LocalFolder:
         root.mkdir(parents=True, exist_ok=True)
         return LocalFolder(root.resolve(strict=True))
     except OSError as error:
-        raise _failed(root, error) from error
+        refused = files.failed(root, error)
+        raise DestinationError(refused.message, hint=refused.hint) from error
 
 
 class LocalFolder:
@@ -93,11 +79,47 @@ class LocalFolder:
             target = self._file(location)
             if not replace and os.path.lexists(target):
                 return False
-            try:
-                return self._put(target, content, replace=replace)
-            except FileNotFoundError:  # somebody took the folder away since we knew it
-                self._known.clear()
-                return self._put(target, content, replace=replace)
+            return self._in_folder(target.parent, lambda: _put(target, content, replace=replace))
+
+    @property
+    def movable(self) -> bool:
+        return True
+
+    def stage(self, location: str, transfer: str, epoch: int) -> Staging:
+        """The token is the temporary name, relative to the root."""
+        folder, slash, _ = location.rpartition("/")
+        name = temporary.of_staging(transfer, epoch)
+        with self._translated(location):
+            path = self._file(location).with_name(name)
+            return self._in_folder(path.parent, lambda: files.LocalStaging(path, f"{folder}{slash}{name}"))
+
+    def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:  # noqa: ARG002  # disks keep no stamps
+        """Raises Interrupted when the staged file is gone."""
+        with self._translated(location):
+            staged, target = self._file(token), self._file(location)
+            if not staged.exists():
+                raise Interrupted(f"{staged} is gone before it was published.", hint="It is fetched again.")
+            if not self._in_folder(target.parent, lambda: files.publish(staged, target, replace=replace)):
+                return False
+            staged.unlink(missing_ok=True)
+            return True
+
+    def recover(self, token: str, location: str, stamp: Stamp) -> Recovered:
+        with self._translated(location):
+            staged, target = self._file(token), self._file(location)
+            if files.same(staged, target):
+                staged.unlink()
+                return Recovered.PUBLISHED
+            if staged.is_file() and staged.stat().st_size == stamp.size:
+                return Recovered.STAGED
+        return Recovered.PUBLISHED if self._holds(location, stamp) else Recovered.LOST
+
+    def sweep(self, location: str, transfer: str, epoch: int) -> None:
+        folder = location.rpartition("/")[0]
+        with self._translated(folder), contextlib.suppress(FileNotFoundError):
+            for path in self._inside(folder).iterdir():
+                if temporary.staged_before(path.name, transfer, epoch):
+                    path.unlink(missing_ok=True)
 
     def remove(self, location: str) -> None:
         with self._translated(location):
@@ -120,31 +142,39 @@ class LocalFolder:
             Check(str(self._root), "publish without replacing", ok=True, detail=caveat),
         ]
 
-    def _put(self, target: Path, content: bytes, *, replace: bool) -> bool:
-        self._make(target.parent)
-        temporary = _temporary(target.parent)
+    def _holds(self, location: str, stamp: Stamp) -> bool:
+        found = self.look(location)
+        if found is None or found.size != stamp.size:
+            return False
+        held = hashlib.sha256()
+        for chunk in self.read(location):
+            held.update(chunk)
+        return held.hexdigest() == stamp.sha256
+
+    def _in_folder(self, folder: Path, act: Callable[[], Made]) -> Made:
+        """Do this in a folder that is made when it is not there; again when somebody took it away since we knew it."""
+        self._make(folder)
         try:
-            _write(temporary, content)
-            published = _publish(temporary, target, replace=replace)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
-        return published
+            return act()
+        except (FileNotFoundError, NotADirectoryError):
+            self._known.clear()
+            self._make(folder)
+            return act()
 
     def _probe(self) -> bool:
         """Whether this file system publishes by a call that never replaces."""
         self._demand_root()
-        temporary, published = _temporary(self._root), _temporary(self._root)
+        probe, published = self._root / temporary.of_put(), self._root / temporary.of_put()
         try:
-            _write(temporary, b"bic")
-            _publish_exclusively(temporary, published)
+            files.write(probe, b"bic")
+            files.publish_exclusively(probe, published)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if not files.refuses_links(error):
                 raise
             return False
         finally:
             published.unlink(missing_ok=True)
-            temporary.unlink(missing_ok=True)
+            probe.unlink(missing_ok=True)
         return True
 
     def _make(self, folder: Path) -> None:
@@ -156,12 +186,12 @@ class LocalFolder:
         else:
             self._make(folder.parent)
             folder.mkdir(exist_ok=True)
-            _sync_folder(folder.parent)
+            files.sync_folder(folder.parent)
         self._known.add(folder)
 
     def _demand_root(self) -> None:
         if not self._root.is_dir():
-            raise DestinationError(f"Folder {self._root} is not there.", hint=_HINTS[errno.ENOENT])
+            raise DestinationError(f"Folder {self._root} is not there.", hint=files.HINTS[errno.ENOENT])
 
     def _file(self, location: str) -> Path:
         folder, _, name = location.rpartition("/")
@@ -176,19 +206,8 @@ class LocalFolder:
             )
         return path
 
-    @contextlib.contextmanager
-    def _translated(self, location: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise _failed(self._root / location, error) from error
-
-
-def _failed(path: Path, error: OSError) -> BicError:
-    text = f"{path}: {error.strerror or error}."
-    if error.errno in _NAME_REFUSED:
-        return Unexpected(text, hint="This file system refuses the name, or something else has it: look at the file name format.")
-    return DestinationError(text, hint=_HINTS.get(error.errno or 0, _HINT))
+    def _translated(self, location: str) -> contextlib.AbstractContextManager[None]:
+        return files.translated(self._root / location)
 
 
 def _segment(name: str) -> str:
@@ -199,63 +218,22 @@ def _segment(name: str) -> str:
 
 
 def _listed(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith(OURS):
-        _tidy(entry)
+    if entry.name.startswith(temporary.OURS):
+        _sweep(entry)
         return False
     return not entry.is_dir(follow_symlinks=False)
 
 
-def _tidy(entry: os.DirEntry[str]) -> None:
+def _sweep(entry: os.DirEntry[str]) -> None:
     with contextlib.suppress(OSError):  # gone already, or not ours to remove: it harms nobody and is never listed
-        if entry.name.startswith(_PUT) and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
+        if temporary.stale(entry.name, time.time() - entry.stat(follow_symlinks=False).st_mtime):
             Path(entry).unlink()
 
 
-def _temporary(folder: Path) -> Path:
-    return folder / f"{_PUT}{secrets.token_hex(8)}.part"
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _publish(temporary: Path, target: Path, *, replace: bool) -> bool:
-    """Give a finished file its name; False when the name is taken. The temporary name may remain."""
-    if replace:
-        temporary.replace(target)
-        return True
+def _put(target: Path, content: bytes, *, replace: bool) -> bool:
+    path = target.parent / temporary.of_put()
     try:
-        _publish_exclusively(temporary, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if os.path.lexists(target):
-            return False
-        temporary.rename(target)
-    return True
-
-
-def _publish_exclusively(temporary: Path, target: Path) -> None:
-    if _WINDOWS:
-        temporary.rename(target)  # never replaces there
-    else:
-        target.hardlink_to(temporary)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names in this folder durable, where the system can (Windows and some mounts can't and needn't)."""
-    if _WINDOWS:
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+        files.write(path, content)
+        return files.publish(path, target, replace=replace)
     finally:
-        os.close(descriptor)
+        path.unlink(missing_ok=True)

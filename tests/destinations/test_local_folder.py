@@ -14,27 +14,27 @@ from pathlib import Path
 import pytest
 
 from bic_lib import naming
-from bic_lib.destinations import local_folder
-from bic_lib.errors import DestinationError, Unexpected
-from bic_lib.ports import FileStore
-from tests.contracts.file_store import FileStoreContract
+from bic_lib.destinations import local_files, local_folder, temporary
+from bic_lib.errors import DestinationError, Interrupted, Unexpected
+from bic_lib.ports import FileStore, Recovered
+from tests.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
 
 
 class TestLocalFolder(FileStoreContract):
     """The contract on a real disk."""
 
     @pytest.fixture
-    def store(self, tmp_path: Path) -> FileStore:
-        return local_folder.create(str(tmp_path / "archive"))
+    def place(self, tmp_path: Path) -> Place:
+        return _place(tmp_path)
 
 
 class TestWithoutHardLinks(FileStoreContract):
     """The contract on a file system that refuses hard links."""
 
     @pytest.fixture
-    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         monkeypatch.setattr(os, "link", _refuse(errno.EPERM))
-        return local_folder.create(str(tmp_path / "archive"))
+        return _place(tmp_path)
 
     def test_of_many_writers_one_gets_the_name(self, store: FileStore) -> None:
         """Weaker here, where only claims keep writers apart: the file is one writer's and whole."""
@@ -46,6 +46,10 @@ class TestWithoutHardLinks(FileStoreContract):
     def test_checks_say_so(self, store: FileStore) -> None:
         """The preflight names the weaker promise."""
         assert any("no hard links" in check.detail for check in store.checks())
+
+
+def _place(tmp_path: Path) -> Place:
+    return Place("bic_lib.destinations.local_folder", {"directory": str(tmp_path / "archive")})
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def _refuse(number: int):  # type: ignore[no-untyped-def]  # stands for calls of
 
 def test_temporary_names_are_those_that_naming_keeps_free() -> None:
     """No item can be called like a temporary file."""
-    assert local_folder.OURS == naming.RESERVED_PREFIX
+    assert temporary.OURS == naming.RESERVED_PREFIX
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
@@ -91,6 +95,8 @@ def test_no_location_leads_outside(store: local_folder.LocalFolder, tmp_path: Pa
         store.put(location, b"x", replace=True)
     with pytest.raises(Unexpected):
         store.look(location)
+    with pytest.raises(Unexpected):
+        store.stage(location, TRANSFER, 1)
     assert [path.name for path in tmp_path.rglob("*")] == ["archive"]
 
 
@@ -197,7 +203,7 @@ def test_a_folder_that_went_away_is_made_again(store: local_folder.LocalFolder, 
 
 def test_only_stale_leftovers_of_puts_are_swept(store: local_folder.LocalFolder, root: Path) -> None:
     """A listing removes a dead put's file after a day; younger ones and those of streamed items stay, all unlisted."""
-    old = time.time() - 2 * local_folder.STALE
+    old = time.time() - 2 * temporary.STALE
     for name in (".bic-put-dead.part", ".bic-put-alive.part", ".bic-00112233-7.part", "old.xml"):
         (root / name).write_text("")
         if name != ".bic-put-alive.part":
@@ -222,3 +228,69 @@ def test_a_killed_put_leaves_no_half_file(root: Path, store: local_folder.LocalF
             process.send_signal(signal.SIGKILL)
             process.wait()
         assert {found.size for name in store.names("") if (found := store.look(name))} == {size}
+
+
+def test_a_kill_between_link_and_unlink_is_recognised(store: local_folder.LocalFolder, root: Path) -> None:
+    """Both names are there and one file: it is published, and the temporary name goes."""
+    token = staged(store, "a/v.mp4", VIDEO)
+    (root / "a/v.mp4").hardlink_to(root / token)
+    assert store.recover(token, "a/v.mp4", stamp(VIDEO)) is Recovered.PUBLISHED
+    assert [path.name for path in (root / "a").iterdir()] == ["v.mp4"]
+
+
+def test_a_link_that_was_sent_twice_is_ours(store: local_folder.LocalFolder, root: Path) -> None:
+    """A server's lost answer makes the second link find our own file: that is no taken name."""
+    token = staged(store, "a/v.mp4", VIDEO)
+    (root / "a/v.mp4").hardlink_to(root / token)
+    assert store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+    assert [path.name for path in (root / "a").iterdir()] == ["v.mp4"]
+
+
+def test_the_temporary_name_tells_transfer_and_epoch(store: local_folder.LocalFolder) -> None:
+    """An administrator who finds one knows whose it is (design.md 9.1)."""
+    assert store.stage("a/v.mp4", TRANSFER, 7).finish() == f"a/.bic-{TRANSFER}-7.part"
+
+
+def test_a_staged_file_that_is_gone_is_fetched_again(store: local_folder.LocalFolder, root: Path) -> None:
+    """Somebody tidied up our temporary file: the item is tried again, nothing else suffers."""
+    token = staged(store, "v.mp4", VIDEO)
+    (root / token).unlink()
+    with pytest.raises(Interrupted):
+        store.publish(token, "v.mp4", stamp(VIDEO), replace=False)
+
+
+def test_a_cut_temporary_file_is_not_taken_for_whole(store: local_folder.LocalFolder, root: Path) -> None:
+    """A temporary file of another size than was noted is lost, not published."""
+    token = staged(store, "v.mp4", VIDEO)
+    os.truncate(root / token, 1000)
+    assert store.recover(token, "v.mp4", stamp(VIDEO)) is Recovered.LOST
+
+
+def test_no_token_leads_outside(store: local_folder.LocalFolder) -> None:
+    """A token that somebody tampered with publishes nothing from elsewhere."""
+    with pytest.raises(Unexpected):
+        store.publish("../secret", "v.mp4", stamp(VIDEO), replace=False)
+
+
+def test_a_disk_that_fills_up_is_told(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk in mid file pauses the destination; discarding leaves nothing."""
+    staging = store.stage("a/v.mp4", TRANSFER, 1)
+    staging.write(VIDEO)
+    monkeypatch.setattr(os, "fsync", _refuse(errno.ENOSPC))
+    with pytest.raises(DestinationError, match="No space left"):
+        staging.finish()
+    staging.discard()
+    assert store.names("a") == frozenset()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_write_to_a_full_disk_is_told(tmp_path: Path) -> None:
+    """The very write that finds no space raises."""
+    staging = local_files.LocalStaging(tmp_path / "x", "x")
+    staging._file.close()
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        staging._file = full
+        with pytest.raises(DestinationError, match="No space left"):
+            staging.write(VIDEO)
+    staging.discard()
+    assert list(tmp_path.iterdir()) == []

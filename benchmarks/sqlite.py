@@ -1,0 +1,84 @@
+"""Documents' rows → SQLite against bare sqlite3.executemany with ready keys: `python -m benchmarks.sqlite [SESSIONS]`.
+
+Both write the same rows into the same tables with the same indexes, into a file, in one transaction. Ours starts from sessions
+whose rows are read, as the baseline does, and looks up what is there, reserves keys and writes the load records besides.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._reports import documents
+from bic_lib.columns import COLUMNS
+from bic_lib.destinations.sql import create, ddl
+from bic_lib.destinations.sql.load import Loading, store
+from bic_lib.rows import session_rows
+
+GOAL = 0.8
+BELOW_EVENTS = ("session_event_data", "system_information")
+HOST = "support.example.com"
+
+Rows = dict[str, list[tuple[object, ...]]]
+
+
+def ready(loadings: list[Loading]) -> Rows:
+    """All rows of all tables with their ids and keys."""
+    tables: Rows = {table: [] for table in COLUMNS}
+    for key, loading in enumerate(loadings, 1):
+        tables["session"].append((key, *loading.rows.session))
+        first = len(tables["session_event"]) + 1
+        for table in COLUMNS:
+            if table == "session":
+                continue
+            for row in getattr(loading.rows, table):
+                child = len(tables[table]) + 1
+                tables[table].append((child, first + row[0], *row[1:]) if table in BELOW_EVENTS else (child, key, *row))
+    return tables
+
+
+def bare(file: Path, tables: Rows) -> float:
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.executescript(ddl("sqlite"))
+    begin = time.process_time()
+    connection.execute("BEGIN IMMEDIATE")
+    for table, rows in tables.items():
+        parent = () if table == "session" else ("session_event_id",) if table in BELOW_EVENTS else ("session_id",)
+        columns = ("id", *parent, *COLUMNS[table])
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608  our names
+    connection.execute("COMMIT")
+    taken = time.process_time() - begin
+    connection.close()
+    return taken
+
+
+def ours(file: Path, loadings: list[Loading]) -> float:
+    database = create(connection_string=f"sqlite:///{file}")
+    database.checks()
+    begin = time.process_time()
+    with database.opened() as transaction, transaction.begun(HOST):
+        store(transaction, HOST, loadings)
+    return time.process_time() - begin
+
+
+def main(sessions: float = 500) -> None:
+    loadings = [Loading(document, session_rows(document.record, HOST), None) for document in documents(int(sessions))]
+    tables = ready(loadings)
+    count = sum(map(len, tables.values()))
+    pairs = []
+    for _ in range(11):
+        with tempfile.TemporaryDirectory() as folder:
+            pairs.append((bare(Path(folder, "bare.sqlite"), tables), ours(Path(folder, "ours.sqlite"), loadings)))
+    ratio = statistics.median(plain / loaded for plain, loaded in pairs)
+    plain, loaded = (statistics.median(column) for column in zip(*pairs, strict=True))
+    speeds = f"{count / loaded:,.0f} rows/s against {count / plain:,.0f} rows/s, {count:,} rows"
+    print(f"sqlite: ratio {ratio:.2f} (goal ≥ {GOAL}) {speeds}")
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]))

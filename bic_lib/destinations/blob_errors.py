@@ -1,0 +1,57 @@
+"""The Azure SDK's errors as ours. Its messages may hold a signed URL: they are never quoted, nor chained as a cause."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from bic_lib.errors import BicError, DestinationError, NotAdmitted, Unexpected
+
+_NAME_REFUSED = frozenset(
+    {"InvalidUri", "InvalidResourceName", "InvalidBlobOrBlock", "InvalidBlobType", "OutOfRangeInput", "BlobImmutableDueToPolicy"}
+)
+_KEY_REFUSED = frozenset({"AuthenticationFailed", "InvalidAuthenticationInfo", "AuthorizationFailure"})
+"""The last is what Azurite says to a wrong key; Azure says it for its firewall, too."""
+_RIGHTS = (
+    "Give the identity a role on this container, such as Storage Blob Data Contributor (with a connection string: look at its"
+    " key), and see that the account's firewall lets bic in."
+)
+_HINTS = {
+    401: _RIGHTS,
+    403: _RIGHTS,
+    404: "Is the container still there? Its name and the account's are in the settings.",
+    429: "The storage account is busy; bic tries again by itself.",
+    503: "The storage account is busy; bic tries again by itself.",
+}
+_HINT = "Look at the storage account; bic tries again by itself."
+_UNREACHABLE = "Look at the account's name, its firewall and the network; bic tries again by itself."
+
+
+@contextlib.contextmanager
+def translated(place: str) -> Iterator[None]:
+    """`place` is the URL of what is being worked on, without its query."""
+    try:
+        yield
+    except AzureError as error:
+        raise _failed(place, error) from None
+
+
+def code(error: HttpResponseError) -> str:
+    """The service's own word for what was wrong, such as `BlobAlreadyExists`; empty where it gave none."""
+    found = getattr(error, "error_code", None)
+    return str(getattr(found, "value", found) or "")
+
+
+def _failed(place: str, error: AzureError) -> BicError:
+    if not isinstance(error, HttpResponseError) or error.status_code is None:
+        hint = _RIGHTS if isinstance(error, ClientAuthenticationError) else _UNREACHABLE
+        return DestinationError(f"{place}: no answer ({type(error).__name__}).", hint=hint)
+    text = f"{place}: {error.status_code} {code(error)}".rstrip() + "."
+    if code(error) in _NAME_REFUSED:
+        return Unexpected(
+            text, hint="The service refuses this one blob: look at the file name format, and at who else writes here."
+        )
+    kind = NotAdmitted if code(error) in _KEY_REFUSED else DestinationError
+    return kind(text, hint=_HINTS.get(error.status_code, _HINT))

@@ -1,0 +1,128 @@
+"""A file of a share on its way: several writes in flight, so that a slow link is full (bic_lib.ports.Staging)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import smbclient  # type: ignore[import-untyped]  # has no types
+
+from bic_lib.destinations.blocks import Blocks
+from bic_lib.destinations.smb_connections import Access, usable
+from bic_lib.destinations.smb_errors import FAMILIES, translated
+from bic_lib.errors import DestinationError
+
+BLOCK = 1 << 20
+IN_FLIGHT = 4
+_PER_CREDIT = 65_536
+_CREDITS = 2 * IN_FLIGHT * BLOCK // _PER_CREDIT
+
+
+class ShareFile:
+    """A new file, open for writing, of one connection. Blocks may be as large as they like."""
+
+    def __init__(self, path: str, access: Access) -> None:
+        # Others may delete it: a worker that is gone can hold it open at the server for minutes.
+        self._raw = smbclient.open_file(path, "wb", buffering=0, share_access="d", **access)
+        self._open = self._raw.fd
+        self._size = min(BLOCK, self._open.connection.max_write_size)
+        self._blocks = Blocks(self._size)
+        self._end = 0
+        self._sent: deque[tuple[Any, Callable[[Any], int], int, bytes]] = deque()
+
+    def write(self, piece: bytes) -> None:
+        for block in self._blocks.add(piece):
+            self._append(block)
+
+    def finish(self) -> None:
+        """Everything is on the server's disk, and the file closed."""
+        if rest := self._blocks.rest():
+            self._append(rest)
+        while self._sent:
+            self._wait()
+        self._open.flush()
+        self._raw.close()
+
+    def abandon(self) -> None:
+        """Close it as it is."""
+        try:
+            while self._sent:
+                request, receive, *_ = self._sent.popleft()
+                receive(request)
+            self._raw.close()
+        except FAMILIES:
+            self._open._connected = False  # noqa: SLF001  # it went with its connection; the library would warn of it for ever
+
+    def _append(self, block: bytes) -> None:
+        while len(self._sent) >= IN_FLIGHT:
+            self._wait()
+        self._send(self._end, block)
+        self._end += len(block)
+
+    def _send(self, offset: int, data: bytes) -> None:
+        connection, tree = self._open.connection, self._open.tree_connect
+        needed = -(-len(data) // _PER_CREDIT)
+        while (free := _credits(connection)) < needed and self._sent:
+            self._wait()
+        first, rest = data[: free * _PER_CREDIT], data[free * _PER_CREDIT :]
+        message, receive = self._open.write(first, offset, send=False)
+        wanted = needed if free >= _CREDITS else needed + _CREDITS
+        request = connection.send(message, sid=tree.session.session_id, tid=tree.tree_connect_id, credit_request=wanted)
+        self._sent.append((request, receive, offset, first))
+        if rest:
+            self._wait()
+            self._send(offset + len(first), rest)
+
+    def _wait(self) -> None:
+        request, receive, offset, data = self._sent.popleft()
+        count = receive(request)
+        if count == 0:
+            raise DestinationError(f"{self._raw.name}: the server wrote nothing.", hint="Look at its free space.")
+        if count < len(data):  # servers may, and then expect the rest to be sent again
+            self._send(offset + count, data[count:])
+
+
+class ShareStaging:
+    """A large file under its temporary name, with a connection for itself, which `done` takes back."""
+
+    def __init__(self, path: str, token: str, access: Access, file: ShareFile, done: Callable[[Access], None]) -> None:
+        self._path = path
+        self._token = token
+        self._access: Access | None = access
+        self._file = file
+        self._done = done
+
+    def write(self, block: bytes) -> None:
+        with translated(self._path):
+            self._file.write(block)
+
+    def finish(self) -> str:
+        with translated(self._path):
+            self._file.finish()
+        self._release()
+        return self._token
+
+    def discard(self) -> None:
+        if self._access is not None:
+            self._file.abandon()
+            tidy(self._path, self._access)
+            self._release()
+
+    def _release(self) -> None:
+        if self._access is not None:
+            self._done(self._access)
+            self._access = None
+
+
+def tidy(path: str, access: Access) -> None:
+    """Remove a temporary file. One that stays is not worth an error: a sweep finds it."""
+    if usable(access):
+        with contextlib.suppress(*FAMILIES):
+            smbclient.remove(path, **access)
+
+
+def _credits(connection: Any) -> int:  # the library has no types
+    window = connection.sequence_window
+    return int(window["high"] - window["low"])

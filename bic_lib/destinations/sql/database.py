@@ -1,0 +1,126 @@
+"""The `sql_database` destination: a TableDestination over SQLite or SQL Server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from bic_lib.destinations.sql import odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
+from bic_lib.destinations.sql.load import Loader, tried
+from bic_lib.destinations.sql.transaction import Transaction
+from bic_lib.destinations.sql.views import Dialect
+from bic_lib.errors import BicError, SettingsError, Unexpected
+from bic_lib.model import Document, Outcome
+from bic_lib.ports import Check, Loaded
+from bic_lib.rows import SessionRows
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What differs between the two kinds of database, beside their transactions."""
+
+    dialect: Dialect
+    transaction: type[Transaction]
+    fit: Callable[[SessionRows], None]
+    translated: Callable[[Exception, str], BicError]
+
+
+def create(
+    *,
+    connection_string: str,
+    store_system_information: bool = True,
+    token: Callable[[], str] | None = None,
+    wait: float = 60.0,
+) -> SqlDatabase:
+    """The destination for an SQLAlchemy URL (`sqlite:///…`, `mssql+pyodbc://…`) or an ODBC connection string.
+
+    `token` gives an Entra ID access token for the database; it is asked when the connection string names no user. `wait`,
+    in seconds, is for a locked file or the answer to a login. Nothing is opened yet. Raises SettingsError for an unusable string.
+    """
+    if "://" in connection_string.partition("=")[0]:
+        try:
+            url = make_url(connection_string)
+        except ArgumentError as error:
+            raise SettingsError("The connection string is no SQLAlchemy URL.", hint=_FORMS) from error
+        if url.get_backend_name() == "sqlite":
+            kind = Kind("sqlite", sqlite.SqliteTransaction, sqlite.fit, sqlite.translated)
+            engine = sqlite.engine(url, wait=wait)
+            return SqlDatabase(kind, lambda: engine, sqlite.name(url), store_system_information)
+        connection_string = odbc.from_url(url)
+    parts = odbc.parse(connection_string)
+    kind = Kind("mssql", sqlserver.SqlServerTransaction, sqlserver.fit, sqlserver_errors.translated)
+    return SqlDatabase(kind, lambda: odbc.engine(parts, token=token, wait=wait), odbc.name(parts), store_system_information)
+
+
+_FORMS = "Write sqlite:///sessions.sqlite, mssql+pyodbc://user:password@server/database, or SERVER=…;DATABASE=…;UID=…;PWD=…"
+
+
+class SqlDatabase:
+    """A TableDestination (ports.py). Tables are made at first use; threads may share it."""
+
+    def __init__(self, kind: Kind, engine: Callable[[], Engine], name: str, store_system_information: bool) -> None:
+        self.name = name
+        self._kind = kind
+        self._make_engine = engine
+        self._prepared = False
+        self._preparing = Lock()
+        self._loader = Loader(self.opened, kind.fit, store_system_information=store_system_information)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Made when first needed, for that loads the database's driver."""
+        return self._make_engine()
+
+    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+        self._prepare()
+        return self._loader.load(host_name, documents)
+
+    def loaded(self, host_name: str, lsids: Sequence[str]) -> list[Loaded]:
+        self._prepare()
+        with self.opened() as transaction:
+            known = transaction.known(host_name, list(dict.fromkeys(lsids)))
+        return [Loaded(lsid, there.fingerprint) for lsid, there in known.items() if there.fingerprint]
+
+    def checks(self) -> list[Check]:
+        """Connects, makes the tables if they are not there, writes and removes one session."""
+        try:
+            self._prepare()
+            with self.opened() as transaction:
+                transaction.begin("bic_check")
+                try:
+                    transaction.insert(tables.session, ("lsid", "host_name"), [("bic-check", "bic-check")])
+                    transaction.run("DELETE FROM session WHERE host_name = 'bic-check'")
+                finally:
+                    transaction.rollback()
+        except BicError as error:
+            return [Check(self.name, "write", ok=False, detail=error.message, hint=error.hint)]
+        return [Check(self.name, "write", ok=True, detail="tables are there; a session was written and removed")]
+
+    def _prepare(self) -> None:
+        with self._preparing:
+            if not self._prepared:
+                tried(self._make_tables)
+                self._prepared = True
+
+    def _make_tables(self) -> None:
+        with self.opened() as transaction:
+            schema.prepare(transaction, self._kind.dialect, self.name)
+
+    @contextmanager
+    def opened(self) -> Iterator[Transaction]:
+        """A connection for one piece of work. The vendor's errors become ours here, and only here."""
+        try:
+            with self.engine.connect() as connection:
+                yield self._kind.transaction(connection)
+        except DBAPIError as error:
+            self._prepared = False  # whatever it was, somebody may have changed the database meanwhile
+            raise self._kind.translated(error.orig if isinstance(error.orig, Exception) else error, self.name) from error
+        except (UnicodeError, OverflowError) as error:  # the driver's own, for a value that it can't bind
+            raise Unexpected(f"a value can't be stored ({type(error).__name__})") from error

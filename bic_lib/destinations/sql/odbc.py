@@ -1,0 +1,172 @@
+"""Connection strings and drivers for SQL Server and Azure SQL. pyodbc is imported only when a connection is made."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
+from sqlalchemy.engine import URL
+
+from bic_lib.errors import DestinationError, SettingsError
+
+SQL_COPT_SS_ACCESS_TOKEN = 1256
+"""Microsoft's connection attribute for an Entra ID token (msodbcsql.h)."""
+
+STATEMENT_SECONDS = 600
+
+_INSTALL = (
+    "Install Microsoft's ODBC Driver 18 for SQL Server (package msodbcsql18; Azure Functions' images have it),"
+    " or name another by DRIVER= in the connection string: a driver's name, or the path of its library."
+)
+
+# Spellings of ADO.NET connection strings (the vendor's program and the Azure portal give such), as ODBC has them; "" is dropped.
+_SPELLINGS = {
+    "DATA SOURCE": "SERVER",
+    "ADDRESS": "SERVER",
+    "ADDR": "SERVER",
+    "NETWORK ADDRESS": "SERVER",
+    "INITIAL CATALOG": "DATABASE",
+    "USER ID": "UID",
+    "USER": "UID",
+    "PASSWORD": "PWD",
+    "INTEGRATED SECURITY": "TRUSTED_CONNECTION",
+    "TRUST SERVER CERTIFICATE": "TRUSTSERVERCERTIFICATE",
+    "CONNECT TIMEOUT": "",
+    "CONNECTION TIMEOUT": "",
+    "PERSIST SECURITY INFO": "",
+    "MULTIPLEACTIVERESULTSETS": "",
+    "POOLING": "",
+}
+_NAMES_A_USER = frozenset({"UID", "PWD", "TRUSTED_CONNECTION", "AUTHENTICATION"})
+_PART = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|$)")
+
+
+def parse(connection_string: str) -> dict[str, str]:
+    """The parts of an ODBC (or ADO.NET) connection string by their ODBC names in capitals; values without braces.
+
+    `Encrypt=yes` is added where the string does not say. Raises SettingsError, without the string: it may hold a password.
+    """
+    parts: dict[str, str] = {}
+    position = 0
+    text = connection_string.strip().strip(";")
+    while position < len(text):
+        match = _PART.match(text, position)
+        if match is None:
+            raise SettingsError("The connection string can't be read.", hint="It is a list of NAME=value, with ; between them.")
+        name, value = match[1].upper(), match[2]
+        value = value[1:-1].replace("}}", "}") if value.startswith("{") else value
+        if spelt := _SPELLINGS.get(name, name):
+            parts.setdefault(spelt, _YES_NO.get(value.lower(), value) if spelt in _SWITCHES else value)
+        position = match.end()
+    if "SERVER" not in parts and "DSN" not in parts:
+        raise SettingsError("The connection string names no server.", hint="Write SERVER=name.database.windows.net;DATABASE=…")
+    parts.setdefault("ENCRYPT", "yes")
+    return parts
+
+
+_SWITCHES = frozenset({"ENCRYPT", "TRUSTED_CONNECTION", "TRUSTSERVERCERTIFICATE"})
+_YES_NO = {"true": "yes", "false": "no", "sspi": "yes"}
+
+
+def from_url(url: URL) -> str:
+    """The ODBC connection string behind an SQLAlchemy URL `mssql+pyodbc://…`."""
+    if url.get_backend_name() != "mssql" or url.get_driver_name() != "pyodbc":
+        raise SettingsError(f"{url.drivername} is not offered.", hint="Write a URL with sqlite or mssql+pyodbc.")
+    [(connection_string,), _options] = _dialect().create_connect_args(url)
+    return str(connection_string)
+
+
+def _dialect() -> MSDialect_pyodbc:
+    return MSDialect_pyodbc()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+def name(parts: Mapping[str, str]) -> str:
+    """What the database is called in messages."""
+    server = parts.get("SERVER") or f"DSN {parts['DSN']}"
+    return f"the database {parts.get('DATABASE') or '(default)'} on {server}"
+
+
+def engine(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait: float) -> Engine:
+    """Connections in autocommit mode; transactions are begun by hand. Raises DestinationError where pyodbc can't be loaded."""
+
+    return create_engine(
+        "mssql+pyodbc://",
+        module=_pyodbc(),
+        creator=lambda: connected(parts, token=token, wait=wait),
+        max_overflow=-1,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        pool_pre_ping=True,
+        use_setinputsizes=False,
+    )
+
+
+def connected(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait: float) -> Any:
+    """A new connection. `wait` is in seconds, for the login."""
+    pyodbc = _pyodbc()
+    drivers = pyodbc.drivers()
+    string = as_string({**parts, "DRIVER": driver(parts.get("DRIVER", ""), drivers)} if "DSN" not in parts else parts)
+    attributes = {}
+    if token is not None and not _NAMES_A_USER & parts.keys():
+        attributes[SQL_COPT_SS_ACCESS_TOKEN] = token_structure(token())
+    connection = pyodbc.connect(string, autocommit=True, timeout=max(1, round(wait)), attrs_before=attributes)
+    connection.timeout = STATEMENT_SECONDS
+    return connection
+
+
+def as_string(parts: Mapping[str, str]) -> str:
+    return ";".join(f"{name}={_braced(value)}" for name, value in parts.items())
+
+
+def driver(wanted: str, installed: list[str]) -> str:
+    """The driver to use: the one that is wanted, else the newest of Microsoft's, else FreeTDS.
+
+    Raises DestinationError, saying what to install, when there is none.
+    """
+    if wanted:
+        there = (
+            Path(wanted).exists() if "/" in wanted or "\\" in wanted else wanted.lower() in (name.lower() for name in installed)
+        )
+        if not there:
+            found = f" Installed: {', '.join(installed)}." if installed else ""
+            raise DestinationError(f"The ODBC driver {wanted} is not there.{found}", hint=_INSTALL)
+        return wanted
+    if microsofts := [name for name in installed if _version(name)]:
+        return max(microsofts, key=_version)
+    if "FreeTDS" in installed:
+        return "FreeTDS"
+    raise DestinationError("No ODBC driver for SQL Server is installed.", hint=_INSTALL)
+
+
+def token_structure(token: str) -> bytes:
+    """A token as the driver takes it: its length in bytes (little endian), then UTF-16."""
+    content = token.encode("utf-16-le")
+    return struct.pack("<I", len(content)) + content
+
+
+def _version(name: str) -> int:
+    match = re.fullmatch(r"ODBC Driver (\d+) for SQL Server", name)
+    return int(match[1]) if match else 0
+
+
+def _braced(value: str) -> str:
+    return "{" + value.replace("}", "}}") + "}" if re.search(r"[;{}\[\](),?*=!@ ]", value) else value
+
+
+def _pyodbc() -> Any:
+    """The module; it has no types that mypy could read."""
+    try:
+        pyodbc: Any = import_module("pyodbc")
+    except ImportError as error:
+        raise DestinationError(
+            f"SQL Server needs pyodbc, which can't be loaded ({error}).",
+            hint="Run `pip install -r requirements.txt`, and install the driver manager unixodbc where libodbc is missing.",
+        ) from error
+    pyodbc.pooling = False  # SQLAlchemy has the pool; the driver manager's would mix up tokens
+    return pyodbc

@@ -1,0 +1,102 @@
+"""Tables and views: the DDL, creating it at first use, and the check of a database that is there.
+
+`bic_schema` names the version of the newest program that prepared the database. A later version only ever adds tables and
+columns (NULL in the old rows) and makes the views anew, so that older programs go on working beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import mssql, sqlite
+from sqlalchemy.engine import Dialect as Compiler
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
+from bic_lib.destinations.sql.transaction import Transaction
+from bic_lib.destinations.sql.views import Dialect, views
+from bic_lib.errors import DestinationError
+
+_COMPILERS: dict[Dialect, type[Compiler]] = {"sqlite": sqlite.dialect, "mssql": mssql.dialect}
+_END: dict[Dialect, str] = {"sqlite": ";\n", "mssql": "\nGO\n"}
+
+Columns = Mapping[str, set[str]]
+"""Column names of each table that is there, in lower case."""
+
+
+def ddl(dialect: Dialect) -> str:
+    """Everything that bic makes in an empty database, for whoever makes tables by hand (sqlite3, or sqlcmd with its GO)."""
+    return _END[dialect].join([*additions(dialect, {}), ""])
+
+
+def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
+    """Make what is missing: everything in an empty database, what is newer than it in one of ours.
+
+    Two programs may come at once: what is there is looked at again under the lock. Raises DestinationError, naming what is
+    missing, for tables that bic did not make and for tables of ours that somebody took away; those are never touched.
+    """
+    if _ready(transaction, transaction.columns(), database):
+        return
+    with transaction.begun("bic_schema"):
+        there = transaction.columns()
+        if not _ready(transaction, there, database):
+            for statement in additions(dialect, there):
+                transaction.run(statement)
+
+
+def additions(dialect: Dialect, there: Columns) -> Iterator[str]:
+    """The statements that lead from what is there to what this version needs."""
+    compiler = _COMPILERS[dialect]()
+    for table in metadata.sorted_tables:
+        if table.name not in there:
+            yield str(CreateTable(table).compile(dialect=compiler)).strip()
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                yield str(CreateIndex(index).compile(dialect=compiler)).strip()
+        for column in table.columns if table.name in there else ():
+            if column.name not in there[table.name]:
+                yield f"ALTER TABLE {table.name} ADD {CreateColumn(column).compile(dialect=compiler)}"
+    for name, query in views(dialect).items():
+        if name in there:
+            yield f"DROP VIEW {name}"
+        yield f"CREATE VIEW {name} AS\n{query}"
+    yield f"INSERT INTO bic_schema (version) VALUES ({VERSION})"  # noqa: S608  a number of ours
+
+
+def _ready(transaction: Transaction, there: Columns, database: str) -> bool:
+    """Whether nothing needs to be made."""
+    if "bic_schema" not in there:
+        if foreign := [table for table in GUIDE if table.name in there]:
+            raise _foreign(there, foreign, database)
+        return False
+    [(version,)] = transaction.run("SELECT MAX(version) FROM bic_schema")
+    if (version or 0) < VERSION:
+        return False
+    if missing := [
+        *_missing_columns(there, list(metadata.sorted_tables)),
+        *(name for name in views("sqlite") if name not in there),
+    ]:
+        raise DestinationError(
+            f"{database} lacks what bic had made there: {', '.join(missing)}.",
+            hint="Restore it from a backup, or make it again by what `bic schema --sql` prints.",
+        )
+    return True
+
+
+def _foreign(there: Columns, tables: list[Table], database: str) -> DestinationError:
+    missing = [*_missing_columns(there, tables), *(table.name for table in metadata.sorted_tables if table.name not in there)]
+    found = ", ".join(table.name for table in tables)
+    return DestinationError(
+        f"{database} holds {found}, which bic did not make; missing there: {', '.join(missing)}.",
+        hint="Name an empty database. Or have what is missing added, with the unique key on session (host_name, lsid), as"
+        " `bic schema --sql` prints it: bic then takes the tables over, keeps every row and id, and fills in what is new.",
+    )
+
+
+def _missing_columns(there: Columns, tables: list[Table]) -> Iterator[str]:
+    for table in tables:
+        for column in table.columns:
+            if column.name not in there.get(table.name, ()):
+                yield f"{table.name}.{column.name}" if table.name in there else table.name
+                if table.name not in there:
+                    break

@@ -1,0 +1,166 @@
+"""SQL Server 2016 and later, Azure SQL: rows travel as JSON, one statement a table (performance-notes.md 5).
+
+Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getapplock`. That an `INSERT … SELECT … ORDER BY` gives
+identity values in that order is documented for INSERT ("Limitations and restrictions"); it is how children find their events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+
+from sqlalchemy import Table, Unicode
+from sqlalchemy.dialects import mssql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+
+from bic_lib.columns import COLUMNS, Value
+from bic_lib.destinations.sql.tables import metadata
+from bic_lib.destinations.sql.transaction import Transaction, as_json
+from bic_lib.errors import DestinationError
+from bic_lib.rows import SessionRows
+
+LOCK_SECONDS = 120
+"""How long a batch waits for another process that loads sessions of the same site."""
+
+
+THERE = (
+    "SELECT TABLE_NAME, COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = SCHEMA_NAME() OR TABLE_SCHEMA = 'dbo'"
+)
+
+
+class SqlServerTransaction(Transaction):
+    """One loader per site at a time by an application lock; the unique keys decide should that ever fail."""
+
+    def begin(self, lock: str) -> None:
+        resource = f"bic_{hashlib.sha256(lock.encode()).hexdigest()[:32]}"  # a literal of ours: no parameters, so no nested scope
+        self.run("SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION")
+        [(result,)] = self.run(
+            "DECLARE @result INT;"
+            f" EXEC @result = sp_getapplock @Resource = '{resource}', @LockMode = 'Exclusive', @LockOwner = 'Transaction',"
+            f" @LockTimeout = {LOCK_SECONDS * 1000}; SELECT @result AS result"
+        )
+        if result < 0:
+            self.rollback()
+            raise DestinationError(
+                f"The database is busy: another process has been loading for {LOCK_SECONDS} s.",
+                hint="Is a transaction open there that nobody ends? bic tries again by itself.",
+            )
+
+    def rollback(self) -> None:
+        try:
+            self.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+        except DBAPIError:
+            self._connection.invalidate()
+
+    def columns(self) -> dict[str, set[str]]:
+        rows = self.run(THERE)
+        tables: dict[str, set[str]] = {}
+        for table, column in rows:
+            tables.setdefault(table.lower(), set()).add(column.lower())
+        return tables
+
+    def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        if rows:
+            self.run(insertion(table, columns), as_json((*columns, "n"), _numbered(rows)))
+
+    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
+        if not rows:
+            return []
+        inserted = self.run(insertion(table, columns, output=True), as_json((*columns, "n"), _numbered(rows)))
+        if len(inserted) != len(rows):
+            raise DestinationError(f"{table.name} took {len(inserted)} of {len(rows)} rows.", hint="Is there a trigger on it?")
+        return sorted(key for (key,) in inserted)
+
+    def update(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        if rows:
+            values = ", ".join(f"{column} = j.{column}" for column in columns)
+            source = self.rowset(table, ("id", *columns))
+            self.run(
+                f"UPDATE {table.name} SET {values}"  # noqa: S608  our own names
+                f" FROM {table.name} INNER JOIN {source} AS j ON j.id = {table.name}.id",
+                as_json(("id", *columns), rows),
+            )
+
+    def rowset(self, table: Table, columns: Sequence[str]) -> str:
+        typed = ", ".join(f"{column} {_type(table, column)} '$.{column}'" for column in columns)
+        return f"OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ({typed})"
+
+
+def insertion(table: Table, columns: Sequence[str], *, output: bool = False) -> str:
+    """The INSERT of a whole batch, in the order of `n`."""
+    names = ", ".join(columns)
+    typed = ", ".join(f"{column} {_type(table, column)} '$.{column}'" for column in columns)
+    return (
+        f"INSERT INTO {table.name} ({names}){' OUTPUT INSERTED.id' if output else ''}"  # noqa: S608  our own names
+        f" SELECT {', '.join(f'j.{column}' for column in columns)}"
+        f" FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH (n INT '$.n', {typed}) AS j ORDER BY j.n"
+    )
+
+
+def _numbered(rows: Sequence[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    return [(*row, number) for number, row in enumerate(rows)]
+
+
+def _type(table: Table, column: str) -> str:
+    return table.columns[column].type.compile(dialect=_compiler())
+
+
+@cache
+def _compiler() -> Dialect:
+    return mssql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+# --- values that a column can't hold ---------------------------------------------------------------------------------
+
+
+def fit(rows: SessionRows) -> None:
+    """Cut texts to their columns and replace NUL characters; each loss is named in `rows.warnings`.
+
+    Lengths are counted as SQL Server counts them, in UTF-16 units.
+    """
+    rows.session = _fitted("session", rows.session, rows.warnings)
+    for field in fields(rows):
+        if field.name in COLUMNS and field.name != "session":
+            held = getattr(rows, field.name)
+            held[:] = [_fitted(field.name, row, rows.warnings) for row in held]
+
+
+def _fitted(table: str, row: tuple[Value, ...], warnings: list[str]) -> tuple[Value, ...]:
+    limits = _limits(table)
+    place = len(row) - len(limits)  # rows below an event begin with its place
+    if all(
+        not isinstance(value, str) or (len(value) * 2 <= limit and "\0" not in value)
+        for value, limit in zip(row[place:], limits, strict=True)
+    ):
+        return row
+    values = [
+        _held(f"{table}.{column}", value, limit, warnings)
+        for column, value, limit in zip(COLUMNS[table], row[place:], limits, strict=True)
+    ]
+    return (*row[:place], *values)
+
+
+def _held(column: str, value: Value, limit: int, warnings: list[str]) -> Value:
+    if not isinstance(value, str):
+        return value
+    if "\0" in value:
+        warnings.append(f"{column}: NUL characters replaced")
+        value = value.replace("\0", "\ufffd")
+    units = value.encode("utf-16-le")
+    if len(units) > 2 * limit:
+        warnings.append(f"{column}: {len(units) // 2} characters cut to {limit}")
+        value = units[: 2 * limit].decode("utf-16-le", "ignore")
+    return value
+
+
+@cache
+def _limits(table: str) -> tuple[int, ...]:
+    columns = (metadata.tables[table].columns[column] for column in COLUMNS[table])
+    return tuple(column.type.length or _NO_LIMIT if isinstance(column.type, Unicode) else _NO_LIMIT for column in columns)
+
+
+_NO_LIMIT = 1 << 29
+"""Characters of an NVARCHAR(MAX), 2 GB, less than half: a document is far smaller."""

@@ -1,0 +1,94 @@
+"""SQL Server's error numbers, by what to do next.
+
+Numbers: Microsoft's lists "Database engine events and errors" and "Troubleshoot transient connection errors in SQL Database".
+"""
+
+from __future__ import annotations
+
+import re
+
+from bic_lib.destinations.sql.load import Clash
+from bic_lib.errors import BicError, DestinationError, NotAdmitted, Unexpected
+
+_DEADLOCK = {1205, 3960}
+_DUPLICATE = {2601, 2627}
+_THERE_ALREADY = {2714, 1913}
+_LOGIN = frozenset({18456, 18452, 18470, 18487, 18488, 40531})
+_VALUE = {220, 241, 242, 245, 295, 515, 547, 2628, 8114, 8115, 8152, 13609}
+
+_AGAIN = "bic tries again by itself."
+_RIGHTS = (
+    "Loading needs SELECT, INSERT, UPDATE and DELETE on the tables; making them needs CREATE TABLE, CREATE VIEW and ALTER on the"
+    " schema. `bic schema --sql` prints them for somebody who has these rights."
+)
+_COMPATIBILITY = "Have an administrator run ALTER DATABASE … SET COMPATIBILITY_LEVEL = 130, or a higher one."
+_CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
+    (
+        frozenset({40613, 49918, 49919, 49920, 40197, 40501, 10928, 10929, 40540, 40143, 4221, 615}),
+        "it is busy, being moved or waking up",
+        f"{_AGAIN} Where it lasts, look at the database's service tier and its limits.",
+    ),
+    (
+        frozenset({4060, 911, 40532, 916}),
+        "the database can't be opened by this user",
+        "Is DATABASE= spelt right, does it exist, and has the login a user there?",
+    ),
+    (
+        _LOGIN,
+        "the login was refused",
+        "Look at the user and password of the connection string, or at the identity's user in the database.",
+    ),
+    (
+        frozenset({40615, 40914, 47073}),
+        "the server's firewall refuses this address",
+        "Allow this address, or the virtual network, in the server's firewall.",
+    ),
+    (
+        frozenset({229, 230, 262, 297, 300, 1088, 2760, 4902, 15151, 15247}),
+        "a right is missing",
+        _RIGHTS,
+    ),
+    (
+        frozenset({1105, 9002, 40544, 40549, 40552, 1101}),
+        "the database or its log is full",
+        "Raise its size limit, or remove old sessions.",
+    ),
+    (frozenset({207, 208, 4121}), "a table, view or column of bic is gone", "Make it again by what `bic schema --sql` prints."),
+)
+
+
+def translated(error: Exception, database: str) -> BicError:
+    """The error of ours for one of pyodbc's: about one value (Unexpected), a clash with another process, or the database."""
+    state = str(error.args[0]) if error.args else ""
+    text = _cleaned(str(error.args[-1]) if error.args else str(error))
+    numbers = {int(number) for number in re.findall(r"\((-?\d{1,6})\)", text)}
+    if numbers & _DEADLOCK:
+        return Clash(DestinationError(f"{database} is busy: deadlock, again and again.", hint=_AGAIN))
+    if numbers & _DUPLICATE:
+        return Clash(Unexpected(text))
+    if numbers & _THERE_ALREADY:
+        return Clash(DestinationError(f"{database} can't be prepared: {text}", hint="Look at what `bic schema --sql` prints."))
+    if numbers & _VALUE or (not numbers and state.startswith(("22", "23"))):
+        return Unexpected(text)
+    return _whole_database(numbers, state, text, database)
+
+
+def _whole_database(numbers: set[int], state: str, text: str, database: str) -> DestinationError:
+    if 208 in numbers and "OPENJSON" in text:
+        return DestinationError(f"{database} has a compatibility level below SQL Server 2016.", hint=_COMPATIBILITY)
+    for known, why, hint in _CAUSES:
+        if numbers & known:
+            kind = NotAdmitted if known is _LOGIN else DestinationError
+            return kind(f"{database} can't be used: {why}. {text}", hint=hint)
+    if state.startswith(("08", "HYT")):
+        return DestinationError(
+            f"{database} can't be reached. {text}", hint=f"Is the server's name right, and its port open? {_AGAIN}"
+        )
+    return DestinationError(f"{database} can't be used. {text}", hint=_AGAIN)
+
+
+def _cleaned(text: str) -> str:
+    """The message without the driver's prefixes and without values of rows."""
+    text = re.sub(r"(?i)(truncated value|key value is|value):? *'.*?'", r"\1 '…'", text, flags=re.DOTALL)
+    text = re.sub(r"(?i)(duplicate key value is) \(.*?\)", r"\1 (…)", text, flags=re.DOTALL)
+    return " ".join(re.sub(r"\[[^\]]*\]", "", text).split())[:400]

@@ -1,0 +1,177 @@
+"""The tables, defined once for SQLite and SQL Server: the eight of the vendor's guide, and ours (prefix `bic_`).
+
+Names and columns are the guide's, for other software reads them by name; sizes are ours, since the guide names none. SQLite does
+not enforce a text's length, SQL Server does (see :mod:`.sqlserver` for what is done with a longer one).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, MetaData, Table, Unicode, UniqueConstraint
+from sqlalchemy.dialects.mssql import DATETIME2
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
+VERSION = 1
+"""Raised whenever a column or table is added here, or a view changes: see :mod:`.schema`."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_SHORT = Unicode(255)
+_NAME = Unicode(1024)
+_LONG = Unicode()
+_NUMBER = BigInteger()
+_FLAG = Integer()
+_TIME = DateTime().with_variant(DATETIME2(), "mssql")  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+_KEY = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _anyhow_spelt(length: int) -> TypeEngine[str]:
+    """Text compared without case, as SQL Server does by itself."""
+    return Unicode(length, collation="NOCASE").with_variant(Unicode(length), "mssql")
+
+
+def _id() -> Column[int]:
+    return Column("id", _KEY, primary_key=True, autoincrement=True)
+
+
+def _parent(table: str) -> Column[int]:
+    return Column(f"{table}_id", _KEY, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, index=True)
+
+
+def _table(name: str, *parts: SchemaItem) -> Table:
+    return Table(name, metadata, *parts)
+
+
+session = _table(
+    "session",
+    _id(),
+    Column("lsid", _anyhow_spelt(64), nullable=False),
+    Column("type", _SHORT),
+    Column("start_time", _TIME, index=True),
+    Column("end_time", _TIME),
+    Column("duration", _SHORT),
+    Column("file_transfers", _NUMBER),
+    Column("host_name", _anyhow_spelt(255), nullable=False),
+    Column("external_key", _NAME),
+    Column("public_site_id", _NUMBER),
+    Column("public_site_name", _SHORT),
+    Column("lseq", _NUMBER),
+    Column("jump_group_id", _NUMBER),
+    Column("jump_group_name", _NAME),
+    UniqueConstraint("host_name", "lsid"),
+)
+
+session_event = _table(
+    "session_event",
+    _id(),
+    _parent("session"),
+    Column("type", _SHORT),
+    Column("event_time", _TIME),
+    Column("performed_by", _NAME),
+    Column("performed_by_type", _SHORT),
+    Column("destination", _NAME),
+    Column("destination_type", _SHORT),
+)
+
+session_event_data = _table(
+    "session_event_data",
+    _id(),
+    _parent("session_event"),
+    Column("name", _SHORT),
+    Column("value", _LONG),
+)
+
+system_information = _table(
+    "system_information",
+    _id(),
+    _parent("session_event"),
+    Column("category", _SHORT),
+    Column("information", _LONG),
+)
+
+representative = _table(
+    "representative",
+    _id(),
+    _parent("session"),
+    Column("gs_number", _NUMBER),
+    Column("user_id", _NUMBER),
+    Column("user_name", _NAME),
+    Column("display_name", _NAME),
+    Column("public_display_name", _NAME),
+    Column("display_number", _NUMBER),
+    Column("public_ip", _SHORT),
+    Column("private_ip", _SHORT),
+    Column("is_owner", _FLAG),
+    Column("is_primary", _FLAG),
+    Column("duration", _NUMBER),
+    Column("host_name", _SHORT),
+    Column("operating_system", _SHORT),
+)
+
+customer = _table(
+    "customer",
+    _id(),
+    _parent("session"),
+    Column("gs_number", _NUMBER),
+    Column("issue", _SHORT),
+    Column("issue_description", _LONG),
+    Column("display_name", _NAME),
+    Column("company_name", _NAME),
+    Column("company_code", _NAME),
+    Column("public_ip", _SHORT),
+    Column("private_ip", _SHORT),
+    Column("rpat_support", _FLAG),
+    Column("host_name", _SHORT),
+    Column("operating_system", _SHORT),
+)
+
+team = _table(
+    "team",
+    _id(),
+    _parent("session"),
+    Column("team_id", _NUMBER),
+    Column("name", _NAME),
+    Column("is_primary", _FLAG),
+)
+
+custom_attribute = _table(
+    "custom_attribute",
+    _id(),
+    _parent("session"),
+    Column("display_name", _NAME),
+    Column("code_name", _SHORT),
+    Column("value", _LONG),
+)
+
+bic_recording = _table(
+    "bic_recording",
+    _id(),
+    _parent("session"),
+    Column("data", _SHORT),
+    Column("instance", _NUMBER),
+    Column("location", _LONG),
+)
+
+bic_load = _table(
+    "bic_load",
+    Column("session_id", _KEY, ForeignKey("session.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("fingerprint", _SHORT, nullable=False),
+    Column("fetched_at", _TIME),
+)
+
+bic_schema = _table("bic_schema", Column("version", Integer, primary_key=True, autoincrement=False))
+
+OF_SESSION = (session_event, representative, customer, team, custom_attribute, bic_recording)
+"""Tables whose rows hang below a session, in the order in which they are written."""
+
+OF_EVENT = (session_event_data, system_information)
+
+GUIDE = (session, session_event, session_event_data, system_information, representative, customer, team, custom_attribute)
+"""The guide's eight tables."""

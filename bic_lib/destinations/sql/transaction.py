@@ -1,0 +1,122 @@
+"""What loading and the schema ask of a database, inside one transaction; what differs is in `sqlite.py` and `sqlserver.py`.
+
+Statements are made from the definitions in :mod:`.tables`. Many values travel as one JSON parameter, so that the number of
+statements, and so of round trips, does not depend on the number of rows (performance-notes.md 5).
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from bic_lib.columns import Value
+from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load, session
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A session that is there. Both texts are None where a program other than ours wrote it."""
+
+    id: int
+    fingerprint: str | None
+    fetched_at: str | None
+
+
+class Transaction(ABC):
+    """One connection (in autocommit mode) with the transactions begun by hand. Nothing here translates errors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def begun(self, lock: str) -> Iterator[None]:
+        """A transaction which only one process at a time can hold for this lock (SQLite: for the whole database)."""
+        self.begin(lock)
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.run("COMMIT TRANSACTION")
+
+    @abstractmethod
+    def begin(self, lock: str) -> None: ...
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Never raises: what was wrong before counts, and a connection that is closed has rolled back."""
+
+    def run(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """Rows of a query; nothing for other statements."""
+        result = self._connection.exec_driver_sql(statement, parameters or None)
+        return result.fetchall() if result.returns_rows else []
+
+    # --- what is there ---
+
+    @abstractmethod
+    def columns(self) -> dict[str, set[str]]:
+        """The columns of every table and view, all names in lower case; those of a view may be left out."""
+
+    def known(self, host_name: str, lsids: Sequence[str]) -> dict[str, Known]:
+        """Sessions that are there, by the spelling of `lsids`."""
+        source = self.rowset(session, ("lsid",))
+        rows = self.run(
+            f"SELECT j.lsid, s.id, l.fingerprint, l.fetched_at FROM {source} AS j"  # noqa: S608  names of our own tables
+            " JOIN session AS s ON s.lsid = j.lsid AND s.host_name = ? LEFT JOIN bic_load AS l ON l.session_id = s.id",
+            as_json(("lsid",), [(lsid,) for lsid in lsids]),
+            host_name,
+        )
+        return {lsid: Known(key, fingerprint, _as_text(fetched_at)) for lsid, key, fingerprint, fetched_at in rows}
+
+    # --- writing ---
+
+    @abstractmethod
+    def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None: ...
+
+    @abstractmethod
+    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
+        """Insert, and the new ids in the order of the rows."""
+
+    @abstractmethod
+    def update(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Rows are (id, the columns' values)."""
+
+    def remove_rows(self, session_ids: Sequence[int]) -> None:
+        """Take away all that hangs below these sessions. Children go first: nothing relies on cascades being switched on."""
+        ids = as_json(("session_id",), [(key,) for key in session_ids])
+        chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
+        for table in OF_EVENT:
+            events = f"SELECT e.id FROM session_event AS e WHERE e.session_id IN ({chosen})"  # noqa: S608
+            self.run(f"DELETE FROM {table.name} WHERE session_event_id IN ({events})", ids)  # noqa: S608
+        for table in OF_SESSION:
+            self.run(f"DELETE FROM {table.name} WHERE session_id IN ({chosen})", ids)  # noqa: S608
+
+    def record_loads(self, loads: Sequence[tuple[int, str, str | None]], earlier: Sequence[int]) -> None:
+        """Write (session id, fingerprint, time of the answer), in place of the records that the sessions `earlier` may have."""
+        if earlier:
+            ids = as_json(("session_id",), [(key,) for key in earlier])
+            chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
+            self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
+        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at"), loads)
+
+    # --- the pieces of statements ---
+
+    @abstractmethod
+    def rowset(self, table: Table, columns: Sequence[str]) -> str:
+        """What stands after FROM for a JSON parameter as :func:`as_json` makes it; types are those of the table's columns."""
+
+
+def as_json(columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> str:
+    """The rows as a JSON array of objects."""
+    return json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, separators=(",", ":"))
+
+
+def _as_text(when: Any) -> str | None:
+    """A time as rows.py writes it: SQLite has text anyway, SQL Server's drivers give datetime."""
+    return None if when is None else str(when)[:19]

@@ -1,0 +1,319 @@
+"""Connection strings, drivers, tokens and error texts of SQL Server; where it says so, with Microsoft's own driver."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
+
+from bic_lib.destinations.sql import create, odbc, sqlserver_errors
+from bic_lib.destinations.sql.load import Clash
+from bic_lib.errors import BicError, DestinationError, SettingsError, Unexpected
+from tests.destinations.sql.documents import HOST, small
+
+if os.environ.get("BIC_TEST_REQUIRE") == "all":
+    pyodbc = import_module("pyodbc")
+else:
+    pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
+
+PORTAL = (
+    "Server=tcp:x.database.windows.net,1433;Initial Catalog=bic;Persist Security Info=False;User ID=u;Password=p=q;"
+    "MultipleActiveResultSets=False;Encrypt=True;TrustServerCertificate=False;Connection Timeout=30;"
+)
+"""As the Azure portal prints it."""
+
+# --- connection strings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("string", "parts"),
+    [
+        (
+            "SERVER=db,1433;DATABASE=bic;UID=u;PWD={a;b}}c}",
+            {"SERVER": "db,1433", "DATABASE": "bic", "UID": "u", "PWD": "a;b}c", "ENCRYPT": "yes"},
+        ),
+        (
+            PORTAL,
+            {
+                "SERVER": "tcp:x.database.windows.net,1433",
+                "DATABASE": "bic",
+                "UID": "u",
+                "PWD": "p=q",
+                "ENCRYPT": "yes",
+                "TRUSTSERVERCERTIFICATE": "no",
+            },
+        ),
+        (
+            "Data Source=db; Initial Catalog=bic; Integrated Security=SSPI",
+            {"SERVER": "db", "DATABASE": "bic", "TRUSTED_CONNECTION": "yes", "ENCRYPT": "yes"},
+        ),
+        ("driver={ODBC Driver 17};server=db;encrypt=no", {"DRIVER": "ODBC Driver 17", "SERVER": "db", "ENCRYPT": "no"}),
+        ("DSN=bic;UID=u;PWD=", {"DSN": "bic", "UID": "u", "PWD": "", "ENCRYPT": "yes"}),
+    ],
+)
+def test_strings_are_read(string: str, parts: dict[str, str]) -> None:
+    """ODBC and ADO.NET spellings give the same parts, and encryption is on unless it is switched off."""
+    assert odbc.parse(string) == parts
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip).filter(bool))
+def test_any_password_survives(password: str) -> None:
+    """Whatever a password holds, the driver is given that password and nothing else."""
+    string = odbc.as_string({"SERVER": "db", "PWD": password, "DATABASE": "bic"})
+    assert odbc.parse(string) == {"SERVER": "db", "PWD": password, "DATABASE": "bic", "ENCRYPT": "yes"}
+
+
+def test_urls_are_read() -> None:
+    """An SQLAlchemy URL says the same as the ODBC string behind it."""
+    url = make_url("mssql+pyodbc://u:p%40ss@db.example.com:1433/bic?driver=FreeTDS")
+    parts = odbc.parse(odbc.from_url(url))
+    assert {
+        "SERVER": "db.example.com,1433",
+        "DATABASE": "bic",
+        "UID": "u",
+        "PWD": "p@ss",
+        "DRIVER": "FreeTDS",
+    }.items() <= parts.items()
+
+
+@pytest.mark.parametrize("string", ["DATABASE=x;PWD=secret", "secret", "=;secret", "mssql+pymssql://u:secret@db/x"])
+def test_unusable_strings_are_refused_unseen(string: str) -> None:
+    """A string without a server, or none at all, is a mistake in the settings; its text is never shown."""
+    with pytest.raises(SettingsError) as caught:
+        create(connection_string=string)
+    assert "secret" not in str(caught.value)
+
+
+# --- drivers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "installed", "chosen"),
+    [
+        (
+            "",
+            ["ODBC Driver 9 for SQL Server", "SQLite3", "ODBC Driver 18 for SQL Server", "FreeTDS"],
+            "ODBC Driver 18 for SQL Server",
+        ),
+        ("", ["SQLite3", "FreeTDS"], "FreeTDS"),
+        ("freetds", ["ODBC Driver 18 for SQL Server", "FreeTDS"], "freetds"),
+        (__file__, [], __file__),
+    ],
+)
+def test_the_newest_driver_is_taken(wanted: str, installed: list[str], chosen: str) -> None:
+    """What the string wants counts, then Microsoft's newest, then FreeTDS."""
+    assert odbc.driver(wanted, installed) == chosen
+
+
+@pytest.mark.parametrize("wanted", ["", "ODBC Driver 18 for SQL Server", "/nowhere/libmsodbcsql.so"])
+def test_a_missing_driver_says_what_to_install(wanted: str) -> None:
+    """Without a driver the error names what was wanted, what there is, and the package."""
+    with pytest.raises(DestinationError) as caught:
+        odbc.driver(wanted, ["SQLite3"])
+    assert "msodbcsql18" in caught.value.hint
+    assert wanted in caught.value.message
+
+
+def test_a_missing_driver_shows_in_the_preflight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of a machine without drivers fails with that hint, and does not raise."""
+    monkeypatch.setattr(pyodbc, "drivers", list)
+    [check] = create(connection_string="SERVER=127.0.0.1;DATABASE=bic").checks()
+    assert not check.ok
+    assert "msodbcsql18" in check.hint
+
+
+def test_tokens_are_packed_as_the_driver_takes_them() -> None:
+    """Length in bytes, little endian, then UTF-16."""
+    assert odbc.token_structure("ab") == b"\x04\0\0\0a\0b\0"
+
+
+@pytest.mark.parametrize(
+    ("string", "with_token"),
+    [
+        ("SERVER=db", True),
+        ("SERVER=db;UID=u;PWD=p", False),
+        ("SERVER=db;Integrated Security=true", False),
+        ("SERVER=db;Authentication=ActiveDirectoryMsi", False),
+    ],
+)
+def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, string: str, with_token: bool) -> None:
+    """The identity signs in only where the string leaves that open."""
+    given: list[dict[str, object]] = []
+
+    class Connection:
+        timeout = 0
+
+    def connect(_string: str, **options: object) -> Connection:
+        given.append(options)
+        return Connection()
+
+    monkeypatch.setattr(pyodbc, "connect", connect)
+    monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
+    odbc.connected(odbc.parse(string), token=lambda: "token", wait=3)
+    assert given[0]["attrs_before"] == ({1256: odbc.token_structure("token")} if with_token else {})
+    assert given[0]["autocommit"] is True
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def error(number: int, text: str, state: str = "42000") -> Exception:
+    prefix = f"[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
+    failed: Exception = pyodbc.ProgrammingError(state, f"{prefix}{text} ({number}) (SQLExecDirectW)")
+    return failed
+
+
+@pytest.mark.parametrize("number", [4060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920])
+def test_transient_errors_pause_the_destination(number: int) -> None:
+    """What Azure SQL says while it is busy, moving or waking up costs no session an attempt."""
+    assert type(sqlserver_errors.translated(error(number, "Wait."), "db")) is DestinationError
+
+
+@pytest.mark.parametrize(
+    ("number", "lasting"), [(1205, DestinationError), (2627, Unexpected), (2601, Unexpected), (2714, DestinationError)]
+)
+def test_meeting_another_process_is_tried_again(number: int, lasting: type[BicError]) -> None:
+    """Deadlocks and keys that another process wrote first are clashes; what they mean in the end differs."""
+    clash = sqlserver_errors.translated(error(number, "Met."), "db")
+    assert isinstance(clash, Clash)
+    assert type(clash.lasting) is lasting
+
+
+@pytest.mark.parametrize(("number", "state"), [(2628, "42000"), (8115, "22003"), (515, "23000"), (13609, "42000")])
+def test_values_are_refused_one_by_one(number: int, state: str) -> None:
+    """What is wrong with one value is no failure of the database."""
+    assert isinstance(sqlserver_errors.translated(error(number, "Bad value.", state), "db"), Unexpected)
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "hint"),
+    [
+        (229, "a right is missing", "SELECT, INSERT, UPDATE and DELETE"),
+        (262, "a right is missing", "CREATE TABLE"),
+        (18456, "the login was refused", "password"),
+        (4060, "can't be opened", "spelt"),
+        (40615, "firewall", "Allow"),
+        (1105, "full", "size limit"),
+        (9002, "full", "size limit"),
+        (208, "gone", "bic schema --sql"),
+    ],
+)
+def test_lasting_errors_say_what_to_do(number: int, words: str, hint: str) -> None:
+    """Rights, logins, names and space are told apart, each with its remedy."""
+    translated = sqlserver_errors.translated(error(number, "No."), "the database bic on db")
+    assert isinstance(translated, DestinationError)
+    assert words in translated.message
+    assert "the database bic on db" in translated.message
+    assert hint in translated.hint
+
+
+def test_an_old_compatibility_level_is_named() -> None:
+    """A database that does not know OPENJSON needs another level, not its tables made again."""
+    translated = sqlserver_errors.translated(error(208, "Invalid object name 'OPENJSON'."), "db")
+    assert "compatibility level" in str(translated)
+    assert "ALTER DATABASE" in translated.hint
+
+
+def test_messages_hold_no_values() -> None:
+    """SQL Server quotes the offending value; what a person typed in a session is not for logs."""
+    cut = "String or binary data would be truncated in table 'bic', column 'name'. Truncated value: 'my password'."
+    double = "Violation of UNIQUE KEY constraint. The duplicate key value is (support.example.com, 7c1f)."
+    for number, text in ((2628, cut), (2627, double)):
+        message = sqlserver_errors.translated(error(number, text), "db").message
+        assert "my password" not in message
+        assert "7c1f" not in message
+        assert "[SQL Server]" not in message
+
+
+# --- Microsoft's driver itself ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def microsofts() -> str:
+    package = find_spec("mssql_python_odbc")
+    if package is None or package.origin is None or sys.platform != "linux":
+        pytest.skip("mssql-python-odbc is not installed")
+    [library] = Path(package.origin).parent.glob("libs/linux/debian_ubuntu/x86_64/lib/libmsodbcsql-18*")
+    return str(library)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of this machine on which nobody answers."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def test_an_unreachable_server_is_named(microsofts: str, port: int) -> None:
+    """Microsoft's driver finds nobody: in time, with the server's name, what to look at, and without the password."""
+    string = f"DRIVER={microsofts};SERVER=127.0.0.1,{port};DATABASE=bic;UID=bic;PWD=hunter2"
+    destination = create(connection_string=string, wait=1)
+    with pytest.raises(DestinationError) as caught:
+        destination.load(HOST, [small("a")])
+    assert f"the database bic on 127.0.0.1,{port} can't be reached" in caught.value.message
+    assert "port" in caught.value.hint
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+    [check] = destination.checks()
+    assert not check.ok
+    assert "hunter2" not in f"{check}"
+
+
+def test_the_driver_takes_tokens(microsofts: str, port: int) -> None:
+    """Microsoft's driver accepts the token's attribute: it is the network that fails, not the call."""
+    asked: list[str] = []
+
+    def token() -> str:
+        asked.append("token")
+        return "eyJ0eXAi"
+
+    string = f"DRIVER={microsofts};SERVER=127.0.0.1,{port};DATABASE=bic"
+    with pytest.raises(DestinationError, match="can't be reached"):
+        create(connection_string=string, token=token, wait=1).load(HOST, [small("a")])
+    assert asked
+
+
+def test_a_login_that_is_no_server_ends_in_time(microsofts: str) -> None:
+    """Somebody who takes the connection and says nothing is given up after the wait."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        string = f"DRIVER={microsofts};SERVER=127.0.0.1,{silent.getsockname()[1]};DATABASE=bic;UID=u;PWD=hunter2"
+        with pytest.raises(DestinationError, match="can't be reached"):
+            create(connection_string=string, wait=1).load(HOST, [small("a")])
+
+
+def test_a_missing_driver_manager_is_the_destinations_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pyodbc can't be loaded, only this destination fails, and says what to install."""
+    monkeypatch.setitem(sys.modules, "pyodbc", None)
+    destination = create(connection_string="SERVER=db")
+    with pytest.raises(DestinationError) as caught:
+        destination.load(HOST, [small("a")])
+    assert "unixodbc" in caught.value.hint
+    assert not destination.checks()[0].ok
+
+
+def test_pyodbc_is_loaded_only_when_needed(run_python: Callable[[str], str]) -> None:
+    """Who has no SQL Server never loads its driver manager."""
+    program = (
+        "import sys, bic_lib.destinations.sql as sql; sql.create(connection_string='SERVER=x'); print('pyodbc' in sys.modules)"
+    )
+    assert run_python(program) == "False"
+
+
+@pytest.fixture
+def run_python() -> Callable[[str], str]:
+    return lambda program: subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.strip()
