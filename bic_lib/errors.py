@@ -10,6 +10,7 @@
     ├── SiteError            pause the site; costs items no attempts
     │   └── Refused          ... credentials not accepted, or only a right is missing: then just what needs it pauses
     ├── DestinationError     pause the destination; costs items no attempts
+    │   └── NotAdmitted      ... it does not accept our credentials: they are read again once
     └── ItemError            one item (or one report) failed; `failure` says when to try again
         ├── Interrupted      cut off, timed out, 5xx: the same again, soon
         ├── NotReady         the appliance is still preparing it
@@ -84,6 +85,10 @@ class Refused(SiteError):
 
 class DestinationError(BicError):
     """The destination is unreachable, full, or refuses our account: nothing can be delivered to it for a while."""
+
+
+class NotAdmitted(DestinationError):
+    """The destination does not accept our credentials: password, key or connection string."""
 
 
 class ItemError(BicError):

@@ -21,6 +21,8 @@ from urllib.parse import quote, quote_plus, unquote
 
 scheduler = logging.getLogger("bic.scheduler")
 transfers = logging.getLogger("bic.transfers")
+events = logging.getLogger("bic.events")
+"""For machines (:mod:`bic_lib.telemetry`); not written to local files."""
 
 STARS = "********"
 SHORTEST_SECRET = 4
@@ -245,6 +247,7 @@ class DailyFile(logging.Handler):
 def configure(directory: Path | None, *, keep_days: int = 30, log_format: LogFormat = "text") -> None:
     """Mask all logging and, with a directory, write the two loggers to daily files there. Replaces an earlier call's files."""
     protect()
+    events.setLevel(logging.INFO)
     for logger in (scheduler, transfers):
         logger.setLevel(logging.INFO)
         for handler in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:

@@ -58,7 +58,7 @@ def due_time(schedule: Schedule, last: int | None, began: int, now: float) -> in
     newest of them; the next due time is reckoned from the due time, so that there is no drift.
     """
     if last is None and schedule.at is None:
-        return int(now)
+        return began
     newest = None
     for moment in _times(schedule, last, began, now):
         if moment > now:
@@ -134,17 +134,21 @@ def next_window(
     return Window(begin, end), frozenset(stream for stream, mark in marks.items() if mark == low)
 
 
-def watermark(window: Window, as_of: int | None, lookback: int) -> int:
-    """How far a stream is planned after this window: never past the appliance's own clock at its answer."""
-    return min(window.end, as_of) if as_of is not None else window.end - lookback
+def watermark(window: Window, as_of: int | None, now: int, lookback: int) -> int:
+    """How far a stream is planned after this window: never past the appliance's own clock at its answer.
+
+    Where the answer told none, `now` is what we take for that clock, and a look-back is left as a margin.
+    """
+    return min(window.end, now - lookback if as_of is None else as_of)
 
 
 def rewound(mark: int, now: float, since: float) -> int:
-    """The watermark after the appliance's clock went back: as far before its "now" as the last advance lies behind us.
+    """The watermark, or where the appliance's clock would have stood at the last advance, had it gone then as it goes now.
 
-    `since` is the time since that advance on our own clock.
+    The latter is less when that clock was set back in the meantime. `since` is the time since that advance on our own clock.
     """
-    return mark if mark <= now + CLOCK_TOLERANCE else int(now - max(0.0, since))
+    then = int(now - max(0.0, since))
+    return mark if mark <= then + CLOCK_TOLERANCE else then
 
 
 def shorter(span: int) -> int:

@@ -6,7 +6,7 @@ What could not be resolved fails its own site or destination at run time, by nam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bic_lib.errors import BicError
 from bic_lib.logs import STARS, mask
@@ -76,12 +76,21 @@ def fault(reference: str) -> str | None:
     return "is a secret written out; put it into the environment or a vault, and env:NAME or keyvault:NAME here"
 
 
-class References:
-    """Resolves what the settings refer to. `vault` takes a secret's name or URL; it may raise any :class:`BicError`."""
+Read = Callable[[str], str]
+"""The value of a vault's secret, by its name or URL. It may raise any :class:`BicError`."""
 
-    def __init__(self, environ: Mapping[str, str], vault: Callable[[str], str] | None = None) -> None:
+
+class References:
+    """Resolves what the settings refer to. `again` are further ways to read from the vault, for credentials that were refused."""
+
+    def __init__(self, environ: Mapping[str, str], vault: Read | None = None, again: Sequence[Read] = ()) -> None:
         self._environ = environ
         self._vault = vault
+        self._again = again
+
+    def anew(self) -> Iterator[References]:
+        """What a refused credential may be by now: read again past all caches; then as it was before it was last changed."""
+        return (References(self._environ, read) for read in self._again or (self._vault,))
 
     def text(self, value: str) -> str:
         """The value of a reference, or the plain text itself. For what is no secret (`client_id`). Raises :class:`Unresolved`."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bic_lib import plan
+from bic_lib import plan, telemetry
 from bic_lib.delivery import Destination
 from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
@@ -24,6 +24,9 @@ from bic_lib.steps.job import Observer
 from bic_lib.steps.windows import reconcile_step
 
 log = logging.getLogger("bic.scheduler")
+
+_TELL_SECONDS = 600
+"""How often the state of each site is told."""
 
 
 def unobserved(_item: Item, _destination: str, _outcome: Outcome) -> None:
@@ -66,11 +69,14 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     `now` is the ledger's clock. `at_once`: schedules that never ran don't wait for their `at`. Raises LedgerError.
     """
     moment = app.ledger.now() if now is None else now
-    _watch_clock(app, moment)
+    last = _watch_clock(app, moment)
     rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
     for schedule in app.schedules:
         if schedule.enabled:
-            fire_if_due(app, schedule, rows.get(schedule.name), moment, at_once=at_once)
+            fire_if_due(app, schedule, _told(app, schedule, rows.get(schedule.name)), moment, at_once=at_once)
+    if last is None or last // _TELL_SECONDS != moment // _TELL_SECONDS:
+        for site in app.sites.values():
+            telemetry.site_state(site.name, app.ledger.streams.read(site.name), moment)
     return visits(app)
 
 
@@ -79,14 +85,28 @@ def visits(app: App) -> list[Visit]:
     return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site))]
 
 
-def _watch_clock(app: App, now: float) -> None:
-    """Note the tick; when the ledger's clock went back since the last one, waiting steps become due."""
+def _told(app: App, schedule: Schedule, row: Row | None) -> Row | None:
+    """The schedule's row, after its run was told if that has ended since."""
+    run = row.body["run"] if row else None
+    if row is None or run is None or row.body.get("told") == run:
+        return row
+    ended = app.ledger.history.run(run)
+    if ended is None or ended.finished is None or not _write_schedule(app, schedule, row, {**row.body, "told": run}):
+        return row
+    telemetry.run_ended(ended)
+    told = app.ledger.store.get(STATE, "schedules", schedule.name)
+    return told and replace(told, written=row.written)  # by that time a clock that went back is recognised
+
+
+def _watch_clock(app: App, now: float) -> float | None:
+    """Note the tick, and return the last one's time; when the ledger's clock went back since, waiting steps become due."""
     last = app.ledger.store.get(STATE, "scheduler", "tick")
     if last and now < last.written - plan.CLOCK_TOLERANCE:
         log.warning("the clock went back by %.0f s: what waited becomes due", last.written - now)
         for site in app.sites:
             app.ledger.work.clock_went_back(site)
     app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": now})])
+    return last.body["at"] if last else None
 
 
 def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at_once: bool = False) -> str | None:
@@ -110,19 +130,29 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) ->
     """Make the schedule's streams due. While its last run goes on there is no second one: its streams become due again."""
     running = row.body["run"] if row else None
     last_run = app.ledger.history.run(running) if running else None
-    units = _units(app, schedule)
+    streams = _units(app, schedule)
     sites = [site for site in app.sites.values() if site.enabled]
-    if last_run is None or last_run.finished is not None:
+    backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
+    units = [*map(_unit, streams), *backups_due]
+    if last_run is None or last_run.pending.isdisjoint(units):
         run = RunId(due, schedule.name)
-        backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
-        app.ledger.history.begin(run, schedule.name, [*map(_unit, units), *backups_due])
+        app.ledger.history.begin(run, schedule.name, units)
         running = str(run)
         plan_backups(app.ledger, schedule, sites, due, running)
         log.info("schedule %s: run %s", schedule.name, running)
-    now = app.ledger.now()
-    for stream in units:
-        app.ledger.streams.make_due(stream, running, now)
+    _make_due(app, streams, running)
     return running if _write_schedule(app, schedule, row, {"due": due, "began": began, "run": running}) else None
+
+
+def _make_due(app: App, streams: Sequence[Stream], run: str | None) -> None:
+    """A stream that another schedule's run made due goes on in this one: the other waits for it no longer."""
+    now = app.ledger.now()
+    known = {site: app.ledger.streams.read(site).streams for site in {stream.site for stream in streams}}
+    for stream in streams:
+        state = known[stream.site].get(stream)
+        if state and state.due_at is not None and state.run and state.run != run:
+            app.ledger.history.unit_done(state.run, _unit(stream), now)
+        app.ledger.streams.make_due(stream, run, now)
 
 
 def _noted(app: App, schedule: Schedule, now: int) -> Row | None:

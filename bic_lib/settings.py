@@ -88,12 +88,25 @@ def source(environ: Mapping[str, str], option: str | None) -> str:
 
 def load(source: str | Path, fetch: Callable[[str], str] | None = None) -> Settings:
     """The settings of a file, or of an https URL that `fetch` reads. Raises :class:`SettingsError` with every problem."""
-    if str(source).startswith(("https://", "http://")):
-        if fetch is None:
-            raise SettingsError("Settings at a URL can't be read here.", hint="Name a file by --settings or BIC_SETTINGS.")
-        return parse(fetch(str(source)), Path.cwd(), masked(str(source)))
-    path = Path(source)
-    return parse(_read(path), path.absolute().parent, str(source))
+    return parse(read(source, fetch), base(source), masked(str(source)))
+
+
+def read(source: str | Path, fetch: Callable[[str], str] | None = None) -> str:
+    """The text of the settings at a source, unchecked. Raises :class:`SettingsError`."""
+    if not _is_url(source):
+        return _read(Path(source))
+    if fetch is None:
+        raise SettingsError("Settings at a URL can't be read here.", hint="Name a file by --settings or BIC_SETTINGS.")
+    return fetch(str(source))
+
+
+def base(source: str | Path) -> Path:
+    """Where relative paths in the settings at a source begin."""
+    return Path.cwd() if _is_url(source) else Path(source).absolute().parent
+
+
+def _is_url(source: str | Path) -> bool:
+    return str(source).startswith(("https://", "http://"))
 
 
 def _read(path: Path) -> str:

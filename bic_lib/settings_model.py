@@ -192,6 +192,7 @@ class SmbShareSettings(FileDestination):
 
     kind: Literal["smb_share"] = Field(description="A folder of a share.")
     directory: spelling.UncPath = Field(description="The folder's UNC path; no mapped drive.")
+    port: int = Field(default=445, ge=1, le=65_535, description="The server's port.")
     username: spelling.PlainOrReference | None = Field(
         default=None, description="Who enters, with domain where needed; left out: the process's own account."
     )

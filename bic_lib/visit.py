@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bic_lib import plan
+from bic_lib import plan, telemetry
 from bic_lib.errors import ClaimLost, LedgerError, Refused, SiteError, Unexpected
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import Rest, SiteState
@@ -21,8 +22,11 @@ from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
 
 log = logging.getLogger("bic.transfers")
 
+AT_ONE_LOOK = 20
+LOOK_SECONDS = 60.0
+"""Recordings are done one after the other, at most so many or so long, before a visit looks again for what comes first."""
 BACKLOG_TURNS = 3
-"""Of four recordings one is a fresh one and three are from the backlog, which is purged first."""
+"""Of four looks one is for fresh recordings and three are for the backlog, which is purged first."""
 
 REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
     StepKind.LSIDS: lsids.fetch,
@@ -91,10 +95,11 @@ def _held(keeper: Keeper, lease: Lease) -> Iterator[Lease]:
 
 def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: Deadline | None) -> Visited:
     visited = Visited()
-    with _at_work(app, site, hands, visited, deadline) as job:
+    with _ends_noted(app, site, visited), _at_work(app, site, hands, visited, deadline) as job:
         try:
-            while _next_step(job, hands, visited.steps):
-                visited.steps += 1
+            for turn in itertools.count():
+                if not _look(job, hands, visited, turn):
+                    break
                 job.check()
         except OutOfTime:
             visited.again = visit
@@ -103,35 +108,45 @@ def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: Deadline |
 
 @contextmanager
 def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: Deadline | None) -> Iterator[Job]:
-    """A job in hand; what ends it before its time is noted, and what was counted is written."""
+    """A job in hand; what was counted is written. Raises SiteError, also when the site's secrets can't be had."""
+    appliance = app.appliance(site, hands.number)
+    _charge(app, hands.lane, appliance)
+    job = _job(app, site, appliance, hands.lane, visited.troubles, deadline)
     try:
-        appliance = app.appliance(site, hands.number)
-        _charge(app, hands.lane, appliance)
-        job = Job(
-            site,
-            appliance,
-            app.ledger,
-            app.destination,
-            app.streams(site.name),
-            visit=uuid.uuid4().hex[:12],
-            observe=app.observe,
-            troubles=visited.troubles,
-            deadline=deadline,
-            leases=[hands.lane],
-            rests=app.ledger.streams.rests(),
-            destinations=frozenset(app.destinations),
-        )
-        try:
-            with job.counting():
-                yield job
-        finally:
-            hands.lane.body = {"spent": appliance.spent(), "at": app.ledger.now(), "by": app.ledger.holder}
+        with job.counting():
+            yield job
+    finally:
+        hands.lane.body = {"spent": appliance.spent(), "at": app.ledger.now(), "by": app.ledger.holder}
+
+
+@contextmanager
+def _ends_noted(app: App, site: Site, visited: Visited) -> Iterator[None]:
+    """What ends the work before its time is noted."""
+    try:
+        yield
     except ClaimLost as error:
         log.warning("%s: %s", site.name, error)
         visited.troubles.append(f"{site.name}: {error}")
     except SiteError as error:
         visited.troubles.append(f"{site.name}: {error}")
         _site_failed(app, site, error)
+
+
+def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: list[str], deadline: Deadline | None) -> Job:
+    return Job(
+        site,
+        appliance,
+        app.ledger,
+        app.destination,
+        app.streams(site.name),
+        visit=uuid.uuid4().hex[:12],
+        observe=app.observe,
+        troubles=troubles,
+        deadline=deadline,
+        leases=[lease],
+        rests=app.ledger.streams.rests(),
+        destinations=frozenset(app.destinations),
+    )
 
 
 def _charge(app: App, lane: Lease, appliance: Appliance) -> None:
@@ -151,7 +166,7 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
     number, lane = taken
     with Keeper().running() as keeper, _held(keeper, lane):
         hands = Hands(keeper, lane, number, carries=True)
-        with _at_work(app, site, hands, visited, None) as job:
+        with _ends_noted(app, site, visited), _at_work(app, site, hands, visited, None) as job:
             for step in steps:
                 _until_done(job, hands, step, wait)
                 visited.steps += 1
@@ -164,20 +179,10 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
 @contextmanager
 def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance, wait: Callable[[], None]) -> Iterator[Job]:
     """A job under the one claim on the site's reports of a kind, for work that needs no visit. Raises LedgerError, ClaimLost."""
-    while (claim := app.ledger.streams.claim_reports(site.name, app.ledger.streams.read(site.name), kind)) is None:
+    while (claim := app.ledger.streams.claim_reports(site.name, kind)) is None:
         wait()
     with Keeper().running() as keeper, _held(keeper, claim):
-        job = Job(
-            site,
-            appliance,
-            app.ledger,
-            app.destination,
-            app.streams(site.name),
-            visit=uuid.uuid4().hex[:12],
-            observe=app.observe,
-            troubles=[],
-            leases=[claim],
-        )
+        job = _job(app, site, appliance, claim, [], None)
         with job.counting():
             yield job
 
@@ -185,25 +190,58 @@ def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance
 def _until_done(job: Job, hands: Hands, step: Step, wait: Callable[[], None]) -> None:
     """Try until the step was done once, by us or by somebody else."""
     while (index := job.ledger.work.index_of(step)) is not None:
-        if _do_queued(job, hands, job.ledger.streams.read(job.site.name), index):
-            return
+        with _removing_spent(job):
+            if _do_queued(job, hands, job.ledger.streams.read(job.site.name), index):
+                return
         wait()
 
 
 # --- the next step ---------------------------------------------------------------------------------------------------
 
 
-def _next_step(job: Job, hands: Hands, turn: int) -> bool:
-    """Do one step; False when none is to be had. Windows first, then reports and backups that are queued, recordings last."""
+def _look(job: Job, hands: Hands, visited: Visited, turn: int) -> bool:
+    """Do what one look at the ledger shows; False when nothing is to be had.
+
+    One window, report or backup, else as many recordings as come before the next look.
+    """
     state = job.ledger.streams.read(job.site.name)
     if any(_walk(job, hands, state, kind) for kind in ReportKind):
+        visited.steps += 1
         return True
     backlog_first = turn % (BACKLOG_TURNS + 1) != 0
     recordings_queues = (Queue.BACKLOG, Queue.FRESH) if backlog_first else (Queue.FRESH, Queue.BACKLOG)
-    for queue in (Queue.FIRST, *(recordings_queues if hands.carries else ())):
-        if any(_do_queued(job, hands, state, index) for index in list(job.ledger.work.due(job.site.name, queue))):
-            return True
+    if _do_due(job, hands, state, visited, Queue.FIRST, most=1):
+        return True
+    return hands.carries and any(_do_due(job, hands, state, visited, queue, most=AT_ONE_LOOK) for queue in recordings_queues)
+
+
+def _do_due(job: Job, hands: Hands, state: SiteState, visited: Visited, queue: Queue, most: int) -> bool:
+    """Do due steps of a queue, the oldest first; what is in other hands is passed over. False when none could be had."""
+    begun, done, after = job.ledger.now(), 0, ""
+    with _removing_spent(job):
+        while rows := list(job.ledger.work.due(job.site.name, queue, AT_ONE_LOOK, after=after)):
+            for index in rows:
+                if done == most or (done and job.ledger.now() - begun > LOOK_SECONDS):
+                    return True
+                if done:
+                    job.check()
+                if _do_queued(job, hands, state, index):
+                    done += 1
+                    visited.steps += 1
+            if done:
+                return True
+            after = rows[-1].key
     return False
+
+
+@contextmanager
+def _removing_spent(job: Job) -> Iterator[None]:
+    """Index rows that lead nowhere any more are removed together."""
+    try:
+        yield
+    finally:
+        job.ledger.work.remove(job.spent)
+        job.spent.clear()
 
 
 def _walk(job: Job, hands: Hands, state: SiteState, kind: ReportKind) -> bool:
@@ -211,7 +249,9 @@ def _walk(job: Job, hands: Hands, state: SiteState, kind: ReportKind) -> bool:
         return False
 
     def walk(claim: Lease) -> bool:
-        with _named(f"{job.site.name}: {kind} report") as failed:
+        attempts = state.report_rest(kind).failures + 1
+        told = telemetry.step(job.tally, job.site.name, f"{kind} windows", attempts)
+        with _named(f"{job.site.name}: {kind} report") as failed, told:
             windows.walk(job, kind, claim)
         if failed:
             windows.report_failed(job, kind, claim, failed[0])
@@ -237,7 +277,7 @@ def _do_queued(job: Job, hands: Hands, state: SiteState, index: Row) -> bool:
 
 def _with_reports(job: Job, hands: Hands, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool]) -> bool:
     """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""
-    claim = job.ledger.streams.claim_reports(job.site.name, state, kind)
+    claim = job.ledger.streams.claim_reports(job.site.name, kind)
     if claim is None:
         return False
     with _held(hands.keeper, claim), _checked(job, claim):
@@ -257,16 +297,24 @@ def _do_claimed(job: Job, hands: Hands, index: Row, do: Callable[[ClaimedStep], 
     claimed = job.ledger.work.claim(index)
     if claimed is None:
         return False
-    with _held(hands.keeper, claimed.lease), _checked(job, claimed.lease):
-        if claimed.lease.orphaned and _worker_was_lost(job, claimed):
-            return True
-        with _named(f"{job.site.name}: {index.key}") as failed:
-            do(claimed)
-        if failed:
-            claimed.lease.body["errors"] = errors = claimed.lease.body.get("errors", 0) + 1
-            rest = plan.next_try(Failure.UNEXPECTED, min(errors, 5), job.ledger.now(), 0)
-            job.ledger.work.finish(claimed, again_at=rest)
+    try:
+        with _held(hands.keeper, claimed.lease), _checked(job, claimed.lease):
+            if not (claimed.lease.orphaned and _worker_was_lost(job, claimed)):
+                _do(job, claimed, do)
+    finally:
+        if claimed.spent:
+            job.spent.append(index)
     return True
+
+
+def _do(job: Job, claimed: ClaimedStep, do: Callable[[ClaimedStep], None]) -> None:
+    told = telemetry.step(job.tally, job.site.name, str(claimed.step.kind), claimed.lease.epoch)
+    with _named(f"{job.site.name}: {claimed.index.key}") as failed, told:
+        do(claimed)
+    if failed:
+        claimed.lease.body["errors"] = errors = claimed.lease.body.get("errors", 0) + 1
+        rest = plan.next_try(Failure.UNEXPECTED, min(errors, 5), job.ledger.now(), 0)
+        job.ledger.work.finish(claimed, again_at=rest)
 
 
 def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
@@ -315,6 +363,8 @@ def _site_failed(app: App, site: Site, error: SiteError) -> None:
     rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
     app.ledger.streams.rest_site(site.name, rest, state.skew)
     log.warning("%s: %s; next try in %.0f s", site.name, error, rest.until - now)
+    if isinstance(error, Refused) and error.what == "credentials":
+        telemetry.refused(f"site {site.name}")
     for stream in app.streams(site.name):
         known = state.streams.get(stream)
         if known and known.is_due(now):

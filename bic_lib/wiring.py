@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from bic_lib import naming
+from bic_lib import access, naming
 from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.ledger import Ledger
 from bic_lib.model import Document, Site
 from bic_lib.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.references import References, Unresolved
+from bic_lib.renewing import Renewing, Values
 from bic_lib.run import App, unobserved
+from bic_lib.settings_model import (
+    AzureBlobSettings,
+    LocalFolderSettings,
+    SiteSettings,
+    SmbShareSettings,
+    SqlDatabaseSettings,
+    SqliteLedger,
+)
 from bic_lib.settings_model import FileDestination as FileSettings
-from bic_lib.settings_model import LocalFolderSettings, SqlDatabaseSettings, SqliteLedger
 from bic_lib.steps.job import Observer
+from bic_lib.telemetry import refused
 
 if TYPE_CHECKING:
+    from bic_lib.appliance.transport import Account
     from bic_lib.settings import Settings
 
 Made = TypeVar("Made")
+_SQL = "https://database.windows.net/.default"
+"""What a token for Azure SQL is asked for (performance-notes.md 6)."""
 
 
 def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe: Observer = unobserved) -> App:
     """Everything a tick and a visit need. Raises LedgerError; sites and destinations are made when they are first needed."""
-    references = References(os.environ if environ is None else environ)
-    adapters = Adapters(settings, references)
+    adapters = Adapters(settings, environ)
     return App(
         sites=settings.site_values,
         schedules=tuple(settings.schedule_values.values()),
-        ledger=ledger(settings),
+        ledger=ledger(settings, environ=environ),
         appliance=adapters.appliance,
         destination=adapters.destination,
         destinations=tuple(settings.destinations),
@@ -40,81 +51,167 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
     )
 
 
-def ledger(settings: Settings) -> Ledger:
+def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:
     """The ledger that the settings name. Raises LedgerError, SettingsError."""
     from bic_lib.ledgers.holder import holder  # noqa: PLC0415
 
-    return Ledger(_store(settings), holder())
+    return Ledger(_store(settings, environ), holder())
 
 
-def _store(settings: Settings) -> Store:
-    if not isinstance(settings.ledger, SqliteLedger):
-        raise SettingsError("This kind of ledger is not available yet.", hint='Use [ledger] kind = "sqlite".')
-    from bic_lib.ledgers import sqlite  # noqa: PLC0415
+def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:
+    configured = settings.ledger
+    if isinstance(configured, SqliteLedger):
+        from bic_lib.ledgers import sqlite  # noqa: PLC0415
 
-    return sqlite.create(settings.path(settings.ledger.path))
+        return sqlite.create(settings.path(configured.path))
+    from bic_lib.ledgers import azure_table  # noqa: PLC0415
+
+    try:
+        if configured.connection is None:
+            entered = access.tokens(settings, environ)
+            return azure_table.create(account_url=configured.account_url, tokens=entered, prefix=configured.prefix)
+        connection = access.references(settings, environ).secret(configured.connection).reveal()
+    except (Unresolved, DestinationError) as error:
+        raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error
+    return azure_table.create(connection=connection, prefix=configured.prefix)
 
 
 class Adapters:
-    """Appliances and destinations, made once and kept; threads share them."""
+    """Appliances and destinations, made once and kept; threads share them. A credential that is refused is read again."""
 
-    def __init__(self, settings: Settings, references: References) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None) -> None:
         self._settings = settings
-        self._references = references
-        self._made: dict[str, object] = {}
-        self._making = threading.Lock()
+        self._environ = os.environ if environ is None else environ
+        self._references = access.references(settings, self._environ)
+        self._made: dict[Hashable, object] = {}
 
-    def appliance(self, site: Site) -> Appliance:
-        """A client for one lane of the site. Raises SiteError when its secrets can't be had."""
+    # --- appliances --------------------------------------------------------------------------------------------------
+
+    def appliance(self, site: Site, lane: int) -> Appliance:
+        """The client of one lane of the site, which keeps the lane's pace. Raises SiteError when its secrets can't be had."""
         from bic_lib.appliance.client import Client  # noqa: PLC0415
 
         configured = self._settings.sites[site.name]
         try:
-            client_id = self._references.text(configured.client_id)
-            secret = self._references.secret(configured.client_secret).reveal()
+            account = _account(configured, self._references)
             password = self._references.secret(configured.backup_password).reveal() if configured.backup_password else None
         except Unresolved as error:
+            refused(f"site {site.name}")
             raise SiteError(f"site {site.name}: {error.message}", hint=error.hint) from error
-        return Client(
-            site.host,
-            client_id,
-            secret,
-            backup_password=password,
-            ca_file=str(self._settings.path(configured.ca_file)) if configured.ca_file else None,
-            per_second=site.requests_per_second / site.max_concurrency,
-            per_hour=site.requests_per_hour / site.max_concurrency,
+        return self._once(
+            (site.name, lane, password),
+            lambda: Client(
+                site.host,
+                account.client_id,
+                account.secret,
+                others=lambda: self._accounts(configured),
+                backup_password=password,
+                ca_file=str(self._settings.path(configured.ca_file)) if configured.ca_file else None,
+                per_second=site.requests_per_second / site.max_concurrency,
+                per_hour=site.requests_per_hour / site.max_concurrency,
+            ),
         )
+
+    def _accounts(self, configured: SiteSettings) -> Iterable[Account]:
+        """What the site's credentials may be by now."""
+        for references in self._references.anew():
+            with suppress(Unresolved):
+                yield _account(configured, references)
+
+    # --- destinations ------------------------------------------------------------------------------------------------
 
     def destination(self, name: str) -> Destination:
         """The destination of this name. Raises DestinationError when it can't be made."""
         configured = self._settings.destinations[name]
         try:
             if isinstance(configured, SqlDatabaseSettings):
-                table = self._once(name, lambda: self._table(configured))
-                return RowDestination(name, table)
-            store = self._once(name, lambda: self._files(configured))
-            return FileDestination(name, store, _rules(configured), identify)
+                return RowDestination(name, self._once(name, lambda: self._table(name, configured)))
+            made = self._once(name, lambda: self._files(name, configured))
+            if hasattr(made, "load"):  # a plug-in may take rows
+                return RowDestination(name, cast("TableDestination", made))
+            return FileDestination(name, made, _rules(configured), identify)
         except Unresolved as error:
+            refused(f"destination {name}")
             raise DestinationError(f"destination {name}: {error.message}", hint=error.hint) from error
 
-    def _files(self, configured: FileSettings) -> FileStore:
-        if isinstance(configured, LocalFolderSettings):
-            from bic_lib.destinations import local_folder  # noqa: PLC0415
+    def _files(self, name: str, configured: FileSettings) -> FileStore:
+        match configured:
+            case LocalFolderSettings():
+                from bic_lib.destinations import local_folder  # noqa: PLC0415
 
-            return local_folder.create(str(self._settings.path(configured.directory)))
-        raise DestinationError(f"destinations of this kind ({type(configured).__name__}) are not available yet")
+                return local_folder.create(str(self._settings.path(configured.directory)))
+            case SmbShareSettings():
+                return self._share(name, configured)
+            case AzureBlobSettings():
+                return self._container(name, configured)
+        return self._plug_in(configured)
 
-    def _table(self, configured: SqlDatabaseSettings) -> TableDestination:
+    def _plug_in(self, configured: FileSettings) -> FileStore:
+        """A destination of another package, found by the entry point of its kind (docs/plug-ins.md)."""
+        from importlib.metadata import entry_points  # noqa: PLC0415
+
+        from bic_lib.settings import PLUG_INS  # noqa: PLC0415
+
+        kind = str(getattr(configured, "kind", ""))
+        (entry,) = entry_points(group=PLUG_INS, name=kind)
+        made: FileStore = entry.load().create(configured, lambda reference: self._references.secret(reference).reveal())
+        return made
+
+    def _share(self, name: str, configured: SmbShareSettings) -> FileStore:
+        from bic_lib.destinations import smb_share  # noqa: PLC0415
+
+        def resolve(references: References) -> Values:
+            username, password = configured.username, configured.password
+            return references.text(username) if username else None, references.secret(password).reveal() if password else None
+
+        def make(username: str | None, password: str | None) -> FileStore:
+            return smb_share.create(configured.directory, username, password, port=configured.port)
+
+        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make))
+
+    def _container(self, name: str, configured: AzureBlobSettings) -> FileStore:
+        from bic_lib.destinations import azure_blob  # noqa: PLC0415
+
+        folder, tags = configured.directory, configured.tags
+        if configured.connection is None:
+            entered = access.tokens(self._settings, self._environ)
+            return azure_blob.create(container_url=configured.container_url, tokens=entered, directory=folder, tags=tags)
+        connection = configured.connection
+
+        def make(value: str) -> FileStore:
+            return azure_blob.create(connection_string=value, container=configured.container, directory=folder, tags=tags)
+
+        resolve = _only(connection)
+        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make))
+
+    def _table(self, name: str, configured: SqlDatabaseSettings) -> TableDestination:
         from bic_lib.destinations import sql  # noqa: PLC0415
 
-        connection = self._settings.connection(self._references.secret(configured.connection_string).reveal())
-        return sql.create(connection_string=connection, store_system_information=configured.store_system_information)
+        def make(value: str) -> TableDestination:
+            return sql.create(
+                connection_string=self._settings.connection(value),
+                store_system_information=configured.store_system_information,
+                token=lambda: access.tokens(self._settings, self._environ).get_token(_SQL).token,
+            )
 
-    def _once(self, name: str, make: Callable[[], Made]) -> Made:
-        with self._making:
-            if name not in self._made:
-                self._made[name] = make()
-            return self._made[name]  # type: ignore[return-value]  # a name is always made by the same function
+        resolve = _only(configured.connection_string)
+        return cast("TableDestination", Renewing(f"destination {name}", self._references, resolve, make))
+
+    def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """Made outside of any lock, since a vault may take its time; of two that were made at once the first stays."""
+        if name not in self._made:
+            self._made.setdefault(name, make())
+        return self._made[name]  # type: ignore[return-value]  # a name is always made by the same function
+
+
+def _account(configured: SiteSettings, references: References) -> Account:
+    from bic_lib.appliance.transport import Account  # noqa: PLC0415
+
+    return Account(references.text(configured.client_id), references.secret(configured.client_secret).reveal())
+
+
+def _only(secret: str) -> Callable[[References], Values]:
+    return lambda references: (references.secret(secret).reveal(),)
 
 
 def _rules(configured: FileSettings) -> FileRules:

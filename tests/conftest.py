@@ -10,6 +10,8 @@ import pytest
 from bic_lib.simulator import Profile, Simulator
 from tests.support import SECRET, Bic, archive, hourly, site
 
+pytest.register_assert_rewrite("tests.steps.world")
+
 
 @pytest.fixture
 def appliance() -> Iterator[Simulator]:

@@ -10,27 +10,18 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
 from lxml import etree
 
 from bic_lib.simulator import Simulator
 
 ROOT = Path(__file__).parents[1]
-REQUIRE = "BIC_TEST_REQUIRE"
 SECRET = "TEST_SITE_SECRET"
 _PATIENCE = 120
 _ABNORMAL_AFTER = 2 * 86_400
 _NAMESPACE = b"http://www.beyondtrust.com/sra/namespaces/API/reporting"
 _CHECK_VALUE = re.compile(r"h%3D[0-9a-f]{40}")
-
-
-def require(reason: str) -> NoReturn:
-    """Something that a test needs is not there: skip, or fail where everything must run (`BIC_TEST_REQUIRE=all`)."""
-    if os.environ.get(REQUIRE) == "all":
-        pytest.fail(f"{REQUIRE}=all, but {reason}")
-    pytest.skip(reason)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bic_lib import naming, wiring
+from bic_lib import access, naming, wiring
 from bic_lib.errors import BicError, LedgerError, UsageError
 from bic_lib.model import DataType, OnConflict
 from bic_lib.ports import Check
@@ -38,7 +38,7 @@ def check(
     chosen = {name: _data(settings, name) for name in settings.sites if name in sites or not sites}
     destinations = _destinations(settings, chosen) if sites else list(settings.destinations)
     found = [Check("ledger", "reachable", ok=True)]
-    references = References(environ)
+    references = access.references(settings, environ)
     for name, data in chosen.items():
         tell(f"site {name}")
         found += _referred(f"site {name}", settings.sites[name], references) or _site(app, settings, name, data)

@@ -75,15 +75,10 @@ def one_run(app: App, run: str) -> dict[str, Any]:
 
 def _transfers(store: Store, run: RunId) -> list[dict[str, Any]]:
     """What the run made due, stream by stream, and what became of it."""
-    units: list[str] = []
-    done: dict[str, Row] = {}
-    for row in store.scan(RUNS, run.partition, run.key, run.key + "|~"):
-        match row.key.split("|", 3):
-            case [_, _]:
-                units = row.body["units"]
-            case [_, _, "unit", unit]:
-                done[unit] = row
-    return [_transfer(unit, done.get(unit)) for unit in units]
+    head = store.get(RUNS, run.partition, run.key)
+    prefix = f"{run.key}|unit|"
+    done = {row.key.removeprefix(prefix): row for row in store.scan(RUNS, run.partition, prefix, prefix + "~")}
+    return [_transfer(unit, done.get(unit)) for unit in (head.body["units"] if head else ())]
 
 
 def _transfer(unit: str, done: Row | None) -> dict[str, Any]:

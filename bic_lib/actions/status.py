@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,8 @@ from bic_lib import plan
 from bic_lib.actions.parked import parked_sites
 from bic_lib.actions.times import iso
 from bic_lib.ledger.proof import served_name
-from bic_lib.ledger.streams import STATE, SiteState
-from bic_lib.model import Schedule, Stream
+from bic_lib.ledger.streams import STATE, Rest, SiteState
+from bic_lib.model import ReportKind, Schedule, Stream
 from bic_lib.ports import Row
 from bic_lib.run import App
 from bic_lib.settings_spelling import duration
@@ -136,12 +136,12 @@ def _counted(pending: _Pending) -> dict[str, Any]:
 
 def _site(app: App, name: str, state: SiteState) -> dict[str, Any]:
     site = app.sites.get(name)
-    resting = not state.rest.over(app.ledger.now())
+    rest = _site_rest(state, app.ledger.now())
     if site is None:
         stands = "parked"
     elif not site.enabled:
         stands = "disabled"
-    elif resting:
+    elif rest:
         stands = "resting"
     else:
         stands = "ok" if any(known.mark is not None for known in state.streams.values()) else "new"
@@ -150,20 +150,35 @@ def _site(app: App, name: str, state: SiteState) -> dict[str, Any]:
         "host": site.host if site else None,
         "state": stands,
         "clock_skew_seconds": state.skew,
-        **_rest(resting, state.rest.reason, state.rest.until),
+        **_shown(rest),
     }
+
+
+def _site_rest(state: SiteState, now: float) -> Rest | None:
+    """The pause of the site, or of one kind of its reports."""
+    rests = (state.rest, *(state.report_rest(kind) for kind in ReportKind))
+    return next((rest for rest in rests if not rest.over(now)), None)
 
 
 def _destinations(app: App) -> Iterator[dict[str, Any]]:
     """Those that schedules name, and those that rest."""
-    rests = app.ledger.streams.rests()
-    named = Counter(transfer.destination for schedule in app.schedules for transfer in schedule.transfers)
-    for name in sorted(named.keys() | rests.keys()):
-        rest = rests.get(name)
-        resting = rest is not None and not rest.over(app.ledger.now())
-        shown = _rest(resting, rest.reason, rest.until) if rest else _rest(False, "", 0)
-        yield {"name": name, "state": "resting" if resting else "ok", **shown}
+    now = app.ledger.now()
+    rests = {name: rest for name, rest in app.ledger.streams.rests().items() if not rest.over(now)}
+    named = {transfer.destination for schedule in app.schedules for transfer in schedule.transfers}
+    for name in sorted(named | rests.keys()):
+        yield {"name": name, "state": "resting" if name in rests else "ok", **_shown(rests.get(name))}
 
 
-def _rest(resting: bool, reason: str, until: float) -> dict[str, Any]:
-    return {"reason": reason if resting else "", "until": iso(until) if resting else None}
+def _shown(rest: Rest | None) -> dict[str, Any]:
+    return {"reason": rest.reason if rest else "", "until": iso(rest.until) if rest else None}
+
+
+def resting(app: App) -> list[str]:
+    """A line for each configured site and destination that rests after a failure. Raises LedgerError."""
+    sites = (_site(app, name, app.ledger.streams.read(name)) for name in app.sites)
+    named = [("site", shown) for shown in sites] + [("destination", shown) for shown in _destinations(app)]
+    return [
+        f"{what} {shown['name']} rests until {shown['until']}: {shown['reason']}"
+        for what, shown in named
+        if shown["state"] == "resting"
+    ]

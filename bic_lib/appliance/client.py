@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
 from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.sessions import documents, listed
-from bic_lib.appliance.transport import Answer, Timing, Transport
+from bic_lib.appliance.transport import Account, Answer, Timing, Transport, no_others
 from bic_lib.errors import BicError, Interrupted, ItemError, Refused
 from bic_lib.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.ports import Check
@@ -69,9 +69,10 @@ class StreamedBytes:
 class Client:
     """One site's appliance, for one lane (:class:`bic_lib.ports.Appliance`).
 
-    `host` has no scheme and may have a port. `ca_file` is a PEM file that replaces the public certificate authorities.
-    `per_second` and `per_hour` are this lane's share of the site's requests. A 429 is waited out up to `wait_limit` seconds.
-    Every call may raise SiteError or ItemError; ValueError only for a selection that selects nothing.
+    `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
+    `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share
+    of the site's requests. A 429 is waited out up to `wait_limit` seconds. Every call may raise SiteError or ItemError;
+    ValueError only for a selection that selects nothing.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Client:
         client_id: str,
         client_secret: str,
         *,
+        others: Callable[[], Iterable[Account]] = no_others,
         backup_password: str | None = None,
         ca_file: str | None = None,
         per_second: float,
@@ -92,7 +94,13 @@ class Client:
         self._timing = timing or Timing()
         self._pace = Pace(per_second, per_hour, wait_limit=wait_limit, monotonic=self._timing.monotonic, sleep=self._timing.sleep)
         self._transport = Transport(
-            host, client_id, client_secret, ca_file=ca_file, pace=self._pace, wait_limit=wait_limit, timing=self._timing
+            host,
+            Account(client_id, client_secret),
+            others=others,
+            ca_file=ca_file,
+            pace=self._pace,
+            wait_limit=wait_limit,
+            timing=self._timing,
         )
         self._tells_no_time = False
 

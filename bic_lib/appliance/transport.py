@@ -7,9 +7,9 @@ says (performance-notes.md 3) and follows no redirect: a token goes to the confi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.client import HTTPException
 
 import requests
@@ -32,6 +32,19 @@ PAUSE_USED_UP = 1.0
 
 TEXT_BYTES = 64 * 1024
 """Most bytes that are read of an answer that is only a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The credentials of an API account."""
+
+    client_id: str
+    secret: str = field(repr=False)
+
+
+def no_others() -> Iterable[Account]:
+    """The credentials are known once and for all."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +88,26 @@ class Answer:
 
 
 class Transport:
-    """Calls to one appliance by one account. The process has one token an account; the pace is this object's own."""
+    """Calls to one appliance by one account. The process has one token an account; the pace is this object's own.
+
+    `others` gives what the account's credentials may be by now, when those at hand are refused: each is tried once.
+    """
 
     def __init__(
         self,
         host: str,
-        client_id: str,
-        client_secret: str,
+        account: Account,
         *,
+        others: Callable[[], Iterable[Account]] = no_others,
         ca_file: str | None,
         pace: Pace,
         wait_limit: float,
         timing: Timing,
     ) -> None:
         self.host = host
-        self._client_id, self._client_secret = client_id, client_secret
-        self._tokens = tokens_of(host, client_id, client_secret)
+        self._account = account
+        self._others = others
+        self._tokens = tokens_of(host, account.client_id, account.secret)
         self._verify = ca_file or DEFAULT_CA_BUNDLE_PATH
         self._pace = pace
         self._wait_limit = wait_limit
@@ -134,10 +151,26 @@ class Transport:
     # --- the parts ---------------------------------------------------------------------------------------------------
 
     def _fetch_token(self) -> Grant:
-        """A new token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
+        """A new token; when the credentials are refused, by what they may be now: a secret was changed. Raises SiteError."""
+        try:
+            return self._granted(self._account)
+        except Refused:
+            tried = [self._account]
+            for account in self._others():
+                if account in tried:
+                    continue
+                tried.append(account)
+                with suppress(Refused):
+                    grant = self._granted(account)
+                    self._account = account
+                    return grant
+            raise
+
+    def _granted(self, account: Account) -> Grant:
+        """A token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
         call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"})
         try:
-            with self._send(call, HTTPBasicAuth(self._client_id.encode(), self._client_secret.encode())) as response:
+            with self._send(call, HTTPBasicAuth(account.client_id.encode(), account.secret.encode())) as response:
                 if response.status_code in {400, 401}:
                     raise Refused(
                         f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
@@ -209,7 +242,7 @@ class Transport:
             text = plain_text(Answer(response, call.subject).beginning())
         except Interrupted:
             return ""
-        for secret in (self._client_secret, *_authorizations(response)):
+        for secret in (self._account.secret, *_authorizations(response)):
             text = text.replace(secret, "***") if secret else text
         return quoted(text)
 

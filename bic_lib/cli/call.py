@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from bic_lib import logs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bic_lib.run import App
+    from bic_lib.scheduler import Current
     from bic_lib.settings import Settings
     from bic_lib.steps.job import Observer
 
@@ -52,6 +55,16 @@ class Call:
     def app(self, observe: Observer | None = None) -> App:
         """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""
         return make_app(self.settings(), observe)
+
+    def current(self, stopped: Callable[[], bool]) -> Current:
+        """The app of a scheduler, which looks at the settings anew at each tick. Raises SettingsError."""
+        from bic_lib.errors import LedgerError, SettingsError  # noqa: PLC0415
+        from bic_lib.scheduler import Current  # noqa: PLC0415
+
+        try:
+            return Current(self.read_settings, self.settings_stamp, stopped)
+        except LedgerError as error:
+            raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error
 
     def log_to_stderr(self) -> None:
         """Show what is logged, for whoever watches."""

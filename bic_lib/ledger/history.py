@@ -48,12 +48,15 @@ class RunId:
 
 @dataclass(slots=True)
 class Run:
-    """One time a schedule fired (or a command was given), with what has been counted so far."""
+    """One time a schedule fired (or a command was given), with what has been counted so far.
+
+    `pending` are the units that had no outcome yet.
+    """
 
     id: str
     schedule: str
     started: float
-    units: int = 0
+    pending: frozenset[str] = frozenset()
     finished: float | None = None
     outcome: str = "running"
     reason: str = ""
@@ -88,8 +91,9 @@ class History:
 
     def run(self, run: str) -> Run | None:
         place = RunId.parse(run)
-        rows = list(self.store.scan(RUNS, place.partition, place.key, place.key + "|~"))
-        return _run(place, rows) if rows else None
+        row = self.store.get(RUNS, place.partition, place.key)
+        parts = self.store.scan(RUNS, place.partition, f"{place.key}|", f"{place.key}|~")
+        return _run(place, [row, *parts]) if row else None
 
     def runs(self, now: float, limit: int = 50) -> list[Run]:
         """The newest runs first; months are read back until there are enough, a year at most."""
@@ -141,13 +145,14 @@ def _run(place: RunId, rows: list[Row]) -> Run:
     for row in rows:
         parts = row.key.split("|", 3)
         if len(parts) == 2:
-            run.schedule, run.units = row.body["schedule"], len(row.body["units"])
+            run.schedule, run.pending = row.body["schedule"], frozenset(row.body["units"])
         elif parts[2] == "unit":
             done[parts[3]] = row.body["at"]
             run.reason = run.reason or row.body["reason"]
         else:
             run.counts.add(Counts(**{name: row.body[name] for name in _COUNTED}))
-    if len(done) >= run.units:
+    run.pending -= done.keys()
+    if not run.pending:
         run.finished = max(done.values(), default=run.started)
         run.outcome = "failed" if run.reason or run.counts.failed else "ok"
     return run

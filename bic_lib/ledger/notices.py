@@ -1,7 +1,7 @@
 """Notices: what people are to be told, one row a cause, for as long as the cause lasts.
 
-A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notify`). All rows stand in one
-partition, so that a tick without news costs one range read.
+A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notify`). All rows stand in
+one partition, so that a tick without news costs one range read.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Lasts(StrEnum):
 class Cause:
     """Something that people are to be told. `key` tells it from others and stays the same while it lasts.
 
-    `at` is when it began (an event: happened), on the ledger's clock. `patience` is how long it may last before it is worth a mail,
-    seconds. `all_clear` is what its end means. No text holds personal data or a secret.
+    `at` is when it began (an event: happened), on the ledger's clock. `patience` is how long it may last before it is worth a
+    mail, seconds. `all_clear` is what its end means. No text holds personal data or a secret.
     """
 
     key: str
@@ -48,7 +48,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A cause as the ledger knows it: first and last told, how often, last mailed (None: not yet), over since (None: it lasts)."""
+    """A cause as the ledger knows it: first and last told, how often, last mailed (None: not yet), over since (None: lasts)."""
 
     cause: Cause
     first: float

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from bic_lib.ledger.history import History
 from bic_lib.ledger.streams import STATE
 from bic_lib.model import DAY, DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import BATCH, Change, Put, Row, Store
 
 ITEMS = "items"
@@ -53,6 +54,10 @@ class Record:
     @property
     def stream(self) -> Stream:
         return Stream(self.item.site, self.item.data, self.destination)
+
+    def waits(self, now: float) -> bool:
+        """Its next try is later; not so when that was reckoned on a clock that has gone back since."""
+        return self.next_try is not None and self.next_try > now and self.at <= now + CLOCK_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class Proof:
         for day in sorted(changes):
             for first in range(0, len(changes[day]), BATCH):
                 self.store.commit(ITEMS, day, changes[day][first : first + BATCH])
-        self.history.clear_failures([record for record in records if record.attempts and record.outcome.state in SETTLED])
+        self.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
 
     def latest(self, item: Item, destination: str) -> Record | None:
         """The newest version of a transfer."""
@@ -155,10 +160,14 @@ class Known:
         """The newest version of one of the item's transfers."""
         return self._transfers_of(item).get(f"{_item_key(item)}|{destination}")
 
+    def unread(self, session: Item, destination: str) -> Record | None:
+        """What stands for all recordings of a session that could not be read (version 0)."""
+        return self._transfers_of(session).get(f"{_item_key(session)}|{destination}|unread")
+
     def note_transfer(self, record: Record) -> None:
         held = self._transfers.get((partition(record.item), record.item.data))
         if held is not None:
-            held[f"{_item_key(record.item)}|{record.destination}"] = record
+            held[_held_key(record)] = record
 
     def _day(self, day: str) -> dict[str, KnownDocument]:
         held = self._documents.get(day)
@@ -173,7 +182,7 @@ class Known:
         held = self._transfers.get(place)
         if held is None:
             rows = self._store.scan(ITEMS, place[0], f"{item.data}|", f"{item.data}|~")
-            held = {row.key.rsplit("|", 1)[0]: read_record(row, self._site) for row in rows}
+            held = {_held_key(record): record for record in (read_record(row, self._site) for row in rows)}
             _hold(self._transfers, place, held)
         return held
 
@@ -211,6 +220,10 @@ def _item_key(item: Item) -> str:
 
 def _document_key(lsid: str) -> str:
     return f"document|{_part(lsid)}"
+
+
+def _held_key(record: Record) -> str:
+    return f"{_item_key(record.item)}|{record.destination}" + ("" if record.version else "|unread")
 
 
 def transfer_key(record: Record) -> str:

@@ -127,7 +127,7 @@ class Streams:
     def take_lane(self, site: str, state: SiteState, count: int) -> tuple[int, leases.Lease] | None:
         """A free lane of the site, None when all are taken. Lane 0 comes last: it is kept for reports."""
         for number in reversed(range(count)):
-            lease = self._take(site, state, f"lane|{number}")
+            lease = self._take(site, f"lane|{number}", state.rows.get(f"lane|{number}"))
             if lease:
                 return number, lease
         return None
@@ -136,12 +136,12 @@ class Streams:
         rows = (state.rows.get(f"lane|{number}") for number in range(count))
         return sum(1 for row in rows if row is None or leases.is_free(self.store, row))
 
-    def claim_reports(self, site: str, state: SiteState, kind: ReportKind) -> leases.Lease | None:
+    def claim_reports(self, site: str, kind: ReportKind) -> leases.Lease | None:
         """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""
-        return self._take(site, state, f"claim|{kind}")
+        key = f"claim|{kind}"
+        return self._take(site, key, self.store.get(STATE, _site(site), key))
 
-    def _take(self, site: str, state: SiteState, key: str) -> leases.Lease | None:
-        row = state.rows.get(key)
+    def _take(self, site: str, key: str, row: Row | None) -> leases.Lease | None:
         if row is None:
             try:
                 version = self.store.commit(STATE, _site(site), [Insert(key, {})])[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -74,6 +74,8 @@ class ClaimedStep:
     step: Step
     lease: leases.Lease
     index: Row
+    spent: bool = False
+    """The index row leads nowhere any more."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -94,21 +96,33 @@ class Work:
         `companions` are rows, by the key of the step, written with its home or not at all: a planned recording's transfers.
         """
         indexes: dict[str, dict[str, Change]] = defaultdict(dict)
-        for step in steps:
+        homes: dict[tuple[str, str], list[tuple[Step, list[Change]]]] = defaultdict(list)
+        for step in _merged(steps):
             put = step.index(step.due_at)
             indexes[f"{step.site}|{step.queue}"][put.key] = put
+            homes[step.table, step.partition].append((step, (companions or {}).get(step.key, [])))
         for partition, rows in indexes.items():
-            batch = list(rows.values())
-            for first in range(0, len(batch), BATCH):
-                self.store.commit(DUE, partition, batch[first : first + BATCH])
-        for step in steps:
-            self._home(step, (companions or {}).get(step.key, []))
+            self._commit_all(partition, list(rows.values()))
+        for place in homes.values():
+            for group in _groups(place):
+                self._homes(group)
 
-    def _home(self, step: Step, companions: list[Change]) -> None:
+    def _commit_all(self, partition: str, changes: Sequence[Change]) -> None:
+        for first in range(0, len(changes), BATCH):
+            self.store.commit(DUE, partition, changes[first : first + BATCH])
+
+    def _homes(self, group: Sequence[tuple[Step, list[Change]]]) -> None:
+        """Write homes of one partition together; where some of it is there already, each by itself."""
+        first, _ = group[0]
+        changes = [change for step, companions in group for change in (Insert(step.key, step.home_body()), *companions)]
         try:
-            self.store.commit(step.table, step.partition, [Insert(step.key, step.home_body()), *companions])
+            self.store.commit(first.table, first.partition, changes)
         except Conflict:
-            self._add_to(step, companions)
+            for step, companions in group:
+                if len(group) > 1:
+                    self._homes([(step, companions)])
+                else:
+                    self._add_to(step, companions)
 
     def _add_to(self, step: Step, companions: list[Change]) -> None:
         """Part of it is there: the home first, then what is new (a further destination), so that nothing waits without a step."""
@@ -135,9 +149,10 @@ class Work:
         except Conflict:
             self.make_due(step)
 
-    def due(self, site: str, queue: Queue, limit: int = 10) -> Iterator[Row]:
-        """Index rows whose time has come, the oldest first."""
-        return self.store.scan(DUE, f"{site}|{queue}", "", _index_key(self.store.now(), "~"), limit)
+    def due(self, site: str, queue: Queue, limit: int = 10, *, after: str = "") -> Iterator[Row]:
+        """Index rows whose time has come, the oldest first; those after a key when one is given."""
+        first = after and after + "\0"
+        return self.store.scan(DUE, f"{site}|{queue}", first, _index_key(self.store.now(), "~"), limit)
 
     def waiting(self, site: str) -> Iterator[Row]:
         """All index rows of a site."""
@@ -168,18 +183,38 @@ class Work:
         return ClaimedStep(step, lease, index) if lease else None
 
     def finish(self, claimed: ClaimedStep, changes: Sequence[Change] = (), again_at: float | None = None) -> None:
-        """Write outcomes and the step's end in one act, or its next due time. Raises ClaimLost."""
+        """Write outcomes and the step's end in one act, or its next due time. Raises ClaimLost.
+
+        The index row through which it was found is then to be removed (:meth:`remove`), if `claimed.spent` says so.
+        """
         step, partition = claimed.step, claimed.index.partition
         if again_at is None:
             claimed.lease.end(list(changes), Delete(step.key, claimed.lease.version))
-            self.store.commit(DUE, partition, [Delete(claimed.index.key)])
+            claimed.spent = True
             return
         again = step.index(again_at)
         self.store.commit(DUE, partition, [again])
         claimed.lease.body["due_at"] = again_at
         claimed.lease.commit(list(changes), release=True)
-        if again.key != claimed.index.key:
-            self.store.commit(DUE, partition, [Delete(claimed.index.key)])
+        claimed.spent = again.key != claimed.index.key
+
+    def remove(self, spent: Sequence[Row]) -> None:
+        """Remove index rows whose steps have ended or moved; one that was written anew meanwhile stays."""
+        places: dict[str, list[Delete]] = defaultdict(list)
+        for index in spent:
+            places[index.partition].append(Delete(index.key, index.version or None))
+        for partition, deletes in places.items():
+            try:
+                self._commit_all(partition, deletes)
+            except Conflict:
+                self._remove_each(partition, deletes)
+
+    def _remove_each(self, partition: str, deletes: Sequence[Delete]) -> None:
+        for delete in deletes:
+            try:
+                self.store.commit(DUE, partition, [delete])
+            except Conflict:
+                continue
 
     def clock_went_back(self, site: str) -> None:
         """Make everything due that was to wait for a time reckoned on a clock that has gone back since."""
@@ -195,6 +230,31 @@ class Work:
                 except Conflict:
                     continue
                 self.store.commit(DUE, index.partition, [Delete(index.key)])
+
+
+def _merged(steps: Sequence[Step]) -> list[Step]:
+    """Each step once, for all that it serves."""
+    found: dict[tuple[str, str, str], Step] = {}
+    for step in steps:
+        place = (step.table, step.partition, step.key)
+        before = found.get(place)
+        found[place] = replace(before, served=(*before.served, *step.served)) if before else step
+    return list(found.values())
+
+
+def _groups(homes: Sequence[tuple[Step, list[Change]]]) -> Iterator[list[tuple[Step, list[Change]]]]:
+    """In groups that one commit takes."""
+    group: list[tuple[Step, list[Change]]] = []
+    size = 0
+    for home in homes:
+        rows = 1 + len(home[1])
+        if group and size + rows > BATCH:
+            yield group
+            group, size = [], 0
+        group.append(home)
+        size += rows
+    if group:
+        yield group
 
 
 def _changed(home: Row, changed: dict[str, Any]) -> Change:

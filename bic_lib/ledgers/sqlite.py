@@ -12,14 +12,14 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bic_lib.errors import Conflict, LedgerError
 from bic_lib.ledgers.holder import gone
-from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Replace, Row
+from bic_lib.ledgers.limits import body_text, demand_allowed
+from bic_lib.ports import Change, Delete, Insert, Put, Replace, Row
 
 APPLICATION_ID = 0x62_69_63_4C
 """`bicL` in the file's header: this is a ledger, and not somebody's database."""
@@ -46,8 +46,6 @@ _PATIENCE = 60
 """How long to wait for another process's commit, seconds."""
 
 _PAGE = 500
-_MOST_BODY = 60_000
-_MOST_KEY = 400
 
 _LOCAL_DISK = "A ledger belongs on a disk of this machine, not on a network share."
 _RIGHTS = "Give the account that runs bic the right to write this file and its folder."
@@ -122,7 +120,7 @@ class SqliteStore:
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """As the port says. ValueError for more than the port allows: rows, length of keys, size of bodies, a key twice."""
-        _demand_allowed(partition, changes)
+        demand_allowed(partition, changes)
         self._demand_in_place()
         version, now = secrets.token_hex(8), self.now()
         with self._committing, self._connection() as connection, connection:
@@ -211,32 +209,17 @@ def _apply(connection: sqlite3.Connection, table: str, partition: str, change: C
     at = (table, partition, change.key)
     match change:
         case Insert(_, body):
-            done = connection.execute(_INSERT, (*at, version, now, _json(body)))
+            done = connection.execute(_INSERT, (*at, version, now, body_text(body)))
         case Put(_, body):
-            done = connection.execute(_PUT, (*at, version, now, _json(body)))
+            done = connection.execute(_PUT, (*at, version, now, body_text(body)))
         case Replace(_, body, old):
-            done = connection.execute(_REPLACE, (version, now, _json(body), *at, old))
+            done = connection.execute(_REPLACE, (version, now, body_text(body), *at, old))
         case Delete(_, None):
             connection.execute(_DELETE, at)
             return True
         case Delete(_, old):
             done = connection.execute(_DELETE_THIS, (*at, old))
     return done.rowcount == 1
-
-
-def _demand_allowed(partition: str, changes: Sequence[Change]) -> None:
-    keys = [change.key for change in changes]
-    if len(keys) > BATCH or len(set(keys)) < len(keys):
-        raise ValueError(f"a commit takes at most {BATCH} changes and each key once, not {keys}")
-    if too_long := [key for key in (partition, *keys) if len(key) > _MOST_KEY]:
-        raise ValueError(f"keys have at most {_MOST_KEY} characters: {too_long}")
-
-
-def _json(body: Mapping[str, Any]) -> str:
-    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
-    if len(text) >= _MOST_BODY:
-        raise ValueError(f"a ledger row takes less than {_MOST_BODY} bytes, not {len(text)}")
-    return text
 
 
 def _row(partition: str, columns: tuple[str, str, str, float]) -> Row:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import BicError, Conflict
+from bic_lib.errors import Conflict, DestinationError, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import ITEMS, Record, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE
@@ -69,15 +70,21 @@ def _planned(
 
 def fetch(job: Job, claimed: ClaimedStep) -> None:
     """Fetch one backup for its destinations, then retire older ones. Raises SiteError, ClaimLost, OutOfTime."""
-    body = claimed.body
-    if job.ledger.now() >= body["superseded_at"]:
+    if job.ledger.now() >= claimed.body["superseded_at"]:
+        _conclude(job, claimed, ())
         carrying.give_up(job, claimed, "the next backup is due: this one was given up")
     else:
-        for record in carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup):
-            if record.outcome.state is State.STORED:
-                _retire(job, record)
-    if body.get("run"):
-        job.ledger.history.unit_done(body["run"], unit(job.site.name, body["schedule"]), job.ledger.now())
+        before_end = partial(_conclude, job, claimed)
+        carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
+
+
+def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:
+    """What follows from a backup: older ones are retired, and its run waits for it no longer."""
+    for record in records:
+        if record.outcome.state is State.STORED:
+            _retire(job, record)
+    if run := claimed.body.get("run"):
+        job.ledger.history.unit_done(run, unit(job.site.name, claimed.body["schedule"]), job.ledger.now())
 
 
 # --- retention -------------------------------------------------------------------------------------------------------
@@ -96,7 +103,7 @@ def _retire(job: Job, newest: Record) -> None:
     for entry in prior[: len(prior) - count]:
         try:
             _remove(job, destination, entry)
-        except BicError as error:
+        except (DestinationError, ItemError) as error:
             log.warning("%s: backup %s could not be retired: %s", job.site.name, entry["location"], error)
             return
         _forget(job, newest.destination, entry)

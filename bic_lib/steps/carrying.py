@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +20,7 @@ from bic_lib.ledger.proof import FAILING, ITEMS, SETTLED, Record, read_record, t
 from bic_lib.ledger.work import ClaimedStep
 from bic_lib.model import DAY, DataType, Failure, OnConflict, Outcome, State
 from bic_lib.ports import Change, Payload, Put, Recovered, Stamp
-from bic_lib.steps.job import Job
-from bic_lib.steps.windows import NEEDED_SECONDS
+from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.tee import Branch, Sum, regrouped, tee
 
 SNIFFED_BYTES = 64 * 1024
@@ -30,6 +29,7 @@ _REFUSED_SECONDS = 6 * plan.HOUR
 """How long a recording whose right is missing rests: somebody has to grant it, so it is never given up."""
 
 Open = Callable[[], AbstractContextManager[Payload]]
+BeforeEnd = Callable[[Sequence[Record]], None]
 
 
 @dataclass(slots=True)
@@ -53,8 +53,11 @@ class _Way:
         return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
 
 
-def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open) -> list[Record]:
-    """Do the due transfers of one item; returns their records. Raises SiteError, ClaimLost, OutOfTime."""
+def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, before_end: BeforeEnd | None = None) -> None:
+    """Do the due transfers of one item. Raises SiteError, ClaimLost, OutOfTime.
+
+    `before_end` is told of them before their outcomes are written: for what follows from these, while the claim is held.
+    """
     job.need(NEEDED_SECONDS)
     ways, resting = _due(job, _records(job, claimed))
     for way in ways:
@@ -66,8 +69,9 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open) ->
     elif missing:
         _fetch(job, claimed, data, missing, open_payload)
     settled = [_settled(job, way) for way in ways]
+    if before_end:
+        before_end(settled)
     _finish(job, claimed, settled, resting)
-    return settled
 
 
 def _records(job: Job, claimed: ClaimedStep) -> list[Record]:
@@ -91,7 +95,7 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
             later.append(now + DAY)
         elif job.rests_now(record.destination):
             later.append(job.rests[record.destination].until)
-        elif (record.next_try or 0) > now:
+        elif record.waits(now):
             later.append(record.next_try or 0)
         else:
             try:
@@ -127,6 +131,8 @@ def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
         elif found is Recovered.STAGED:
             way.location = intent["location"]
             _publish(job, claimed, way, intent["token"], stamp)
+    except ItemError as error:
+        way.outcome = _item_failed(error)
     except DestinationError as error:
         way.error = error
 
@@ -232,7 +238,7 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
             _intend(claimed, way, token, stamp)
             job.check()
             if store.publish(token, way.location, stamp, replace=rules.on_conflict is OnConflict.OVERWRITE):
-                way.outcome = Outcome(State.STORED, way.location, stamp.size, stamp.sha256)
+                way.outcome = _published(way, stamp)
                 return
             if rules.on_conflict is OnConflict.SKIP:
                 way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
@@ -244,6 +250,14 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
         way.outcome = _item_failed(error)
     except DestinationError as error:
         way.error = error
+
+
+def _published(way: _Way, stamp: Stamp) -> Outcome:
+    """What is stored now. Where a lost worker's rendering was published first, the store tells its size and hash."""
+    found = None if way.destination.store.movable else way.destination.store.look(way.location)
+    if found and found.sha256:
+        return Outcome(State.STORED, way.location, found.size, found.sha256)
+    return Outcome(State.STORED, way.location, stamp.size, stamp.sha256)
 
 
 def _unnumbered(job: Job, way: _Way) -> str:
@@ -310,7 +324,7 @@ def _finish(job: Job, claimed: ClaimedStep, settled: list[Record], later: list[f
             job.tell(run, record.item, record.destination, record.outcome)
     times = [*pending, *later]
     job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
-    job.ledger.history.clear_failures([record for record in settled if record.attempts and record.outcome.state in SETTLED])
+    job.ledger.history.clear_failures([record for record in settled if record.first_failed and record.outcome.state in SETTLED])
 
 
 def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:

@@ -45,6 +45,7 @@ class _Batch:
     records: list[Record] = field(default_factory=list)
     served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     broken: list[Item] = field(default_factory=list)
+    planned: list[tuple[Step, Record]] = field(default_factory=list)
 
 
 class Intake:
@@ -83,19 +84,20 @@ class Intake:
         """Sessions to be fetched again by lsid, and when."""
         self.planned: list[Step] = []
         """Recordings that became steps."""
-        self.seen: set[str] = set()
+        self.seen: dict[str, int | None] = {}
+        """The sessions that were in the report, and when they began."""
         self.now = job.appliance.now()[0] if now is None else now
         self._batch = _Batch()
 
     def take(self, documents: Iterable[Document | BrokenDocument], *, seen: bool = False) -> None:
-        """Take in a whole report; `seen` keeps the lsids that were in it."""
+        """Take in a whole report; `seen` notes what was in it."""
         for document in documents:
             if self.job.overdue:
                 raise Interrupted("stopped at the time limit")
             if not self.members:
                 return
             if seen:
-                self.seen.add(document.lsid)
+                self.seen[document.lsid] = document.start
             if isinstance(document, BrokenDocument):
                 self._broken(document)
                 continue
@@ -116,8 +118,10 @@ class Intake:
             self._deliver(batch, stream, documents)
         for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
             self._plan_recordings(batch, stream, documents)
+        self.planned += [step for step, _ in batch.planned]
         if self.dry_run:
             return
+        recordings.write(self.job, batch.planned)
         noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
         noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
         changed = [(item, after) for item, after in noted if after != self.known.document(item)]
@@ -200,9 +204,13 @@ class Intake:
             return Delivered(error=error)
 
     def _settled(self, previous: Record, document: Document) -> bool:
-        """Nothing is to be done now: this version is there, or its next try is later, or it was given up."""
+        """Nothing is to be done now: this version is there, or its next try is later, or it was given up.
+
+        One that failed and has changed since is tried at once: what could not be read then has another fingerprint now.
+        """
         if previous.outcome.state in FAILING:
-            return previous.next_try is None or previous.next_try > self.job.ledger.now()
+            same = previous.fingerprint == document.fingerprint
+            return same and (previous.next_try is None or previous.waits(self.job.ledger.now()))
         return previous.fingerprint == document.fingerprint and previous.outcome.state in SETTLED
 
     def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
@@ -224,7 +232,8 @@ class Intake:
             record = self._failed(record, outcome.failure or Failure.UNEXPECTED)
         else:
             batch.served[document.lsid].add(served_name(stream))
-            if previous and previous.outcome.state is State.STORED and previous.outcome.location == outcome.location:
+            replaced = previous and outcome.state is State.STORED and previous.outcome.location == outcome.location
+            if previous and replaced and previous.outcome.state is State.STORED:
                 batch.records.append(replace(previous, outcome=replace(previous.outcome, state=State.REPLACED)))
         batch.records.append(record)
         self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)
@@ -263,10 +272,11 @@ class Intake:
         self._batch.broken.append(item)
         for stream, run in self.members.items():
             item = replace(item, data=stream.data)
-            before = self.known.transfer(item, stream.destination)
+            is_document = stream.data in DOCUMENTS
+            before = (self.known.transfer if is_document else self.known.unread)(item, stream.destination)
             if before and self._pending(before):
                 continue
-            version = 0 if stream.data not in DOCUMENTS else (before.version if before else 1)
+            version = (before.version if before else 1) if is_document else 0
             outcome = Outcome(State.FAILED, reason=document.reason)
             record = Record(
                 item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), at=self.job.ledger.now()
@@ -280,7 +290,7 @@ class Intake:
     def _pending(self, before: Record) -> bool:
         """It was delivered in an earlier, readable version, or failed before and its next try is not due."""
         if before.outcome.state in FAILING:
-            return before.next_try is None or before.next_try > self.job.ledger.now()
+            return before.next_try is None or before.waits(self.job.ledger.now())
         return before.outcome.state in SETTLED
 
     # --- recordings ---
@@ -289,14 +299,9 @@ class Intake:
         """Recordings are announced for sessions that ended; each becomes a step of its own."""
         ready = [(item, document) for item, document in documents if document.end is not None or self._abnormal(document)]
         fresh = [(item, document) for item, document in ready if self.force or not self._is_served(item, document, stream)]
-        planned = recordings.plan_recordings(
-            self.job, stream, self.members[stream], fresh, force=self.force, dry_run=self.dry_run
-        )
-        self.planned += planned
+        batch.planned += recordings.planned(self.job, stream, self.members[stream], fresh, force=self.force)
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))
-            before = (
-                self.known.transfer(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None
-            )
-            if before and before.version == 0 and before.outcome.state in FAILING:
+            before = self.known.unread(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None
+            if before and before.outcome.state in FAILING:
                 batch.records.append(replace(before, outcome=replace(before.outcome, state=State.REPLACED)))

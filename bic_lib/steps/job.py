@@ -13,11 +13,15 @@ from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
 from bic_lib.ledger.work import Step
-from bic_lib.model import REPORT_OF, Counts, DataType, Item, OpenSessions, Outcome, ReportKind, Site, Stream
+from bic_lib.model import REPORT_OF, Counts, DataType, Item, OpenSessions, Outcome, ReportKind, Site, State, Stream
 from bic_lib.plan import pause
-from bic_lib.ports import Appliance
+from bic_lib.ports import Appliance, Row
+from bic_lib.telemetry import Tally
 
 log = logging.getLogger("bic.transfers")
+
+NEEDED_SECONDS = 15 * 60
+"""With less than this left of a visit, no window, recording or backup begins."""
 
 Observer = Callable[[Item, str, Outcome], None]
 """Told of every outcome: item, destination's name, what became of it."""
@@ -43,8 +47,8 @@ class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
-    all the time. `planned` are recordings that a download made steps; `refused` are the data types for
-    which the account was found to lack the right.
+    all the time. `planned` are recordings that a download made steps; `spent` are index rows to be removed; `refused` are the
+    data types for which the account was found to lack the right.
     """
 
     site: Site
@@ -60,8 +64,10 @@ class Job:
     destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
     planned: list[Step] = field(default_factory=list)
+    spent: list[Row] = field(default_factory=list)
     refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    tally: Tally = field(default_factory=Tally)
 
     def check(self) -> None:
         """Raises ClaimLost when the lane or a claim is no longer ours."""
@@ -94,6 +100,7 @@ class Job:
         self.rests[name] = rest
         self.ledger.streams.rest_destination(name, rest)
         self.troubles.append(f"destination {name}: {reason}")
+        self.tally.failure = "DestinationError"
         log.warning("%s: destination %s failed: %s", self.site.name, name, reason)
         return rest
 
@@ -103,7 +110,8 @@ class Job:
 
     def tell(self, run: str | None, item: Item, destination: str, outcome: Outcome) -> None:
         """Count an outcome and tell the observer."""
-        if run:
+        self.tally.add(item.data, destination, outcome, self.ledger.now() - (item.end or item.start))
+        if run and outcome.state is not State.PLANNED:
             self.counts[run].count(outcome)
         self.observe(item, destination, outcome)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from bic_lib import plan
 from bic_lib.errors import ItemError
-from bic_lib.ledger.proof import FAILING
+from bic_lib.ledger.proof import FAILING, Known
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import Failure, Item, ReportKind, Selection, State, Stream
+from bic_lib.model import DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
 
@@ -62,7 +62,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         return
     for stream, failure in intake.dropped.items():
         job.rest_destination(stream.destination, str(failure))
-    _remove_misplaced(job, members, intake, body["placed_at"])
+    _remove_misplaced(job, members, intake, known, body["placed_at"])
     missing = [lsid for lsid in body["lsids"] if lsid not in intake.seen]
     body["attempts"] += 1
     again_at = dict(intake.again)
@@ -76,11 +76,13 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     job.ledger.work.finish(claimed, again_at=min(again_at.values()) if again_at else None)
 
 
-def _remove_misplaced(job: Job, members: Mapping[Stream, None], intake: Intake, placed_at: int) -> None:
+def _remove_misplaced(job: Job, members: Mapping[Stream, None], intake: Intake, known: Known, placed_at: int) -> None:
     """A session that had been noted as unreadable, without a start, is settled at its true place now."""
     misplaced = []
-    for lsid in intake.seen - intake.again.keys():
-        for stream in members:
+    elsewhere = {lsid for lsid, start in intake.seen.items() if start is not None and start != placed_at}
+    for lsid in elsewhere - intake.again.keys():
+        noted = known.document(Item(job.site.name, DataType.SESSIONS, lsid, start=placed_at))
+        for stream in members if noted and not noted.fingerprint else ():
             record = job.ledger.proof.latest(Item(job.site.name, stream.data, lsid, start=placed_at), stream.destination)
             if record and record.outcome.state in FAILING and record.item.start == placed_at:
                 misplaced.append(replace(record, outcome=replace(record.outcome, state=State.REPLACED)))

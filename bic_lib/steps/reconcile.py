@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bic_lib import plan
-from bic_lib.errors import ItemError, Refused
+from bic_lib.errors import ItemError, Refused, Unexpected
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Item, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
-from bic_lib.steps.job import Job
+from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.steps.lsids import plan_lsids
-from bic_lib.steps.windows import NEEDED_SECONDS
 
 _WEEK = 7 * DAY
 
@@ -34,10 +33,11 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     }
     body = claimed.body
     if not body.get("until"):
-        full = now - body.get("full", 0) >= _WEEK
+        names = set(map(served_name, members))
+        full = now - body.get("full", 0) >= _WEEK or not names <= set(body.get("reconciled", ()))
         begin = int(now) - (job.site.history if full else job.site.reconcile_days * DAY)
         floor = min((stream.begin or 0 for stream in members.values()), default=int(now))
-        body.update(cursor=max(begin, floor), until=int(now), is_full=full)
+        body.update(cursor=max(begin, floor), until=int(now), is_full=full, streams=sorted(names))
     known = job.ledger.proof.known(job.site.name)
     try:
         if body.get("passed"):
@@ -52,6 +52,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         return
     if body["is_full"]:
         body["full"] = body["until"]
+        body["reconciled"] = sorted({*body.get("reconciled", ()), *body["streams"]})
     body.update(passed=body["until"], until=0, attempts=0, reason="")
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
 
@@ -118,10 +119,8 @@ def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Know
     serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
     try:
         lsids = [listed.lsid for listed in job.appliance.listing(kind, window)]
-    except (ItemError, Refused):
-        if kind is not ReportKind.PRESENTATION:
-            raise
-        # Whether appliances list presentations is unknown (appliance-api.md 2.3): the full report tells the same.
+    except (Unexpected, Refused):
+        # Not every appliance may list (appliance-api.md 2.3, presentations above all): the full report tells the same.
         take_window(job, kind, serving, known, Selection(began=window), window.begin)
         return
     missing = [lsid for lsid in lsids if not _is_known(job, known, lsid, window, set(serving.values()))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bic_lib.ledger.proof import ITEMS, SETTLED, Record, partition, transfer_body, transfer_key
@@ -16,33 +18,31 @@ _NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREE
 """A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
 
 
-def plan_recordings(
-    job: Job,
-    stream: Stream,
-    run: str | None,
-    documents: list[tuple[Item, Document]],
-    *,
-    force: bool = False,
-    dry_run: bool = False,
-) -> list[Step]:
-    """Write a step and a planned transfer for each recording of this stream's data type. May be repeated.
+def planned(
+    job: Job, stream: Stream, run: str | None, documents: list[tuple[Item, Document]], *, force: bool = False
+) -> list[tuple[Step, Record]]:
+    """A step and a planned transfer for each recording of this stream's data type; nothing is written yet.
 
     `force` plans a further version of what is settled already.
     """
-    steps: list[Step] = []
-    companions: dict[str, list[Change]] = {}
+    found = []
     for item, document in documents:
         for recording in document.recordings:
             if recording.data is stream.data:
                 step, record = _planned(job, stream, run, item, recording)
                 if force:
                     record = _further(job, record)
-                steps.append(step)
-                companions[step.key] = [Insert(transfer_key(record), transfer_body(record))]
+                found.append((step, record))
                 job.tell(run, record.item, stream.destination, record.outcome)
-    if steps and not dry_run:
-        job.ledger.work.plan(steps, companions)
-    return steps
+    return found
+
+
+def write(job: Job, planned: Sequence[tuple[Step, Record]]) -> None:
+    """Write steps with their transfers, together where the streams of several destinations want the same. May be repeated."""
+    companions: dict[str, list[Change]] = defaultdict(list)
+    for step, record in planned:
+        companions[step.key].append(Insert(transfer_key(record), transfer_body(record)))
+    job.ledger.work.plan([step for step, _ in planned], companions)
 
 
 def _further(job: Job, record: Record) -> Record:

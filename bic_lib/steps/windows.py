@@ -10,16 +10,15 @@ from bic_lib import plan
 from bic_lib.errors import BicError, Conflict, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
-from bic_lib.ledger.proof import Known
+from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.streams import STATE, SiteState, StreamState, rest_body
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
-from bic_lib.steps.job import Job, rested
+from bic_lib.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.steps.lsids import plan_lsids
 
 log = logging.getLogger("bic.transfers")
-NEEDED_SECONDS = 15 * 60
 
 
 def due_streams(job: Job, state: SiteState, kind: ReportKind) -> list[StreamState]:
@@ -45,13 +44,13 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
         span = int(claim.body.get("span", DAY))
         following = plan.next_window(marks, int(now), lookback=job.site.lookback, span=span)
         if following is None:
+            _plan_reconcile(job, kind, marks)
             for state in streams.values():
                 _arrived(job, state)
             break
         window, members = following
         if not _one_window(job, kind, claim, known, window, {stream: streams[stream] for stream in members}, int(now)):
-            return
-    _plan_reconcile(job, kind)
+            break
 
 
 def _begun(job: Job, state: StreamState, now: float) -> StreamState:
@@ -80,13 +79,15 @@ def _one_window(
     job.check()
     plan_lsids(job, kind, intake.again, window.begin)
     mark = plan.watermark(window, report.as_of, target, job.site.lookback)
-    for stream, state in members.items():
-        if stream in intake.dropped:
-            _destination_failed(job, state, str(intake.dropped[stream]))
-        else:
-            arrived = window.end >= target or mark <= (state.mark or 0)
-            _advance(job, replace(state, mark=max(mark, state.mark or 0)), arrived=arrived)
-            job.destination_works(stream.destination)
+    for stream, failure in intake.dropped.items():
+        _destination_failed(job, members[stream], str(failure))
+    served = {
+        stream: replace(state, mark=max(mark, state.mark or 0)) for stream, state in members.items() if stream in intake.members
+    }
+    _plan_reconcile(job, kind, {stream: state.mark or 0 for stream, state in served.items()})
+    for stream, state in served.items():
+        _advance(job, state, arrived=window.end >= target or state.mark == members[stream].mark)
+        job.destination_works(stream.destination)
     log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
     claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
     return True
@@ -97,7 +98,7 @@ def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
     if arrived:
         unit_done(job.ledger, state.stream, state.run)
     now = job.ledger.now()
-    wanted = replace(state, advanced_at=now)
+    wanted = replace(state, advanced_at=now, due_at=min(now, state.due_at or now))
     if arrived:
         wanted = replace(wanted, due_at=None, caught_up_at=now, backlog_done_at=state.backlog_done_at or now)
     while True:
@@ -135,6 +136,7 @@ def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> 
     rest = rested(state.report_rest(kind), job.ledger.now(), str(error))
     claim.body = {"span": plan.shorter(int(claim.body.get("span", DAY))), **rest_body(rest)}
     job.troubles.append(f"{job.site.name}: {kind} report: {error}")
+    job.tally.failure = type(error).__name__
     log.warning("%s: %s report failed: %s", job.site.name, kind, error)
     for known in due:
         unit_done(job.ledger, known.stream, known.run, str(error))
@@ -146,16 +148,21 @@ def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
     return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, f"site|{site}", key, due_at)
 
 
-def _plan_reconcile(job: Job, kind: ReportKind) -> None:
-    """Once all streams are caught up, the pass that finds what windows by end time can't: from then on daily."""
+def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -> None:
+    """Once all streams are caught up, the pass that finds what windows by end time can't: daily, and at once for a new stream.
+
+    `reached` are the watermarks that are written next: what they make necessary is written first.
+    """
     now, _ = job.appliance.now()
     state = job.ledger.streams.read(job.site.name)
-    marks = [state.streams[stream].mark for stream in job.usable(kind) if stream in state.streams]
-    if not marks or any(mark is None or now - mark > plan.CAUGHT_UP for mark in marks):
+    marks = {stream: reached.get(stream, state.streams[stream].mark) for stream in job.usable(kind) if stream in state.streams}
+    if not marks or any(mark is None or now - mark > plan.CAUGHT_UP for mark in marks.values()):
         return
     step = reconcile_step(job.site.name, kind, job.ledger.now())
     home = state.rows.get(step.key)
     if home is None:
         job.ledger.work.plan([step])
-    elif now - home.body["body"].get("passed", 0) >= DAY:
+    elif now - home.body["body"].get("passed", 0) >= DAY or not set(map(served_name, marks)) <= set(
+        home.body["body"].get("reconciled", ())
+    ):
         job.ledger.work.make_due(step)

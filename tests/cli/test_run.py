@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -83,6 +84,15 @@ def test_signal_in_the_middle_loses_nothing(bic: Bic, appliance: Simulator, numb
     appliance.faults.standing = []
     assert bic("run", "--once").status == 0
     assert stored_sessions(bic.folder / "archive") == served_sessions(appliance)
+
+
+def test_two_at_once(bic: Bic, appliance: Simulator) -> None:
+    """Two processes that do what is due at the same time store each session once, and between them all."""
+    processes = [bic.start("run", "--once", "--json") for _ in range(2)]
+    done = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], done
+    assert stored_sessions(bic.folder / "archive") == served_sessions(appliance)
+    assert sum(json.loads(out)["stored"] for out, _ in done) == len(served_sessions(appliance))
 
 
 def _wait(until: Callable[[], bool], seconds: float = 60) -> None:

@@ -52,6 +52,9 @@ def test_status_of_a_resting_site(bic: Bic, appliance: Simulator) -> None:
     assert support["state"] == "resting"
     assert support["reason"]
     assert support["until"] > bic("status", "--json").json["scheduler"]["last_tick"]
+    again = bic("run", "--once")
+    assert again.status == 0, "nothing failed in this command"
+    assert f"site support rests until {support['until']}" in again.err
 
 
 def test_runs(bic: Bic, appliance: Simulator) -> None:

@@ -15,7 +15,7 @@ from bic_lib.notify import send_test
 @click.pass_obj
 def command(call: Call) -> int:
     """Send a test mail to everybody whom [notifications.smtp] names."""
-    mailer = mail.create(call.settings().notifications)
+    mailer = mail.create(call.settings())
     if mailer is None:
         raise SettingsError("There is no [notifications.smtp] in the settings.", hint="docs/settings.md tells what it needs.")
     refused = send_test(mailer)

@@ -7,17 +7,20 @@ import sys
 
 import rich_click as click
 
-from bic_lib.actions import foreground, running
+from bic_lib import mail
+from bic_lib.actions import running
 from bic_lib.actions.parked import note_sites
 from bic_lib.actions.results import Results
+from bic_lib.actions.status import resting
 from bic_lib.actions.stopping import stoppable
-from bic_lib.cli.call import Call, make_app
+from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
 from bic_lib.cli.stopping import Stop, Terminated, stopping
-from bic_lib.errors import SettingsError, UsageError
+from bic_lib.errors import UsageError
 from bic_lib.logs import scheduler as log
-from bic_lib.run import App
+from bic_lib.notify import notify
+from bic_lib.scheduler import forever, scheduling
 
 
 @click.command(name="run")
@@ -42,45 +45,25 @@ def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> 
         note_sites(app)
         with progress("run", results):
             drained = running.fire(app, schedules) if now else running.once(app)
+            notify(app, mail.create(call.settings()))
+        for line in () if drained.troubles else resting(app):
+            note(f"bic: {line}")
         return conclude(call, results, drained.troubles)
 
 
 def _foreground(call: Call, stop: Stop) -> int:
-    current = _Current(call, stop)
+    call.settings()
     if not call.verbose:
         call.log_to_stderr()
     if sys.stderr.isatty():
         note("bic: running; Ctrl-C stops it.")
     try:
-        foreground.forever(current)
+        current = call.current(stop)
+        with scheduling() as scheduler:
+            forever(lambda: scheduler.tick_with(current))
     except Terminated as signalled:
         log.info("stopped by %s", signalled)
         if signalled.number == signal.SIGTERM:
             return 0
         raise
     return 0
-
-
-class _Current:
-    """The app as the settings file is now: a change takes effect at the next tick, a broken file keeps the last good one."""
-
-    def __init__(self, call: Call, stop: Stop) -> None:
-        self._call = call
-        self._stop = stop
-        self._stamp = call.settings_stamp()
-        self._app = stoppable(call.app(), stop)
-
-    def __call__(self) -> App:
-        stamp = self._call.settings_stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._read_again()
-        return self._app
-
-    def _read_again(self) -> None:
-        try:
-            self._app = stoppable(make_app(self._call.read_settings()), self._stop)
-        except SettingsError as error:
-            log.error("%s The last good settings stay. %s", error, "; ".join(error.problems))
-        else:
-            log.info("the settings have changed: read again")

@@ -10,12 +10,12 @@ import rich_click as click
 
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json
-from bic_lib.cli.stopping import Stop, Terminated, stopping
-from bic_lib.errors import LedgerError, SettingsError, UsageError
+from bic_lib.cli.stopping import Terminated, stopping
+from bic_lib.errors import UsageError
 from bic_lib.logs import mask
 from bic_lib.logs import scheduler as log
 from bic_lib.web.guard import is_loopback
-from bic_lib.web.serve import Current, serve
+from bic_lib.web.serve import serve
 
 _KEY = "BIC_SERVE_KEY"
 _SHORTEST_KEY = 16
@@ -37,7 +37,7 @@ def command(call: Call, port: int, host: str) -> int:
         call.log_to_stderr()
     try:
         with stopping() as stop:
-            serve(_current(call, stop), host, port, key, lambda address: _tell(call, address))
+            serve(call.current(stop), host, port, key, lambda address: _tell(call, address))
     except Terminated as signalled:
         log.info("stopped by %s", signalled)
         if signalled.number != signal.SIGTERM:
@@ -56,13 +56,6 @@ def _key(host: str) -> str:
         )
     mask.register(key)
     return key
-
-
-def _current(call: Call, stopped: Stop) -> Current:
-    try:
-        return Current(call.read_settings, call.settings_stamp, stopped)
-    except LedgerError as error:
-        raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error
 
 
 def _tell(call: Call, address: str) -> None:

@@ -1,0 +1,64 @@
+# `make` alone tells what there is. Everything happens in .venv; PYTHON names the Python that makes it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+MARK := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CODE := bic_lib tests benchmarks $(wildcard function_app.py)
+TYPED := bic_lib tests $(wildcard function_app.py)
+
+.PHONY: help setup demo test test-mssql check bench docs clean
+
+help:
+	@echo "make demo    a simulated appliance, pulled into demo/"
+	@echo "make setup   .venv with everything for development"
+	@echo "make test    all tests (BIC_TEST_REQUIRE=all: none may be skipped for want of a tool)"
+	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
+	@echo "make check   format, lint, types"
+	@echo "make bench   speed against baselines"
+	@echo "make docs    write the generated pages anew"
+	@echo "make clean   remove what was made here"
+
+setup: $(MARK)-dev
+
+demo: $(MARK)
+	@$(BIN)/bic demo
+
+test: $(MARK)-dev
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-mssql: $(MARK)-dev
+	@test -n "$$BIC_TEST_MSSQL" || { echo "set BIC_TEST_MSSQL to the ODBC connection string of a database to be used up"; exit 1; }
+	$(BIN)/python -m pytest tests/destinations/sql/test_sqlserver.py -k TestServer
+
+check: $(MARK)-dev
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(TYPED)
+
+bench: $(MARK)-dev
+	@for module in $(notdir $(basename $(wildcard benchmarks/[!_]*.py))); do $(BIN)/python -m benchmarks.$$module || exit 1; done
+
+docs: $(MARK)-dev
+	$(BIN)/python -m bic_lib.settings_docs > docs/settings.md
+
+clean:
+	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- .venv ----------------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "bic needs Python 3.11 or newer; $(PYTHON) is not. Name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+$(MARK): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing into .venv ..."
+	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(MARK)-dev: requirements-dev.txt $(MARK)
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@

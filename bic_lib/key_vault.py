@@ -1,0 +1,242 @@
+"""Secrets of an Azure Key Vault, by its REST API (performance-notes.md 6): kept for minutes, read again on demand.
+
+The API: learn.microsoft.com, "Key Vault REST API", Get Secret and Get Secret Versions, version 7.4 (which every cloud has).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from bic_lib.errors import DestinationError
+from bic_lib.ports import Tokens
+from bic_lib.references import Unresolved
+
+API_VERSION = "7.4"
+KEEP_SECONDS = 300.0
+"""How long a value is used before the vault is asked again."""
+STALE_SECONDS = 86_400.0
+"""How long a value that was read serves while the vault can't be reached or throttles."""
+WAIT_LIMIT = 30.0
+"""Longest time, in seconds, for which a throttling vault is waited for."""
+PAUSE_UNNAMED = 2.0
+_TIMEOUT = (10.0, 30.0)
+
+CLOUDS = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net")
+"""Where vaults live: a token is sent to no other host, but the one of `[key_vault]`."""
+
+_RESOURCE = re.compile(r'(?:resource|scope)="?(https://[^",/\s]+)', re.IGNORECASE)
+
+
+class Away(Unresolved):
+    """The vault can't be reached, or throttles: what it said before may still be used."""
+
+
+class Vault:
+    """The secrets of vaults, entered by one identity. Threads may share it.
+
+    A secret is meant by its name (in the vault at `url`) or by its own URL, which may pin a version. `monotonic` and `sleep`
+    are where time comes from, in seconds.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        tokens: Tokens,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = url.rstrip("/") if url else None
+        self._tokens = tokens
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[str, float]] = {}
+        self._throttled_until = 0.0
+
+    def __call__(self, secret: str) -> str:
+        """The value, as it was read in the last minutes. Raises Unresolved when the vault has none for us."""
+        address = self._address(secret)
+        if self._age(address) < KEEP_SECONDS:
+            return self._held[address][0]
+        with self._lock:
+            if self._age(address) < KEEP_SECONDS:  # another thread has just read it
+                return self._held[address][0]
+            try:
+                return self._read(address)
+            except Away:
+                if self._age(address) < STALE_SECONDS:
+                    return self._held[address][0]
+                raise
+
+    def refresh(self, secret: str) -> str:
+        """The value as the vault has it now, for a credential that was refused. Raises Unresolved."""
+        with self._lock:
+            return self._read(self._address(secret))
+
+    def before(self, secret: str) -> str:
+        """The value of the version before the newest: while a secret is changed, it may still be the one that counts.
+
+        Raises Unresolved when there is none, or the URL pins a version.
+        """
+        address = self._address(secret)
+        if _is_pinned(address):
+            raise Unresolved(f"{address}: the reference pins this version.", hint="Name the new version in the settings.")
+        with self._lock:
+            versions: list[Mapping[str, Any]] = self._get(f"{address}/versions").get("value", [])
+            usable = [version for version in versions if version["attributes"].get("enabled", True)]
+            newest_first = sorted(usable, key=lambda version: -int(version["attributes"]["created"]))
+            if len(newest_first) < 2:
+                raise Unresolved(f"{address}: there is no version before this one.")
+            earlier = str(newest_first[1]["id"]).rpartition("/")[2]
+            return str(self._get(f"{address}/{earlier}")["value"])
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def _address(self, secret: str) -> str:
+        if not secret.startswith("https://"):
+            if self._url is None:
+                raise Unresolved(
+                    f"keyvault:{secret}: which vault is not said.", hint="Give [key_vault] url, or the secret's URL."
+                )
+            return f"{self._url}/secrets/{secret}"
+        host = urlsplit(secret).netloc.lower()
+        own = urlsplit(self._url or "").netloc.lower()
+        if host != own and not host.endswith(tuple(f".{cloud}" for cloud in CLOUDS)):
+            raise Unresolved(
+                f"{host} is no Key Vault.", hint="A vault's name ends in vault.azure.net; or name it in [key_vault]."
+            )
+        return secret.rstrip("/")
+
+    def _age(self, address: str) -> float:
+        held = self._held.get(address)
+        return self._monotonic() - held[1] if held else math.inf
+
+    def _read(self, address: str) -> str:
+        value = str(self._get(address)["value"])
+        self._held[address] = (value, self._monotonic())
+        return value
+
+    def _get(self, address: str) -> dict[str, Any]:
+        """The JSON answer; a 429 is waited out up to the limit, a challenge for another audience is answered once."""
+        if (left := self._throttled_until - self._monotonic()) > 0:
+            raise Away(f"{address}: the vault throttles; it is asked again in {left:.0f} s.")
+        host = urlsplit(address).netloc
+        audience = next((f"https://{cloud}" for cloud in CLOUDS if host.lower().endswith(f".{cloud}")), f"https://{CLOUDS[0]}")
+        waited = 0.0
+        answered_challenge = False
+        while True:
+            response = self._send(address, audience)
+            if response.status_code == 401 and not answered_challenge:
+                audience, answered_challenge = _demanded(address, response), True
+            elif response.status_code == 429:
+                pause = _retry_after(response)
+                if waited + pause > WAIT_LIMIT:
+                    self._throttled_until = self._monotonic() + pause
+                    raise Away(f"{address}: the vault throttles (HTTP 429).", hint="Fewer programs should read from it at once.")
+                self._sleep(pause)
+                waited += max(pause, 0.1)
+            else:
+                return _body(address, response)
+
+    def _send(self, address: str, audience: str) -> requests.Response:
+        try:
+            token = self._tokens.get_token(f"{audience}/.default").token
+        except DestinationError as error:
+            raise Away(f"{address}: {error.message}", hint=error.hint) from error
+        try:
+            return requests.get(
+                address, params={"api-version": API_VERSION}, auth=_Bearer(token), timeout=_TIMEOUT, allow_redirects=False
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            hint = "Look at the vault's name, its firewall and the network."
+            raise Away(f"{address}: no answer ({type(error).__name__}).", hint=hint) from error
+
+
+class _Bearer(AuthBase):
+    """As `auth`, so that a .netrc of this machine is never asked."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _is_pinned(address: str) -> bool:
+    return len(urlsplit(address).path.strip("/").split("/")) > 2
+
+
+def _demanded(address: str, response: requests.Response) -> str:
+    """The audience that the vault's challenge names; only one that is a Key Vault's, or the token might serve elsewhere."""
+    match = _RESOURCE.search(response.headers.get("WWW-Authenticate", ""))
+    if match is None or match[1].removeprefix("https://") not in CLOUDS:
+        raise _refused(address, response)
+    return match[1]
+
+
+def _retry_after(response: requests.Response) -> float:
+    try:
+        return max(0.0, float(response.headers.get("Retry-After", "")))
+    except ValueError:
+        return PAUSE_UNNAMED
+
+
+def _body(address: str, response: requests.Response) -> dict[str, Any]:
+    if response.status_code != 200:
+        raise _refused(address, response)
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("value"), (str, list)):
+        raise Unresolved(f"{address}: the answer is no secret.", hint="Is this the address of a Key Vault?")
+    return body
+
+
+_HINTS = {
+    "ForbiddenByRbac": "Give the identity the role Key Vault Secrets User on the vault; it takes some minutes to count.",
+    "ForbiddenByPolicy": "The vault uses access policies: allow the identity to get and list secrets, or switch it to roles.",
+    "ForbiddenByFirewall": "The vault's firewall refuses this address: allow it, or reach the vault by a private endpoint.",
+    "ForbiddenByConnection": "The vault is reached by a private endpoint only.",
+    "SecretDisabled": "Enable the secret in the vault.",
+    "SecretNotFound": "Look at the name of the secret, and of the vault.",
+}
+
+
+def _refused(address: str, response: requests.Response) -> Unresolved:
+    """The error for a status other than 200. The service's own texts name ids of tenants and callers; only its codes are told."""
+    code = _code(response)
+    text = f"{address}: HTTP {response.status_code} {code}".rstrip() + "."
+    match response.status_code:
+        case 401:
+            return Unresolved(text, hint="The vault does not accept our token: is it in the tenant of the identity?")
+        case 403:
+            return Unresolved(text, hint=_HINTS.get(code, _HINTS["ForbiddenByRbac"]))
+        case 404:
+            return Unresolved(text, hint=_HINTS["SecretNotFound"])
+        case status if status >= 500:
+            return Away(text, hint="The vault failed; bic tries again by itself.")
+        case _:
+            return Unresolved(text, hint=_HINTS.get(code, "Look at the reference in the settings."))
+
+
+def _code(response: requests.Response) -> str:
+    """The most exact of the service's error codes; empty where it gave none."""
+    try:
+        error = response.json()["error"]
+        found = (error.get("innererror") or error)["code"]
+    except (requests.JSONDecodeError, LookupError, TypeError, AttributeError):
+        return ""
+    return str(found)[:60] if re.fullmatch(r"\w+", str(found)) else ""

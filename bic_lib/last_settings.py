@@ -1,0 +1,104 @@
+"""The settings of the function app: read anew each time, and the last good ones kept in the ledger.
+
+So a broken file stops nothing, not even on an instance that starts while it is broken: that one needs only the file's `[ledger]`
+and `[identity]`, or else finds the ledger in the app's own storage account.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from bic_lib import settings, wiring
+from bic_lib.access import environment_tokens
+from bic_lib.errors import BicError, Conflict, DestinationError, SettingsError
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.streams import STATE
+from bic_lib.logs import masked
+from bic_lib.ports import Insert, Replace
+from bic_lib.settings import Settings
+
+_PARTITION, _KEY = "settings", "last"
+_HEADER = re.compile(r"\s*\[+\s*[\"']?([A-Za-z_]+)")
+_NEEDED = ("ledger", "identity")
+_NO_SITES = """
+[sites.none]
+host = "none.invalid"
+client_id = "none"
+client_secret = "env:NONE"
+"""
+
+
+def read(source: str, environ: Mapping[str, str]) -> str:
+    """The text of the settings, of a blob too. Raises SettingsError."""
+    return settings.read(source, lambda url: _blob(url, environ))
+
+
+def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
+    """Keep good settings, and note whether the file is broken now; whether that is news. Raises LedgerError."""
+    row = ledger.store.get(STATE, _PARTITION, _KEY)
+    body = {"text": base64.b64encode(zlib.compress(text.encode())).decode(), "broken": broken}
+    if row and row.body == body:
+        return False
+    with suppress(Conflict):  # another tick's write is as good
+        ledger.store.commit(STATE, _PARTITION, [Replace(_KEY, body, row.version) if row else Insert(_KEY, body)])
+    return True
+
+
+def recall(text: str | None, environ: Mapping[str, str], error: SettingsError) -> str:
+    """The last good settings, where the text that is there now is broken (None: can't be read). Raises `error` without any."""
+    try:
+        ledger = wiring.ledger(_least(text, environ), environ=environ)
+        row = ledger.store.get(STATE, _PARTITION, _KEY)
+        ledger.store.close()
+    except BicError as failure:
+        raise error from failure
+    if row is None:
+        raise error
+    return zlib.decompress(base64.b64decode(row.body["text"])).decode()
+
+
+def _least(text: str | None, environ: Mapping[str, str]) -> Settings:
+    """As much of the settings as leads to the ledger. Raises SettingsError."""
+    found = _own_storage(environ) if text is None else _tables(text)
+    return settings.parse(found + _NO_SITES, settings.base(settings.source(environ, None)), "the settings")
+
+
+def _tables(text: str) -> str:
+    """The lines of the tables that lead to the ledger; the others may be broken."""
+    kept, wanted = [], False
+    for line in text.splitlines():
+        if header := _HEADER.match(line):
+            wanted = header[1] in _NEEDED
+        if wanted:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _own_storage(environ: Mapping[str, str]) -> str:
+    """The ledger in the storage account of the function app itself, by connection string or by identity."""
+    url = environ.get("AzureWebJobsStorage__tableServiceUri")
+    where = f'account_url = "{url}"' if url else 'connection = "env:AzureWebJobsStorage"'
+    return f'[ledger]\nkind = "azure_table"\n{where}\n'
+
+
+# --- settings in a blob ----------------------------------------------------------------------------------------------
+
+
+def _blob(url: str, environ: Mapping[str, str]) -> str:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415  # only where settings are in a blob
+    from azure.storage.blob import BlobClient  # noqa: PLC0415
+
+    # Tokens have the SDK's shape; its protocol names more options.
+    credential: Any = None if "sig=" in url else environment_tokens(environ)
+    try:
+        with BlobClient.from_blob_url(url, credential=credential, retry_total=2) as blob:
+            return blob.download_blob().readall().decode("utf-8-sig")
+    except (AzureError, DestinationError, ValueError) as error:
+        told = error.message if isinstance(error, DestinationError) else type(error).__name__
+        hint = "BIC_SETTINGS names the blob; the identity in BIC_IDENTITY needs the role Storage Blob Data Reader on it."
+        raise SettingsError(f"The settings at {masked(url)} can't be read ({told}).", hint=hint) from error

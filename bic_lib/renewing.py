@@ -1,0 +1,66 @@
+"""Credentials that change while we run: a destination that refuses them is tried again with what they are now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from bic_lib import telemetry
+from bic_lib.errors import NotAdmitted
+from bic_lib.references import References, Unresolved
+
+Adapter = TypeVar("Adapter")
+Values = tuple[str | None, ...]
+"""What the references of one destination stand for."""
+
+
+class Renewing(Generic[Adapter]):
+    """Stands in for an adapter that is made from secrets, and passes every call on to it.
+
+    A call that raises NotAdmitted is made again by an adapter with the secrets as they are now (bic_lib.references), once for
+    each that differ; that adapter stays. A call that returns an iterator is past its entrance when it returns.
+    """
+
+    def __init__(
+        self, subject: str, references: References, resolve: Callable[[References], Values], make: Callable[..., Adapter]
+    ) -> None:
+        self._subject, self._references, self._resolve, self._make = subject, references, resolve, make
+        self._values = resolve(references)
+        self._adapter = make(*self._values)
+        self._renewing = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:  # whatever the adapter has
+        attribute = getattr(self._adapter, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            adapter = self._adapter
+            try:
+                return getattr(adapter, name)(*arguments, **options)
+            except NotAdmitted as refusal:
+                return self._again(refusal, adapter, name, arguments, options)
+
+        return call
+
+    def _again(
+        self, refusal: NotAdmitted, refused: Adapter, name: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        with self._renewing:
+            if self._adapter is not refused:  # another thread has been here
+                return getattr(self._adapter, name)(*arguments, **options)
+            tried = [self._values]
+            for references in self._references.anew():
+                with suppress(Unresolved, NotAdmitted):
+                    values = self._resolve(references)
+                    if values in tried:
+                        continue
+                    tried.append(values)
+                    adapter = self._make(*values)
+                    answer = getattr(adapter, name)(*arguments, **options)
+                    self._values, self._adapter = values, adapter
+                    return answer
+        telemetry.refused(self._subject)
+        raise refusal

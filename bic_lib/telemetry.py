@@ -1,0 +1,143 @@
+"""What machines read about the work: one event a step, a run, a site's state, a refused credential, a dead letter.
+
+An event is one record of the logger `bic.events`: its message is `bic.event ` and a JSON object, and the same fields are its
+extras. So Application Insights finds them either way: the Functions host passes on messages only, OpenTelemetry makes custom
+dimensions of extras. docs/operating.md has the queries. No field holds anything of a session, not even its id.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from bic_lib.logs import events
+from bic_lib.model import Counts, DataType, Outcome, State
+
+if TYPE_CHECKING:
+    from bic_lib.ledger.history import Run
+    from bic_lib.ledger.streams import SiteState
+
+Value = str | int | float | bool | None
+
+PREFIX = "bic.event "
+
+_COUNTED = frozenset({"stored", "skipped", "failed", "waiting", "bytes"})
+FIELDS: Mapping[str, frozenset[str]] = {
+    "step": _COUNTED | {"site", "step", "data", "destination", "seconds", "lag_seconds", "attempts", "failure"},
+    "run": _COUNTED | {"run", "schedule", "outcome", "seconds"},
+    "site": frozenset({"site", "lag_seconds", "resting", "streams", "streams_due", "backup_age_seconds"}),
+    "refused": frozenset({"subject"}),
+    "dead_letter": frozenset({"site"}),
+}
+"""The fields of each event, beside `event`, its name. Times and lags in seconds, `bytes` as stored."""
+
+
+def emit(event: str, **fields: Value) -> None:
+    """Tell an event; it has all fields of its kind."""
+    told: dict[str, Value] = {"event": event, **fields}
+    events.info("%s%s", PREFIX, json.dumps(told), extra=told)
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Part:
+    """What a step did for one data type and destination. `lag`: the longest time from a session's end to its delivery."""
+
+    counts: Counts = field(default_factory=Counts)
+    lag: float | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the step in hand has done so far, by data type and destination."""
+
+    parts: dict[tuple[str, str], _Part] = field(default_factory=lambda: defaultdict(_Part))
+    failure: str = ""
+    """The class of what failed beyond single items."""
+
+    def add(self, data: DataType, destination: str, outcome: Outcome, lag: float) -> None:
+        """Count an outcome. `lag` is the time since the item's end, in seconds."""
+        part = self.parts[data, destination]
+        part.counts.count(outcome)
+        if outcome.state is State.STORED:
+            part.lag = max(part.lag or 0.0, lag)
+
+
+@contextmanager
+def step(tally: Tally, site: str, kind: str, attempts: int) -> Iterator[None]:
+    """Around one step: tells what it did, an event for each data type and destination, one without these if it did nothing.
+
+    `attempts` is how often it was tried, this time included; an error that ends it is told by its class and goes on.
+    """
+    tally.parts.clear()
+    tally.failure = ""
+    begun = time.monotonic()
+    try:
+        yield
+    except BaseException as error:
+        tally.failure = type(error).__name__
+        raise
+    finally:
+        seconds = round(time.monotonic() - begun, 3)
+        for (data, destination), part in (dict(tally.parts) or {("", ""): _Part()}).items():
+            emit(
+                "step",
+                site=site,
+                step=kind,
+                data=str(data),
+                destination=destination,
+                seconds=seconds,
+                lag_seconds=None if part.lag is None else round(part.lag),
+                attempts=attempts,
+                failure=tally.failure,
+                **asdict(part.counts),
+            )
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def run_ended(run: Run) -> None:
+    """A run had all its outcomes."""
+    seconds = round((run.finished or run.started) - run.started)
+    emit(
+        "run",
+        run=run.id,
+        schedule=run.schedule,
+        outcome=run.outcome,
+        seconds=seconds,
+        **asdict(run.counts),
+    )
+
+
+def site_state(name: str, state: SiteState, now: float) -> None:
+    """How a site stands: the lag of its slowest stream, whether it rests, the age of its newest backup (None: it has none)."""
+    theirs = now + (state.skew or 0)
+    lags = [theirs - stream.mark for stream in state.streams.values() if stream.mark is not None]
+    backups = [entry["start"] for key, row in state.rows.items() if key.startswith("backups|") for entry in row.body["stored"]]
+    emit(
+        "site",
+        site=name,
+        lag_seconds=round(max(lags)) if lags else None,
+        resting=not state.rest.over(now),
+        streams=len(state.streams),
+        streams_due=sum(stream.is_due(now) for stream in state.streams.values()),
+        backup_age_seconds=round(now - max(backups)) if backups else None,
+    )
+
+
+def refused(subject: str) -> None:
+    """A credential was refused though it had been read again, or can't be read. `subject`: `site NAME` or `destination NAME`."""
+    emit("refused", subject=subject)
+
+
+def dead_letter(site: str) -> None:
+    """The platform put a visit's message aside after it had failed again and again."""
+    emit("dead_letter", site=site)

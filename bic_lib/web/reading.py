@@ -1,0 +1,162 @@
+"""What request bodies say: JSON objects and uploaded files, every problem named at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import BytesParser
+from typing import Any, TypeVar
+
+from bic_lib.actions.download import Download
+from bic_lib.actions.moments import length, moment
+from bic_lib.errors import UsageError
+from bic_lib.model import DataType, Window
+from bic_lib.web.http import Refusal, Request
+
+LONGEST_WAIT = 200
+"""Seconds; the Functions platform ends an unanswered request after 230."""
+
+Value = TypeVar("Value")
+
+
+class Fields:
+    """The members of a JSON object, read one by one; `problems` collects what is wrong with them."""
+
+    def __init__(self, values: Mapping[str, Any], known: Sequence[str]) -> None:
+        self._values = values
+        self.problems = [f"{name}: is unknown; there are: {', '.join(known)}" for name in values if name not in known]
+
+    def texts(self, *names: str) -> tuple[str, ...]:
+        """Texts, or one text alone, under the first of these names that is there."""
+        for name in names:
+            if (value := self._values.get(name)) is not None:
+                given = value if isinstance(value, list) else [value]
+                texts = tuple(text for text in given if isinstance(text, str))
+                if len(texts) < len(given):
+                    self.problems.append(f"{name}: must be a text or a list of texts")
+                return texts
+        return ()
+
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name, False)
+        if not isinstance(value, bool):
+            self.problems.append(f"{name}: must be true or false")
+        return value is True
+
+    def whole(self, name: str, most: int) -> int:
+        value = self._values.get(name, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            self.problems.append(f"{name}: must be a whole number of seconds, at most {most}")
+            return 0
+        return value
+
+    def text(self, name: str, read: Callable[[str, str], Value], otherwise: Value) -> Value | None:
+        """A text as `read(text, name)` reads it; None when it is not there, `otherwise` when it is no good."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            if isinstance(value, str):
+                return read(value, name)
+            self.problems.append(f"{name}: must be a text")
+        except (UsageError, OverflowError) as error:
+            self.problems.append(str(error))
+        return otherwise
+
+
+def fields(request: Request, known: Sequence[str]) -> Fields:
+    """The members of the request's JSON object; an empty body has none. Raises Refusal."""
+    if not request.body:
+        return Fields({}, known)
+    if request.media_type != "application/json":
+        raise Refusal(400, ["the body must be JSON, with Content-Type: application/json"])
+    try:
+        value = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, [f"the body is no JSON: {error}"]) from None
+    if not isinstance(value, dict):
+        raise Refusal(400, ["the body must be a JSON object"])
+    return Fields(value, known)
+
+
+# --- the test download -----------------------------------------------------------------------------------------------
+
+_DOWNLOAD = ("sites", "destinations", "data", "start", "duration", "lsid", "dry_run", "force", "wait")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A download as it was asked for, how long the caller waits (seconds), and what is wrong with it."""
+
+    download: Download
+    wait: int
+    problems: list[str] = field(default_factory=list)
+
+
+def asked_download(request: Request) -> Asked:
+    """The JSON body of `POST /api/download`. Raises Refusal when it is no JSON object."""
+    given = fields(request, _DOWNLOAD)
+    download = Download(
+        sites=given.texts("sites"),
+        destinations=given.texts("destinations"),
+        data=_data_types(given),
+        began=_began(given),
+        lsids=given.texts("lsid"),
+        force=given.flag("force"),
+        dry_run=given.flag("dry_run"),
+    )
+    return Asked(download, given.whole("wait", LONGEST_WAIT), given.problems)
+
+
+def _data_types(given: Fields) -> tuple[DataType, ...]:
+    found = given.texts("data")
+    known = set(DataType)
+    given.problems += [
+        f"data: there is no data type {name}; there are: {', '.join(DataType)}" for name in found if name not in known
+    ]
+    # One of them stands for those that are not there, lest it be said that none was named.
+    return tuple(DataType(name) if name in known else DataType.SESSIONS for name in found)
+
+
+def _began(given: Fields) -> Window | None:
+    start, duration = given.text("start", moment, 0), given.text("duration", length, 1)
+    if (start is None) != (duration is None):
+        given.problems.append("start and duration go together")
+    return None if start is None or duration is None else Window(start, start + duration)
+
+
+# --- uploads ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a form: a field's name and content; `file` is the name that the sender gives an uploaded file."""
+
+    name: str
+    content: bytes
+    file: str | None = None
+
+
+def parts(request: Request) -> list[Part]:
+    """The parts of a `multipart/form-data` body (RFC 7578). Raises Refusal."""
+    header = Message()
+    header["Content-Type"] = request.headers.get("content-type", "")
+    boundary = header.get_boundary()
+    if not boundary:
+        raise Refusal(400, ["the Content-Type names no boundary"])
+    pieces = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode())
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise Refusal(400, ["the form is cut off"])
+    return list(_parts(pieces[1:-1]))
+
+
+def _parts(pieces: Sequence[bytes]) -> Iterator[Part]:
+    for piece in pieces:
+        head, found, content = piece.partition(b"\r\n\r\n")
+        headers = BytesParser().parsebytes(head.lstrip() + b"\r\n\r\n")
+        name = headers.get_param("name", header="content-disposition")
+        if not found or not isinstance(name, str):
+            raise Refusal(400, ["a part of the form has no name"])
+        yield Part(name, content, headers.get_filename())

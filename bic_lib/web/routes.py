@@ -1,0 +1,193 @@
+"""The HTTP routes (design.md 7): one definition for the function app and for `bic serve`.
+
+Who may call is decided before: by the Functions platform's keys, or by :mod:`bic_lib.web.guard`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from bic_lib import mail, run
+from bic_lib.actions import check, download, failures
+from bic_lib.actions.overview import one_run, overview
+from bic_lib.errors import BicError, LedgerError, SettingsError, UsageError
+from bic_lib.model import Visit
+from bic_lib.notify import Unsent, send_test
+from bic_lib.run import App
+from bic_lib.settings import Settings
+from bic_lib.settings_model import SqlDatabaseSettings
+from bic_lib.web import dashboard, upload
+from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, answer, refuse
+from bic_lib.web.reading import asked_download, fields
+
+_LOOK_AGAIN_SECONDS = 0.25
+
+
+class Host(Protocol):
+    """Where the routes live. Each method may raise SettingsError or LedgerError."""
+
+    def settings(self) -> Settings:
+        """The settings in use."""
+        ...
+
+    def app(self) -> App:
+        """The live parts for these settings."""
+        ...
+
+    def visit(self, visits: Sequence[Visit]) -> None:
+        """Have these visits made soon: by a queue, or by threads."""
+        ...
+
+
+Handler = Callable[[Host, Request], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path, whose parts in braces become the request's `params`."""
+
+    name: str
+    method: str
+    path: str
+    handler: Handler
+
+    def params(self, path: str) -> Mapping[str, str] | None:
+        """What the path's variable parts hold; None when it is another path."""
+        mine, theirs = self.path.split("/"), path.rstrip("/").split("/")
+        if len(mine) != len(theirs) or not all(
+            part in (own, part * own.startswith("{")) for own, part in zip(mine, theirs, strict=True)
+        ):
+            return None
+        return {own[1:-1]: part for own, part in zip(mine, theirs, strict=True) if own.startswith("{")}
+
+
+def handle(host: Host, request: Request) -> Response:
+    """Answer a request to any path. Only bugs are raised."""
+    try:
+        route, params = _find(request)
+        found = Request(request.method, request.path, params, request.query, request.headers, request.body)
+        return route.handler(host, found)
+    except Refusal as refusal:
+        return refuse(refusal)
+    except UsageError as error:
+        return refuse(Refusal(400, [str(error)]))
+    except (LedgerError, SettingsError) as error:
+        return refuse(Refusal(503, [str(error), *getattr(error, "problems", ())]))
+    except BicError as error:
+        return refuse(Refusal(502, [str(error)]))
+
+
+def _find(request: Request) -> tuple[Route, Mapping[str, str]]:
+    there = {route: params for route in ROUTES if (params := route.params(request.path)) is not None}
+    if len(request.body) > LARGEST_BODY:
+        raise Refusal(413, [f"the body is larger than {LARGEST_BODY // 2**20} MB"])
+    for route, params in there.items():
+        if request.method in (route.method, "HEAD" if route.method == "GET" else ""):
+            return route, params
+    if there:
+        methods = ", ".join(route.method for route in there)
+        raise Refusal(405, [f"{request.path} takes {methods} only"], {"Allow": methods})
+    raise Refusal(404, [f"there is nothing at {request.path}"])
+
+
+# --- handlers --------------------------------------------------------------------------------------------------------
+
+
+def _dashboard(host: Host, _request: Request) -> Response:
+    return dashboard.page(overview(host.app()))
+
+
+def _status(host: Host, _request: Request) -> Response:
+    return answer(200, overview(host.app()))
+
+
+def _run(host: Host, request: Request) -> Response:
+    try:
+        return answer(200, one_run(host.app(), request.params["id"]))
+    except UsageError as error:
+        raise Refusal(404, [str(error)]) from error
+
+
+def _download(host: Host, request: Request) -> Response:
+    if request.media_type == "multipart/form-data":
+        return _uploaded(host, request)
+    asked = asked_download(request)
+    return _downloaded(host, asked.download, asked.wait, asked.problems, {})
+
+
+def _uploaded(host: Host, request: Request) -> Response:
+    sent = upload.read(request)
+    documents = upload.take(host.app(), sent)
+    recordings = sent.recordings()
+    if recordings is None:
+        return answer(200, documents)
+    return _downloaded(host, recordings, sent.wait, [], {"documents": documents})
+
+
+def _downloaded(
+    host: Host, wanted: download.Download, wait: float, problems: Sequence[str], more: Mapping[str, object]
+) -> Response:
+    """Plan a download and have it done: 202 with its run's place, or 200 once the run has ended within `wait` seconds."""
+    app, configured = host.app(), host.settings().destinations.items()
+    rows_only = frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
+    if found := [*problems, *download.problems(app, wanted, rows_only)]:
+        raise Refusal(400, found)
+    planned = download.plan_download(app, wanted, rows_only)
+    host.visit(run.visits(app))
+    until = time.monotonic() + wait
+    while not (ended := _has_ended(app, planned.run)) and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    place = {"Location": f"/api/runs/{planned.run}"}
+    return answer(200 if ended else 202, {**one_run(app, planned.run), **more}, place)
+
+
+def _has_ended(app: App, run_id: str) -> bool:
+    found = app.ledger.history.run(run_id)
+    return found is not None and found.finished is not None
+
+
+def _check(host: Host, request: Request) -> Response:
+    given = fields(request, ("sites",))
+    sites = given.texts("sites")
+    if given.problems:
+        raise Refusal(400, given.problems)
+    return answer(200, {"checks": [asdict(line) for line in check.check(host.settings(), sites)]})
+
+
+def _notify_test(host: Host, _request: Request) -> Response:
+    mailer = mail.create(host.settings())
+    if mailer is None:
+        raise Refusal(400, ["the settings have no [notifications.smtp]"])
+    try:
+        refused = send_test(mailer)
+    except Unsent as error:
+        raise Refusal(502, [str(error)]) from error
+    return answer(200, {"sent_to": [to for to in mailer.settings.to if to not in refused], "refused": list(refused)})
+
+
+def _retry(host: Host, request: Request) -> Response:
+    given = fields(request, ("ids", "all"))
+    ids, everything = given.texts("ids"), given.flag("all")
+    if bool(ids) == everything:
+        given.problems.append("name either ids or all")
+    if given.problems:
+        raise Refusal(400, given.problems)
+    app = host.app()
+    retried = failures.retry(app, None if everything else ids)
+    host.visit(run.visits(app))
+    refused = [{"id": name, "reason": reason} for name, reason in retried.refused.items()]
+    return answer(200, {"retried": len(retried.due), "ids": retried.due, "refused": refused})
+
+
+ROUTES = (
+    Route("dashboard", "GET", "/api/dashboard", _dashboard),
+    Route("status", "GET", "/api/status", _status),
+    Route("download", "POST", "/api/download", _download),
+    Route("run", "GET", "/api/runs/{id}", _run),
+    Route("check", "POST", "/api/check", _check),
+    Route("notify_test", "POST", "/api/notify-test", _notify_test),
+    Route("retry", "POST", "/api/retry", _retry),
+)

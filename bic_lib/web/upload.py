@@ -1,0 +1,118 @@
+"""The test download from uploaded session XML: as `bic download --xml`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bic_lib.actions.download import Download
+from bic_lib.actions.importing import Imported, import_files
+from bic_lib.actions.results import Results
+from bic_lib.appliance.sessions import read_document
+from bic_lib.model import DOCUMENTS, DataType, Document
+from bic_lib.run import App
+from bic_lib.web.http import Refusal, Request
+from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
+
+_FIELDS = ("sites", "destinations", "data", "force", "wait")
+_UNSAFE = re.compile(r"[^\w.@()-]")
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was uploaded, and what it is for. `wait` is for the recordings, seconds."""
+
+    files: Sequence[Part]
+    sites: tuple[str, ...]
+    destinations: tuple[str, ...]
+    data: tuple[DataType, ...]
+    force: bool
+    wait: int
+
+    def recordings(self) -> Download | None:
+        """The download of the uploaded sessions' recordings, where such are wanted; they come from the site."""
+        wanted = tuple(data for data in self.data if data not in DOCUMENTS)
+        return Download(self.sites, self.destinations, wanted, lsids=self._lsids(), force=self.force) if wanted else None
+
+    def _lsids(self) -> tuple[str, ...]:
+        read = (document for file in self.files for document in read_document(file.content))
+        return tuple(dict.fromkeys(document.lsid for document in read if isinstance(document, Document)))
+
+
+def read(request: Request) -> Upload:
+    """The form of `POST /api/download`: files, and the fields of the JSON body that go with them. Raises Refusal."""
+    sent = parts(request)
+    given = Fields(_values([part for part in sent if part.file is None]), _FIELDS)
+    names = given.texts("data") or (str(DataType.SESSIONS),)
+    unknown = [f"data: there is no data type {name}" for name in names if name not in set(DataType)]
+    files = [part for part in sent if part.file is not None]
+    sites, destinations = given.texts("sites"), given.texts("destinations")
+    force, wait = given.flag("force"), given.whole("wait", LONGEST_WAIT)
+    problems = given.problems + unknown
+    if not files:
+        problems.append("no file is uploaded")
+    if len(sites) > 1:
+        problems.append("sites: name one at most: the one that the files came from")
+    if problems:
+        raise Refusal(400, problems)
+    return Upload(files, sites, destinations, tuple(map(DataType, names)), force, wait)
+
+
+def _values(sent: Sequence[Part]) -> dict[str, Any]:
+    """A form's fields as JSON has them: names may be repeated or separated by commas."""
+    values: dict[str, Any] = {}
+    for part in sent:
+        text = part.content.decode(errors="replace").strip()
+        if part.name == "force":
+            values[part.name] = {"true": True, "false": False}.get(text.lower(), text)
+        elif part.name == "wait":
+            values[part.name] = int(text) if text.isdecimal() else text
+        else:
+            values.setdefault(part.name, []).extend(word.strip() for word in text.split(",") if word.strip())
+    return values
+
+
+def take(app: App, upload: Upload) -> dict[str, Any]:
+    """Deliver the documents of the files; what became of each. Raises UsageError, LedgerError, Refusal."""
+    with TemporaryDirectory(prefix="bic-upload-") as folder, Results() as results:
+        staged = {_stage(Path(folder) / str(number), file): file for number, file in enumerate(upload.files)}
+        imported = Imported()
+        if any(data in DOCUMENTS for data in upload.data):
+            imported = import_files(
+                replace(app, observe=results.observe),
+                list(staged),
+                upload.destinations,
+                read_document,
+                site=upload.sites[0] if upload.sites else None,
+                force=upload.force,
+                wait=_patience(time.monotonic() + LONGEST_WAIT),
+            )
+        names = {str(path): file.file for path, file in staged.items()}
+        refused = [{"file": names.get(path, path), "reason": reason} for path, reason in imported.refused]
+        return {**asdict(results.counts()), "items": list(results.items()), "refused": refused, "troubles": imported.troubles}
+
+
+def _stage(folder: Path, file: Part) -> Path:
+    """Write the file under a safe name that still begins as the sender's: by its beginning its site is found."""
+    folder.mkdir()
+    name = PurePosixPath((file.file or "").replace("\\", "/")).name
+    path = folder / f"{_UNSAFE.sub('_', name)[:_LONGEST_NAME].strip('.') or 'upload'}"
+    path.write_bytes(file.content)
+    return path
+
+
+def _patience(until: float) -> Callable[[], None]:
+    """What is called between two looks at a claim that somebody else holds; `until` is on the monotonic clock."""
+
+    def wait() -> None:
+        if time.monotonic() >= until:
+            raise Refusal(503, ["the site's reports are being fetched at present; try again later"], {"Retry-After": "300"})
+        time.sleep(1.0)
+
+    return wait

@@ -1,0 +1,61 @@
+"""`bic serve` in this process: its real scheduler, its real HTTP server, a simulated appliance, and the tick in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from bic_lib import settings
+from bic_lib.scheduler import Current
+from bic_lib.simulator import Simulator
+from bic_lib.web.serve import service
+from tests.support import SECRET, archive, hourly, site
+
+_PATIENCE = 60
+
+
+@dataclass
+class Service:
+    """A running service. `get` and `post` speak real HTTP to it; `tick` is a minute's."""
+
+    address: str
+    tick: Callable[[], None]
+    current: Current
+    folder: Path
+    appliance: Simulator
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return requests.get(self.address + path, timeout=_PATIENCE, allow_redirects=False, **more)
+
+    def post(self, path: str, **more: Any) -> requests.Response:
+        return requests.post(self.address + path, timeout=_PATIENCE, **more)
+
+    def change_settings(self, text: str) -> None:
+        """Write the settings file anew."""
+        (self.folder / "bic.toml").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def serving(folder: Path, appliance: Simulator, text: str, key: str = "") -> Iterator[Service]:
+    """A service in this process for a settings text, with a key if one is given."""
+    file = folder / "bic.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SECRET, appliance.client_secret)
+        current = Current(lambda: settings.load(file), file.read_bytes, lambda: False)
+        with service(current, "127.0.0.1", 0, key) as (address, tick):
+            yield Service(address, tick, current, folder, appliance)
+        current.app.ledger.store.close()
+
+
+@pytest.fixture
+def running(tmp_path: Path, appliance: Simulator) -> Iterator[Service]:
+    """A service with one site, the folder `archive` and an hourly schedule of sessions; nothing has ticked yet."""
+    with serving(tmp_path, appliance, site(appliance) + archive() + hourly()) as started:
+        yield started

@@ -1,0 +1,304 @@
+"""The HTTP routes over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from bic_lib.model import DAY
+from bic_lib.simulator import Simulator
+from bic_lib.web.http import LARGEST_BODY
+from tests.support import archive, hourly, served_sessions, site, stored_sessions
+from tests.web.conftest import Service, serving
+
+_MONTH = {"start": "2020-01-01", "duration": "1d"}
+
+
+def _recent(appliance: Simulator) -> dict[str, str]:
+    """`start` and `duration` of all that the appliance knows."""
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(appliance.now() - 31 * DAY))
+    return {"start": begin, "duration": "31d"}
+
+
+def _ended(appliance: Simulator) -> int:
+    """How many sessions windows by end time show: those that broke off have none, and come by the pass that follows the run."""
+    return sum(truth.state == "ended" for truth in appliance.sessions())
+
+
+def _until(done: Callable[[], Any]) -> Any:
+    ends = time.monotonic() + 30
+    while not (value := done()) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return value
+
+
+def _finished(service: Service, place: str) -> dict[str, Any]:
+    """The run at this place, once it has ended."""
+    found: dict[str, Any] = _until(lambda: (run := service.get(place).json())["finished"] and run)
+    return found
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_all_that_the_dashboard_shows(running: Service) -> None:
+    """`GET /api/status` has the keys of `bic status`, the runs, failures and notices, and thirty days of counts."""
+    running.tick()
+    assert _until(lambda: running.get("/api/status").json()["runs"][0]["finished"])
+    shown = running.get("/api/status").json()
+    assert {"scheduler", "schedules", "streams", "sites", "destinations", "failures", "notices"} <= shown.keys()
+    assert shown["scheduler"]["state"] == "running"
+    assert len(shown["stored_per_day"]) == 30
+    assert sum(day["stored"] for day in shown["stored_per_day"]) == shown["runs"][0]["stored"] == _ended(running.appliance)
+
+
+def test_a_run_is_told_with_what_it_made_due(running: Service) -> None:
+    """`GET /api/runs/{id}` has counts, bytes and the outcome of each stream."""
+    running.tick()
+    run = running.get("/api/status").json()["runs"][0]
+    told = _finished(running, f"/api/runs/{run['id']}")
+    assert told["outcome"] == "ok"
+    assert told["stored"] == _ended(running.appliance)
+    assert [(one["site"], one["data"], one["destination"], one["outcome"]) for one in told["transfers"]] == [
+        ("support", "sessions", "archive", "ok")
+    ]
+
+
+@pytest.mark.parametrize("run", ["1-none", "none", "-", "99999999999999999999-x", "1%2F2"])
+def test_unknown_run_is_not_found(running: Service, run: str) -> None:
+    """A run that is not there, whatever its id looks like, is answered 404."""
+    assert running.get(f"/api/runs/{run}").status_code == 404
+
+
+def test_head_has_no_body(running: Service) -> None:
+    """`HEAD` is answered like `GET`, without the body."""
+    answered = running.get("/api/status")
+    head = requests.head(running.address + "/api/status", timeout=10)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == answered.headers["Content-Type"]
+
+
+# --- the test download -----------------------------------------------------------------------------------------------
+
+
+def test_download_that_waits_answers_with_the_run(running: Service) -> None:
+    """With `wait` the answer comes when the run has ended; everything that began in the time is there, once."""
+    wanted = {"sites": ["support"], "destinations": ["archive"], "data": ["sessions"], "wait": 60, **_recent(running.appliance)}
+    answered = running.post("/api/download", json=wanted)
+    assert (answered.status_code, answered.json()["outcome"]) == (200, "ok")
+    assert stored_sessions(running.folder / "archive") == served_sessions(running.appliance)
+    again = running.post("/api/download", json=wanted).json()
+    assert (again["stored"], again["failed"]) == (0, 0)
+
+
+def test_download_is_accepted_at_once(running: Service) -> None:
+    """Without `wait` the answer is 202 with the run's place, where its end can be seen."""
+    wanted = {"sites": "support", "destinations": "archive", "data": "sessions", **_recent(running.appliance)}
+    answered = running.post("/api/download", json=wanted)
+    assert answered.status_code == 202
+    assert _finished(running, answered.headers["Location"])["stored"] == len(served_sessions(running.appliance))
+
+
+def test_download_of_one_session(running: Service) -> None:
+    """A session is fetched by its id; an unknown one fails the run by name."""
+    lsid = next(iter(served_sessions(running.appliance)))
+    wanted = {"sites": "support", "destinations": "archive", "data": "sessions", "wait": 60}
+    assert running.post("/api/download", json={**wanted, "lsid": lsid}).json()["stored"] == 1
+    unknown = running.post("/api/download", json={**wanted, "lsid": "0" * 32}).json()
+    assert unknown["outcome"] == "failed"
+    assert "0" * 32 in unknown["reason"]
+
+
+def test_dry_run_stores_nothing(running: Service) -> None:
+    """A dry run counts what would come and leaves the destination as it is."""
+    wanted = {"sites": "support", "destinations": "archive", "data": "sessions", "dry_run": True, "wait": 60}
+    told = running.post("/api/download", json={**wanted, **_recent(running.appliance)}).json()
+    assert told["outcome"] == "ok"
+    assert not list(running.folder.glob("archive/**/*.xml"))
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        ({}, ["no site", "no destination", "no data type"]),
+        (
+            {
+                "sites": ["nowhere"],
+                "destinations": ["void", 1],
+                "data": ["films"],
+                "start": "soon",
+                "duration": "long",
+                "wait": 201,
+            },
+            ["nowhere", "destinations", "films", "start", "duration", "wait"],
+        ),
+        ({"sites": "support", "destinations": "archive", "data": "sessions", "start": "2026-01-01"}, ["start and duration"]),
+        ({"sites": "support", "destinations": "archive", "data": "sessions", "lsid": "x", **_MONTH}, ["not both"]),
+        ({"sitez": "support", "dry_run": "yes", "wait": True}, ["sitez", "dry_run", "wait"]),
+        ({"start": "0001-01-01T00:00:00+23:59", "duration": 5}, ["duration"]),
+    ],
+)
+def test_bad_download_is_refused_with_every_problem(running: Service, body: dict[str, Any], problems: list[str]) -> None:
+    """400, and each thing that is wrong has its own line; nothing is planned."""
+    answered = running.post("/api/download", json=body)
+    assert answered.status_code == 400
+    told = answered.json()["problems"]
+    assert [part for part in problems if not any(part in line for line in told)] == []
+    assert "films" not in str(body) or "no data type is named" not in told
+    assert running.get("/api/status").json()["runs"] == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(running: Service, body: bytes) -> None:
+    """Any other body is answered 400, not 500."""
+    assert running.post("/api/download", data=body, headers={"Content-Type": "application/json"}).status_code == 400
+    assert running.post("/api/download", data=body, headers={"Content-Type": "text/plain"}).status_code == 400
+
+
+# --- uploads ---------------------------------------------------------------------------------------------------------
+
+
+def test_uploaded_sessions_are_delivered(tmp_path: Path, appliance: Simulator) -> None:
+    """Session XML that is uploaded goes to the destination like a downloaded one, and is not doubled by a later run."""
+    with serving(tmp_path, appliance, site(appliance) + archive() + archive("second") + hourly()) as running:
+        running.tick()
+        files = _until(
+            lambda: len(found := list((running.folder / "archive").glob("*.xml"))) == len(served_sessions(appliance)) and found
+        )
+        sent = [("files", (path.name, path.read_bytes(), "application/xml")) for path in files]
+        answered = running.post("/api/download", files=sent, data={"destinations": "second", "data": "sessions"})
+        assert (answered.status_code, answered.json()["stored"]) == (200, len(files))
+        assert stored_sessions(running.folder / "second") == served_sessions(appliance)
+        again = running.post("/api/download", files=sent, data={"destinations": "second"}).json()
+        assert (again["stored"], again["failed"]) == (0, 0)
+
+
+def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appliance: Simulator) -> None:
+    """Recordings that are wanted with an upload are a download of these sessions: a run of its own."""
+    with serving(tmp_path, appliance, site(appliance) + archive() + archive("second") + hourly()) as running:
+        running.tick()
+        assert _until(lambda: stored_sessions(running.folder / "archive").keys() == served_sessions(appliance).keys())
+        recorded = [
+            path
+            for path in (running.folder / "archive").glob("*.xml")
+            if b"<session_recording_download_url>" in path.read_bytes()
+        ]
+        sent = [("files", (path.name, path.read_bytes())) for path in recorded[:3]]
+        wanted = {"destinations": "second", "sites": "support", "data": "sessions,session_recordings", "wait": "60"}
+        answered = running.post("/api/download", files=sent, data=wanted)
+        assert (answered.status_code, answered.json()["documents"]["stored"]) == (200, 3)
+        assert _until(lambda: len(list((running.folder / "second").glob("*.flv"))) == 3)
+
+
+def test_upload_of_something_else_is_told_by_its_own_name(running: Service) -> None:
+    """A file that is no session XML is refused by the sender's name for it, wherever that points; nothing is written there."""
+    sent = [("files", ("../../etc/x.xml", b"<no/>\r\n--nonsense\0", "application/xml"))]
+    answered = running.post("/api/download", files=sent, data={"destinations": "archive"})
+    assert answered.status_code == 200
+    assert [one["file"] for one in answered.json()["refused"]] == ["../../etc/x.xml"]
+    assert str(running.folder) not in answered.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"destinations": "nowhere"}, "nowhere"),
+        ({"destinations": "archive", "data": "films"}, "films"),
+        ({"destinations": "archive", "sites": "support,other"}, "one at most"),
+        ({"destinations": "archive", "wait": "long"}, "wait"),
+        ({"destinations": "archive", "dry_run": "true"}, "dry_run"),
+    ],
+)
+def test_bad_upload_is_refused(running: Service, fields: dict[str, str], problem: str) -> None:
+    """A form with wrong fields is answered 400, by name."""
+    answered = running.post("/api/download", files=[("files", ("a.xml", b"<a/>"))], data=fields)
+    assert (answered.status_code, problem in answered.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\nno end"),
+        ("multipart/form-data; boundary=x", b"--x--"),
+    ],
+)
+def test_broken_form_is_refused(running: Service, media_type: str, body: bytes) -> None:
+    """A form without a boundary, an end or a file is answered 400."""
+    assert running.post("/api/download", data=body, headers={"Content-Type": media_type}).status_code == 400
+
+
+def test_too_large_a_body_is_refused(running: Service) -> None:
+    """More than 20 MB in one request is answered 413."""
+    assert running.post("/api/download", data=b"x" * (LARGEST_BODY + 1)).status_code == 413
+
+
+# --- the other commands ----------------------------------------------------------------------------------------------
+
+
+def test_check(running: Service) -> None:
+    """`POST /api/check` looks at everything, or at the named sites; an unknown one is answered 400."""
+    checks = running.post("/api/check").json()["checks"]
+    assert {"ledger", "site support", "destination archive"} <= {line["subject"] for line in checks}
+    assert all(line["ok"] for line in checks), checks
+    assert running.post("/api/check", json={"sites": ["support"]}).status_code == 200
+    assert running.post("/api/check", json={"sites": ["nowhere"]}).status_code == 400
+
+
+def test_retry(running: Service) -> None:
+    """`POST /api/retry` takes ids or all, and refuses ids that no failed transfer has."""
+    assert running.post("/api/retry", json={"all": True}).json() == {"retried": 0, "ids": [], "refused": []}
+    assert running.post("/api/retry", json={"ids": ["none"]}).status_code == 400
+    assert running.post("/api/retry", json={}).status_code == 400
+    assert running.post("/api/retry", json={"ids": ["x"], "all": True}).status_code == 400
+
+
+def test_notify_test_needs_a_mail_server(running: Service) -> None:
+    """Without [notifications.smtp] there is nobody to tell: 400."""
+    assert running.post("/api/notify-test").status_code == 400
+
+
+# --- wrong calls -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/api/status", "GET"),
+        ("GET", "/api/download", "POST"),
+        ("DELETE", "/api/runs/1-x", "GET"),
+        ("PUT", "/api/dashboard", "GET"),
+        ("GET", "/api/retry", "POST"),
+    ],
+)
+def test_wrong_method(running: Service, method: str, path: str, allowed: str) -> None:
+    """405, naming the methods that there are."""
+    answered = requests.request(method, running.address + path, timeout=10)
+    assert (answered.status_code, answered.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/nothing", "/api/runs", "/api/runs/", "/favicon.ico", "/api/status/x", "/%ff"])
+def test_unknown_path(running: Service, path: str) -> None:
+    """404."""
+    assert running.get(path).status_code == 404
+
+
+def test_no_answer_holds_a_secret(running: Service) -> None:
+    """Not even where an error quotes it."""
+    secret = running.appliance.client_secret
+    running.post("/api/check")
+    told = running.post("/api/download", json={"sites": secret, "destinations": f"x {secret}", "data": "sessions", "lsid": "x"})
+    assert told.status_code == 400
+    assert secret not in told.text
+    assert json.loads(told.text)["problems"]
+
+
+def test_front_door_leads_to_the_dashboard(running: Service) -> None:
+    """`/` on one machine redirects to the page."""
+    assert running.get("/").headers["Location"] == "/api/dashboard"
