@@ -1,0 +1,149 @@
+"""SIGKILL in each gap of the protocol, and at random times (design.md 9.1, 11.2, 11.4)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bic_lib import run
+from bic_lib.simulator import Backup, Profile, Simulator
+from bic_lib.visit import perform
+from tests.kill import driver
+from tests.steps.world import ALL_FILES, World, asked
+
+ABNORMAL_AFTER = 6 * 3600
+BACKUPS = """
+[schedules.backup]
+every = "1d"
+transfers = [
+  { site = "support", destination = "archive", data = ["site_backups"] },
+  { site = "support", destination = "second", data = ["site_backups"] },
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    """Twelve sessions: each kind of recording once, some without an end; every answer signs its links anew."""
+    begun = time.time()
+    profile = Profile(sessions=12, days=0.9, presentations=0, seed=39, abnormal_every=5)
+    with Simulator(profile, clock=lambda: begun) as running:
+        running.faults.backup = Backup(per_hour=None)
+        assert running.faults.vary_links
+        yield running
+
+
+def prepared(folder: Path, sim: Simulator) -> World:
+    """All data types to two folders, and one backup."""
+    folder.mkdir(exist_ok=True)
+    world = World(folder, sim)
+    world.configure(
+        destinations=("archive", "second"),
+        data=ALL_FILES,
+        site=f'history = "1d"\nlookback = "0s"\nabnormal_after = "{ABNORMAL_AFTER // 3600}h"',
+        schedules=BACKUPS,
+    )
+    return world
+
+
+def demand_all(world: World) -> None:
+    """What must be so after any kill, once a run has come to its end."""
+    for destination in ("archive", "second"):
+        for name in world.files(destination):
+            if Path(name).name.startswith(".bic-put-"):
+                (world.folder / destination / name).unlink()  # nobody's: swept when it is a day old
+        world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
+        files = world.files(destination)
+        assert sum(name.endswith(".nsb") for name in files) == 1
+        assert not [name for name in files if ".1." in name]
+    world.demand_agreement("archive", "second")
+    assert world.failures() == []
+    runs = world.ledger().history.runs(world.clock())
+    assert [(run.schedule, run.outcome) for run in runs if run.outcome != "ok"] == []
+    assert sorted(run.schedule for run in runs) == ["backup", "hourly"]
+
+
+def drive(folder: Path, sim: Simulator, *points: int) -> subprocess.Popen[bytes]:
+    environ = {**os.environ, "SECRET_support": sim.client_secret}
+    return subprocess.Popen([sys.executable, "-m", "tests.kill.driver", str(folder), *map(str, points)], env=environ)
+
+
+def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simulator) -> None:
+    """Killed before each ledger write, publish and staging's end in turn; the next run completes everything, once."""
+    prepared(tmp_path, sim)
+    assert drive(tmp_path, sim, driver.NEVER, 1, driver.NEVER + 1).wait() == 0
+    last = int((tmp_path / f"point-{driver.NEVER}" / "passed").read_text().split()[0])
+    assert last > 100
+    drivers = [drive(tmp_path, sim, first, 2, last) for first in (0, 1)]
+    assert [one.wait() for one in drivers] == [0, 0]
+    statuses = Counter((folder / "statuses").read_text() for folder in tmp_path.glob("point-*"))
+    assert statuses[f"{-signal.SIGKILL} 0"] >= last - 3, statuses
+    wrong = {}
+    for folder in sorted(tmp_path.glob("point-*")):
+        try:
+            demand_all(World(folder, sim))
+        except AssertionError as error:
+            point = folder / "point"
+            wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]
+    assert not wrong
+
+
+def test_kills_at_random_times_in_a_row(tmp_path: Path, sim: Simulator) -> None:
+    """Eight runs that are killed one after the other, each after a random time, then one that is not: everything, once."""
+    world = prepared(tmp_path / "random", sim)
+    dice = random.Random(11)
+    for _ in range(8):
+        child = driver.begin(world.folder, world.environ)
+        time.sleep(dice.uniform(0.0, 0.6))
+        child.kill()
+        child.wait()
+    assert driver.begin(world.folder, world.environ).wait() == 0
+    # A worker that was lost more than once makes its step wait; the waits are over in two hours.
+    world.clock.offset += 2 * 3600
+    world.once()
+    for destination in ("archive", "second"):
+        for path in (world.folder / destination).glob(".bic-put-*"):
+            path.unlink()
+        world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
+        assert not [name for name in world.files(destination) if ".1." in name]
+    world.demand_agreement("archive", "second")
+    assert world.failures() == []
+
+
+def test_two_runs_at_once_on_one_ledger(tmp_path: Path, sim: Simulator) -> None:
+    """Two processes begin at the same time: each item is delivered once, no report is fetched twice, both end well."""
+    world = prepared(tmp_path / "two", sim)
+    before = asked(sim)
+    children = [driver.begin(world.folder, world.environ) for _ in range(2)]
+    assert [child.wait() for child in children] == [0, 0]
+    world.once()
+    demand_all(world)
+    fetched = asked(sim) - before
+    assert fetched["SupportSessionRecording"] == 1
+    assert fetched["/api/backup"] == 1
+    assert fetched["SupportSession"] <= 5
+
+
+def test_a_doubled_visit_finds_no_lane_or_no_work(tmp_path: Path, sim: Simulator) -> None:
+    """The same message many times over, in threads at once and afterwards again: nothing is fetched or delivered twice."""
+    world = prepared(tmp_path / "doubled", sim)
+    before = asked(sim)
+    app = world.app()
+    [visit] = run.tick(app)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: perform(app, visit), range(12)))
+    app.ledger.store.close()
+    world.once()
+    demand_all(world)
+    assert (asked(sim) - before)["SupportSessionRecording"] == 1
+    assert (asked(sim) - before)["/api/backup"] == 1

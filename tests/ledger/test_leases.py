@@ -1,0 +1,144 @@
+"""Leases: one holder at a time, void when run out, given up as soon as somebody else has it (bic_lib.ledger.leases)."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from bic_lib.errors import ClaimLost
+from bic_lib.ledger import leases
+from bic_lib.ledgers.holder import holder
+from bic_lib.ports import Delete, Insert, Put, Row, Store
+from tests.ledger.conftest import Clock
+
+DAY = 86_400
+
+
+@pytest.fixture
+def row(store: Store) -> Row:
+    """A row that nobody holds."""
+    store.commit("t", "p", [Insert("k", {"content": 1})])
+    return there(store)
+
+
+def there(store: Store) -> Row:
+    row = store.get("t", "p", "k")
+    assert row is not None
+    return row
+
+
+def test_only_one_of_two_gets_the_row(store: Store, row: Row) -> None:
+    """Both have read it free: the first write wins, the second gets nothing."""
+    assert leases.take(store, "t", row, "a")
+    assert leases.take(store, "t", row, "b") is None
+    assert leases.take(store, "t", there(store), "b") is None
+
+
+def test_a_lease_runs_for_five_minutes(store: Store, row: Row, clock: Clock) -> None:
+    """A second before its end it is held, at its end it is free, and its last holder counts as lost."""
+    assert leases.take(store, "t", row, "a")
+    clock.now += 299
+    assert leases.take(store, "t", there(store), "b") is None
+    clock.now += 1
+    lease = leases.take(store, "t", there(store), "b")
+    assert lease
+    assert lease.orphaned
+    assert lease.epoch == 2
+
+
+def test_a_renewed_lease_runs_on(store: Store, row: Row, clock: Clock) -> None:
+    """Five minutes more from the renewal."""
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+    clock.now += 200
+    lease.renew()
+    clock.now += 200
+    assert leases.take(store, "t", there(store), "b") is None
+
+
+def test_a_lease_that_is_given_back_is_free_and_nobody_was_lost(store: Store, row: Row) -> None:
+    """The content stays, the epoch goes on counting."""
+    lease = leases.take(store, "t", row, "a", {"more": 2})
+    assert lease
+    lease.release()
+    again = leases.take(store, "t", there(store), "b")
+    assert again
+    assert not again.orphaned
+    assert again.epoch == 2
+    assert again.body == {"content": 1, "more": 2}
+
+
+def test_whoever_lost_it_stops_before_the_next_publish(store: Store, row: Row, clock: Clock) -> None:
+    """Taken over while we slept: `check`, `renew`, `commit` and `end` all refuse, and nothing of ours is written."""
+    ours = leases.take(store, "t", row, "a")
+    assert ours
+    clock.now += 301
+    assert leases.take(store, "t", there(store), "b")
+    for act in (ours.check, ours.renew, lambda: ours.commit([Put("x", {})]), lambda: ours.end([], Delete("k", ours.version))):
+        with pytest.raises(ClaimLost):
+            act()
+    assert store.get("t", "p", "x") is None
+    assert there(store).body["holder"] == "b"
+    ours.release()
+    assert there(store).body["holder"] == "b"
+
+
+def test_check_renews_what_has_run_out_but_nobody_took(store: Store, row: Row, clock: Clock) -> None:
+    """A machine that slept goes on if nobody was quicker."""
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+    clock.now += 301
+    lease.check()
+    assert leases.take(store, "t", there(store), "b") is None
+
+
+def test_a_clock_that_went_back_makes_leases_void(store: Store, row: Row, clock: Clock) -> None:
+    """A lease written more than a minute after "now" is free; under a minute it is held."""
+    assert leases.take(store, "t", row, "a")
+    clock.now -= 60
+    assert leases.take(store, "t", there(store), "b") is None
+    clock.now -= 1
+    assert leases.take(store, "t", there(store), "b")
+
+
+def test_the_lease_of_a_process_that_is_gone_is_free_at_once(store: Store, row: Row) -> None:
+    """On one machine nobody waits for the dead."""
+    host, boot, pid, _, nonce = holder().split("|")
+    assert leases.take(store, "t", row, f"{host}|{boot}|{pid}|0|{nonce}")
+    lease = leases.take(store, "t", there(store), holder())
+    assert lease
+    assert lease.orphaned
+
+
+def test_an_ended_row_goes_with_its_changes(store: Store, row: Row) -> None:
+    """Both or nothing; afterwards the lease is nobody's."""
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+    lease.end([Put("outcome", {"n": 1})], Delete("k", lease.version))
+    assert store.get("t", "p", "k") is None
+    assert store.get("t", "p", "outcome")
+    lease.release()
+    assert store.get("t", "p", "k") is None
+
+
+def test_many_takers_one_holder(store: Store, row: Row) -> None:
+    """Of twenty threads exactly one gets it."""
+    taken = []
+    threads = [threading.Thread(target=lambda n=n: taken.append(leases.take(store, "t", row, f"h{n}"))) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(lease is not None for lease in taken) == 1
+
+
+def test_the_keeper_renews_what_is_in_hand(store: Store, row: Row, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it is kept, from a thread of its own."""
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+    renewed = threading.Event()
+    monkeypatch.setattr(lease, "renew", renewed.set)
+    with leases.Keeper().running() as keeper, keeper.keep(lease):
+        assert renewed.wait(5)

@@ -1,0 +1,99 @@
+"""One bad session costs only itself, is named, and heals (design.md 10, 11.5, 11.7)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bic_lib.model import DAY
+from bic_lib.simulator import Simulator
+from tests.steps.world import ALL_FILES, World, wanted
+
+HOUR = 3600
+HARMFUL = ["control_reference", "control_byte", "bad_utf8", "unclosed", "unknown_entity"]
+HARMLESS = ["bad_date", "missing_list"]
+
+
+@pytest.mark.parametrize("malformation", HARMFUL)
+def test_a_malformed_session_costs_only_itself_and_heals(world: World, sim: Simulator, malformation: str) -> None:
+    """All others are delivered at once; the bad one is on the list of failures until a later try finds it mended."""
+    world.configure(data=ALL_FILES)
+    bad = next(truth for truth in wanted(sim) if truth.recordings)
+    sim.faults.malformed = {bad.lsid: malformation}  # type: ignore[dict-item]  # one of the literals
+    world.once()
+    assert set(world.delivered()) == {truth.lsid for truth in wanted(sim)} - {bad.lsid}
+    failures = world.failures()
+    assert {failure["lsid"] for failure in failures} == {bad.lsid}
+    assert {failure["data"] for failure in failures} == set(ALL_FILES)
+    for failure in failures:
+        assert failure["state"] == "failed"
+        assert failure["reason"]
+        assert failure["attempts"] == 1
+        assert failure["next_try"] == pytest.approx(world.clock() + 300, abs=60)
+        assert failure["forgotten_at"] == pytest.approx((bad.end or 0) + 4 * DAY, abs=2 * DAY)
+    sim.faults.malformed = {}
+    world.clock.offset += 301
+    world.once()
+    assert world.failures() == []
+    world.demand_whole(recordings=True)
+    world.demand_agreement("archive")
+
+
+@pytest.mark.parametrize("malformation", HARMLESS)
+def test_a_session_with_a_bad_date_or_without_a_list_is_delivered(world: World, sim: Simulator, malformation: str) -> None:
+    """Such a document can be read: it is delivered as it is, or costs at most itself."""
+    bad = wanted(sim)[3].lsid
+    sim.faults.malformed = {bad: malformation}  # type: ignore[dict-item]  # one of the literals
+    world.once()
+    assert set(world.delivered()) >= {truth.lsid for truth in wanted(sim)} - {bad}
+    named = {failure["lsid"] for failure in world.failures()}
+    assert (bad in world.delivered()) != (bad in named)
+    sim.faults.malformed = {}
+    for _ in range(2):
+        world.pass_time(DAY)
+        world.once()
+    assert world.failures() == []
+    assert bad in world.delivered()
+
+
+def test_a_session_that_stays_malformed_is_given_up_and_heals_by_itself_when_it_is_mended(world: World, sim: Simulator) -> None:
+    """After six attempts it is given up, and named; the daily second look takes it as soon as it can be read."""
+    world.configure(site='history = "20d"\nsecond_look = "10d"')
+    bad = wanted(sim)[-1].lsid
+    sim.faults.malformed = {bad: "control_byte"}
+    world.once()
+    for seconds in (300, 900, HOUR, 6 * HOUR, DAY, HOUR):
+        world.pass_time(seconds + 1)
+        world.once()
+    [failure] = world.failures()
+    assert (failure["state"], failure["attempts"], failure["next_try"]) == ("given_up", 6, None)
+    sim.faults.malformed = {}
+    world.pass_time(DAY)
+    world.once()
+    assert world.failures() == []
+    assert world.delivered()[bad] == 1
+
+
+def test_every_session_malformed_in_every_way_at_once(world: World, sim: Simulator) -> None:
+    """A report that holds nothing readable ends well, each of its sessions named once."""
+    lsids = [truth.lsid for truth in wanted(sim)]
+    for lsid, malformation in zip(lsids, HARMFUL * 2, strict=False):
+        sim.faults.malformed[lsid] = malformation  # type: ignore[assignment]  # one of the literals
+    drained = world.once()
+    assert drained.troubles == []
+    assert {failure["lsid"] for failure in world.failures()} == set(lsids)
+    sim.faults.malformed = {}
+    world.clock.offset += 301
+    world.once()
+    assert world.failures() == []
+    world.demand_whole()
+
+
+def test_a_changed_session_that_became_unreadable_keeps_what_was_delivered(world: World, sim: Simulator) -> None:
+    """A document that was delivered and can't be read any more is neither delivered again nor lost from the proof."""
+    world.once()
+    files = world.files()
+    sim.faults.malformed = {wanted(sim)[-1].lsid: "unclosed"}
+    world.pass_time(DAY)
+    world.once()
+    assert files.items() <= world.files().items()
+    world.demand_agreement("archive")
