@@ -36,6 +36,8 @@ FUNCTION_TIMEOUT = 2 * 3_600
 _STOP_BEFORE = 120
 """A step in hand is stopped this long before the platform would end the process (design.md 7)."""
 _VISIT_MINUTES = "50"
+_LEAST_MINUTES = 20.0
+"""With less nothing would ever begin, and a visit only hand itself on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Host:
 
     def deadline(self, now: float) -> Deadline:
         """Until when a visit may work that begins now (the ledger's clock)."""
-        minutes = float(self.environ.get("BIC_VISIT_MINUTES") or _VISIT_MINUTES)
+        minutes = max(_LEAST_MINUTES, float(self.environ.get("BIC_VISIT_MINUTES") or _VISIT_MINUTES))
         return Deadline(now + 60 * minutes, now + FUNCTION_TIMEOUT - _STOP_BEFORE)
 
     def poisoned(self, message: str) -> None:

@@ -20,7 +20,7 @@ class Renewing(Generic[Adapter]):
     """Stands in for an adapter that is made from secrets, and passes every call on to it.
 
     A call that raises NotAdmitted is made again by an adapter with the secrets as they are now (bic_lib.references), once for
-    each that differ; that adapter stays. A call that returns an iterator is past its entrance when it returns.
+    each value that differs; that adapter stays. An iterator that a call returned is not begun again.
     """
 
     def __init__(

@@ -104,7 +104,7 @@ class Proof:
 
     def latest(self, item: Item, destination: str) -> Record | None:
         """The newest version of a transfer."""
-        prefix = f"{_item_key(item)}|{destination}|"
+        prefix = f"{item_key(item)}|{destination}|"
         newest = None
         for row in self.store.scan(ITEMS, partition(item), prefix, prefix + "~"):
             newest = row
@@ -158,11 +158,11 @@ class Known:
 
     def transfer(self, item: Item, destination: str) -> Record | None:
         """The newest version of one of the item's transfers."""
-        return self._transfers_of(item).get(f"{_item_key(item)}|{destination}")
+        return self._transfers_of(item).get(f"{item_key(item)}|{destination}")
 
     def unread(self, session: Item, destination: str) -> Record | None:
         """What stands for all recordings of a session that could not be read (version 0)."""
-        return self._transfers_of(session).get(f"{_item_key(session)}|{destination}|unread")
+        return self._transfers_of(session).get(f"{item_key(session)}|{destination}|unread")
 
     def note_transfer(self, record: Record) -> None:
         held = self._transfers.get((partition(record.item), record.item.data))
@@ -214,7 +214,8 @@ def _part(text: str) -> str:
     return text.replace("%", "%25").replace("|", "%7C").replace("~", "%7E")[:200]
 
 
-def _item_key(item: Item) -> str:
+def item_key(item: Item) -> str:
+    """What the keys of an item's transfers, and of its step, begin with."""
     return f"{item.data}|{_part(item.lsid)}|{'' if item.instance is None else f'{item.instance:05d}'}"
 
 
@@ -223,11 +224,11 @@ def _document_key(lsid: str) -> str:
 
 
 def _held_key(record: Record) -> str:
-    return f"{_item_key(record.item)}|{record.destination}" + ("" if record.version else "|unread")
+    return f"{item_key(record.item)}|{record.destination}" + ("" if record.version else "|unread")
 
 
 def transfer_key(record: Record) -> str:
-    return f"{_item_key(record.item)}|{record.destination}|{record.version:05d}"
+    return f"{item_key(record.item)}|{record.destination}|{record.version:05d}"
 
 
 _ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")

@@ -11,7 +11,7 @@ from typing import Any
 from bic_lib.delivery import FileDestination
 from bic_lib.errors import Conflict, DestinationError, ItemError
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.proof import ITEMS, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.proof import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
@@ -60,7 +60,7 @@ def _planned(
         Queue.FIRST,
         ITEMS,
         partition(item),
-        f"step|{item.data}|{item.lsid}|",
+        f"step|{item_key(item)}",
         now,
         {"run": run, "schedule": schedule.name, "superseded_at": due + schedule.every},
         tuple(f"{item.data}>{name}" for name in names),

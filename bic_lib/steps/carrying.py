@@ -76,9 +76,7 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
 
 def _records(job: Job, claimed: ClaimedStep) -> list[Record]:
     """The item's transfers."""
-    prefix = claimed.step.key.removeprefix("step|")
-    named, lsid, instance = prefix.split("|")
-    prefix = f"{named}|{lsid}|{f'{int(instance):05d}' if instance else ''}|"
+    prefix = claimed.step.key.removeprefix("step|") + "|"
     rows = job.ledger.store.scan(ITEMS, claimed.step.partition, prefix, prefix + "~")
     return [read_record(row, job.site.name) for row in rows]
 

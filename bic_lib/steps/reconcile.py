@@ -7,7 +7,8 @@ look fetches the newest windows again: shell lists, surveys and notes come late.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bic_lib import plan
 from bic_lib.errors import ItemError, Refused, Unexpected
@@ -25,36 +26,44 @@ _WEEK = 7 * DAY
 def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """One pass. Progress is kept in the step, so that a visit may end in the middle. Raises SiteError, ClaimLost, OutOfTime."""
     now, _ = job.appliance.now()
-    state = job.ledger.streams.read(job.site.name)
-    members = {
-        stream: state.streams[stream]
-        for stream in job.usable(kind)
-        if stream in state.streams and state.streams[stream].mark is not None
-    }
     body = claimed.body
+    members = _members(job, kind, body, now)
+    if not members:
+        # The walk that catches a stream up makes the pass due.
+        job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
+        return
+    passes: dict[str, dict[str, float]] = body.setdefault("passes", {})
+    names = sorted(served_name(stream) for stream in members)
     if not body.get("until"):
-        names = set(map(served_name, members))
-        full = now - body.get("full", 0) >= _WEEK or not names <= set(body.get("reconciled", ()))
+        full = any(now - passes.get(name, {}).get("full", 0) >= _WEEK for name in names)
         begin = int(now) - (job.site.history if full else job.site.reconcile_days * DAY)
-        floor = min((stream.begin or 0 for stream in members.values()), default=int(now))
-        body.update(cursor=max(begin, floor), until=int(now), is_full=full, streams=sorted(names))
+        body.update(cursor=max(begin, min(members.values())), until=int(now), is_full=full, streams=names)
     known = job.ledger.proof.known(job.site.name)
     try:
-        if body.get("passed"):
+        if any(name in passes for name in names):
             _second_look(job, kind, list(members), known, int(now))
         for window in plan.days(Window(body["cursor"], body["until"])):
             job.need(NEEDED_SECONDS)
-            _compare(job, kind, {stream: state.begin or 0 for stream, state in members.items()}, known, window)
+            _compare(job, kind, members, known, window)
             body["cursor"] = window.end
             claimed.lease.renew()
     except ItemError as error:
         _postpone(job, claimed, error)
         return
-    if body["is_full"]:
-        body["full"] = body["until"]
-        body["reconciled"] = sorted({*body.get("reconciled", ()), *body["streams"]})
-    body.update(passed=body["until"], until=0, attempts=0, reason="")
+    for name in names:
+        before = passes.get(name, {})
+        passes[name] = {"passed": body["until"], "full": body["until"] if body["is_full"] else before.get("full", 0)}
+    body.update(until=0, attempts=0, reason="")
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
+
+
+def _members(job: Job, kind: ReportKind, body: Mapping[str, Any], now: float) -> dict[Stream, int]:
+    """The streams of a pass with their beginnings: those that are caught up when it begins, and the same ones to its end."""
+    streams = job.ledger.streams.read(job.site.name).streams
+    known = [streams[stream] for stream in job.usable(kind) if stream in streams]
+    if body.get("until"):
+        return {state.stream: state.begin or 0 for state in known if served_name(state.stream) in body["streams"]}
+    return {state.stream: state.begin or 0 for state in known if state.mark is not None and now - state.mark <= plan.CAUGHT_UP}
 
 
 def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:

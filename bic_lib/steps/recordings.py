@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bic_lib.ledger.proof import ITEMS, SETTLED, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.proof import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, State, Stream
 from bic_lib.ports import Change, Insert
@@ -72,16 +72,15 @@ def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording
 def recording_step(record: Record, queue: Queue, due_at: float, run: str | None = None) -> Step:
     """The one step of a recording."""
     item = record.item
-    instance = "" if item.instance is None else item.instance
     return Step(
         StepKind.RECORDING,
         item.site,
         queue,
         ITEMS,
         partition(item),
-        f"step|{item.data}|{item.lsid}|{instance}",
+        f"step|{item_key(item)}",
         due_at,
-        {"run": run},
+        {"run": run, "data": item.data, "lsid": item.lsid, "instance": item.instance},
         (f"{item.data}>{record.destination}",),
         record.forgotten_at,
     )
@@ -89,6 +88,5 @@ def recording_step(record: Record, queue: Queue, due_at: float, run: str | None 
 
 def fetch(job: Job, claimed: ClaimedStep) -> None:
     """Fetch one recording for all its destinations that are due. Raises SiteError, ClaimLost, OutOfTime."""
-    _, data, lsid, instance = claimed.step.key.split("|")
-    number = int(instance) if instance else None
-    carrying.carry(job, claimed, DataType(data), lambda: job.appliance.recording(DataType(data), lsid, number))
+    data, lsid, instance = DataType(claimed.body["data"]), claimed.body["lsid"], claimed.body["instance"]
+    carrying.carry(job, claimed, data, lambda: job.appliance.recording(data, lsid, instance))

@@ -149,20 +149,16 @@ def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
 
 
 def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -> None:
-    """Once all streams are caught up, the pass that finds what windows by end time can't: daily, and at once for a new stream.
+    """For streams that are caught up: the pass that finds what windows by end time can't, daily, and at once for a new stream.
 
     `reached` are the watermarks that are written next: what they make necessary is written first.
     """
     now, _ = job.appliance.now()
     state = job.ledger.streams.read(job.site.name)
     marks = {stream: reached.get(stream, state.streams[stream].mark) for stream in job.usable(kind) if stream in state.streams}
-    if not marks or any(mark is None or now - mark > plan.CAUGHT_UP for mark in marks.values()):
-        return
+    caught_up = [stream for stream, mark in marks.items() if mark is not None and now - mark <= plan.CAUGHT_UP]
     step = reconcile_step(job.site.name, kind, job.ledger.now())
     home = state.rows.get(step.key)
-    if home is None:
-        job.ledger.work.plan([step])
-    elif now - home.body["body"].get("passed", 0) >= DAY or not set(map(served_name, marks)) <= set(
-        home.body["body"].get("reconciled", ())
-    ):
+    passes = home.body["body"].get("passes", {}) if home else {}
+    if any(now - passes.get(served_name(stream), {}).get("passed", 0) >= DAY for stream in caught_up):
         job.ledger.work.make_due(step)

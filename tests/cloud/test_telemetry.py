@@ -1,0 +1,234 @@
+"""Events: what is told, that queries of the docs and of the alert rules find it, and that nothing of a session is in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bic_lib import logs, telemetry
+from bic_lib.ledger.history import Run
+from bic_lib.logs import STARS
+from bic_lib.model import Counts, DataType, Outcome, State
+from bic_lib.simulator import Fault, Profile, Simulator
+from tests.cloud import kql
+from tests.steps.world import ALL_FILES, World
+from tests.support import ROOT
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ALERTS = {path.stem: path.read_text() for path in sorted((ROOT / "infra/queries").glob("*.kql"))}
+PAGE = (ROOT / "docs/operating.md").read_text("utf-8")
+QUESTIONS = dict(re.findall(r"^([A-Z][^\n]*\?)\n\n```kusto\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+
+
+class Recorder(logging.Handler):
+    """Keeps records as Application Insights would: by their message, and beside it the extras."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+        self.extras: list[dict[str, Any]] = []
+        self.at = NOW - timedelta(minutes=5)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.rows.append({"TimeGenerated": self.at, "Message": record.getMessage()})
+        self.extras.append({name: record.__dict__.get(name) for name in ("event", *telemetry.FIELDS[record.__dict__["event"]])})
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        return [json.loads(row["Message"].removeprefix(telemetry.PREFIX)) for row in self.rows]
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [one for one in self.told if one["event"] == event]
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        return kql.run(query, {"AppTraces": self.rows}, NOW)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """Everything that is told from now on."""
+    recorder = Recorder()
+    level = logs.events.level
+    logs.events.setLevel(logging.INFO)
+    logs.events.addHandler(recorder)
+    yield recorder
+    logs.events.removeHandler(recorder)
+    logs.events.setLevel(level)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Sessions with recordings, and a backup, to one folder."""
+    with Simulator(Profile(sessions=12, days=2, presentations=0)) as sim:
+        world = World(tmp_path, sim)
+        backup = '{ site = "support", destination = "archive", data = ["site_backups"] }'
+        world.configure(data=ALL_FILES, schedules=f'[schedules.backup]\nevery = "1d"\ntransfers = [{backup}]\n')
+        yield world
+
+
+def test_a_run_is_told_by_its_steps_and_its_end(world: World, recorder: Recorder) -> None:
+    """What the events count is what was stored; all have just the fields that are promised, as extras too."""
+    world.now()
+    steps = recorder.of("step")
+    stored = [record.outcome for record in world.records() if record.outcome.state is State.STORED]
+    assert sum(step["stored"] for step in steps) == len(stored)
+    assert sum(step["bytes"] for step in steps) == sum(outcome.size for outcome in stored)
+    assert {step["data"] for step in steps if step["stored"]} == {*ALL_FILES, "site_backups"}
+    assert {step["destination"] for step in steps if step["stored"]} == {"archive"}
+    assert all(step["attempts"] >= 1 and step["seconds"] >= 0 and step["failure"] == "" for step in steps)
+    assert all(step["lag_seconds"] >= 0 for step in steps if step["stored"])
+    assert recorder.of("run") == []
+    world.once()
+    assert {(run["schedule"], run["outcome"]) for run in recorder.of("run")} == {("hourly", "ok"), ("backup", "ok")}
+    assert sum(run["stored"] for run in recorder.of("run")) == len(stored)
+    [site] = recorder.of("site")
+    assert site["backup_age_seconds"] >= 0
+    assert site["resting"] is False
+    for event, extras in zip(recorder.told, recorder.extras, strict=True):
+        assert event.keys() == {"event", *telemetry.FIELDS[event["event"]]}
+        assert extras == event
+
+
+def test_a_run_is_told_once(world: World, recorder: Recorder) -> None:
+    """Later ticks don't repeat it, and the state of a site is told every ten minutes only."""
+    world.now()
+    for _ in range(3):
+        world.once()
+    assert len(recorder.of("run")) == 2
+    world.pass_time(600)
+    world.once()
+    assert len(recorder.of("site")) == 2
+
+
+def test_a_failed_step_says_of_what_class(world: World, recorder: Recorder) -> None:
+    """An appliance that is away ends the step; the event has the class of the error, not its text."""
+    world.now()
+    world.pass_time(3600)
+    world.sim.faults.fail_next = [Fault(on="reports", status=503)] * 9
+    world.once()
+    assert "SiteError" in {step["failure"] for step in recorder.of("step")}
+    assert "503" not in json.dumps(recorder.of("step"))
+
+
+def test_nothing_of_a_session_is_told(world: World, recorder: Recorder) -> None:
+    """No id, name, address or key of any session is in an event."""
+    world.now()
+    world.once()
+    told = json.dumps(recorder.told)
+    served = b"".join(world.sim.session_xml(truth.lsid) for truth in world.sim.sessions()).decode()
+    spoken = {words for words in re.findall(r">([^<>]{6,})<", served) if re.search("[A-Z @]", words)}
+    spoken |= {truth.lsid for truth in world.sim.sessions()}
+    assert len(spoken) > 50
+    assert [words for words in spoken if words in told] == []
+
+
+def test_what_is_told_is_masked(recorder: Recorder) -> None:
+    """A secret in a field is stars in the message and in the extras."""
+    secret = "s3cret-of-a-subject"
+    logs.mask.register(secret)
+    factory = logging.getLogRecordFactory()
+    recorder.addFilter(logs.MaskExtras())
+    try:
+        logs.protect()
+        telemetry.refused(f"site {secret}")
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert recorder.told == recorder.extras == [{"event": "refused", "subject": f"site {STARS}"}]
+
+
+def test_events_go_to_no_local_file(tmp_path: Path) -> None:
+    """They are for machines; the two log files stay for people."""
+    try:
+        logs.configure(tmp_path)
+        telemetry.dead_letter("support")
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        logs.configure(None)
+
+
+# --- queries ---------------------------------------------------------------------------------------------------------
+
+
+def _recorded(recorder: Recorder) -> None:
+    """A day in the life: two sites, one of them in trouble."""
+    tally = telemetry.Tally()
+    for site, state in (("support", State.STORED), ("branch", State.FAILED)):
+        with telemetry.step(tally, site, "recording", attempts=5 if site == "branch" else 1):
+            tally.add(DataType.SESSION_RECORDINGS, "archive", Outcome(state, size=10**9), 120.0)
+    done: dict[str, Any] = {"skipped": 0, "failed": 0, "waiting": 0, "failure": "", "attempts": 1, "lag_seconds": 90}
+    where = {"site": "support", "step": "backup", "data": "site_backups", "destination": "share"}
+    telemetry.emit("step", **where, **done, stored=1, bytes=50_000_000, seconds=2.0)
+    telemetry.run_ended(Run("1-hourly", "hourly", 1.0, finished=61.0, outcome="failed", counts=Counts(1, 0, 1, 0, 10**9)))
+    telemetry.emit("site", site="support", lag_seconds=60, resting=False, streams=1, streams_due=0, backup_age_seconds=3600)
+    telemetry.emit("site", site="branch", lag_seconds=7200, resting=True, streams=1, streams_due=1, backup_age_seconds=60 * 3600)
+    telemetry.emit("site", site="new", lag_seconds=None, resting=False, streams=0, streams_due=0, backup_age_seconds=None)
+    telemetry.refused("destination share")
+    telemetry.dead_letter("branch")
+
+
+def test_alert_rules_fire_on_what_they_are_for(recorder: Recorder) -> None:
+    """Each rule finds its trouble among recorded events, and names it."""
+    _recorded(recorder)
+    assert recorder.ask(ALERTS["run-failed"]) == [
+        {"TimeGenerated": recorder.at, "schedule": "hourly", "run": "1-hourly", "failed": 1}
+    ]
+    assert recorder.ask(ALERTS["dead-letters"]) == [{"TimeGenerated": recorder.at, "site": "branch"}]
+    assert recorder.ask(ALERTS["secret-refused"]) == [{"subject": "destination share", "times": 1, "last": recorder.at}]
+    assert recorder.ask(ALERTS["backup-too-old"]) == [{"site": "branch", "backup_age_hours": 60.0}]
+    assert recorder.ask(ALERTS["nothing-stored"]) == []
+
+
+def test_alert_rules_are_silent_when_all_is_well(world: World, recorder: Recorder) -> None:
+    """A run of the real program fires none of them."""
+    world.now()
+    world.once()
+    assert {name: recorder.ask(query) for name, query in ALERTS.items()} == {name: [] for name in ALERTS}
+
+
+def test_silence_is_an_alert_too(recorder: Recorder) -> None:
+    """No event at all fires `nothing-stored`, and so do events that are too old to count."""
+    assert len(recorder.ask(ALERTS["nothing-stored"])) == 1
+    recorder.at = NOW - timedelta(hours=25)
+    _recorded(recorder)
+    assert len(recorder.ask(ALERTS["nothing-stored"])) == 1
+
+
+def test_ten_questions_are_answered(recorder: Recorder) -> None:
+    """Every query of the page runs and gives rows."""
+    _recorded(recorder)
+    assert len(QUESTIONS) == 10
+    for question, query in QUESTIONS.items():
+        assert recorder.ask(query), question
+    fastest = recorder.ask(QUESTIONS["How fast is each destination, in MB/s?"])
+    assert {row["destination"]: row["megabytes_per_second"] for row in fastest} == {"share": 25.0, "archive": None}
+    behind = recorder.ask(QUESTIONS["How far behind is each site?"])
+    assert (behind[0]["site"], behind[0]["lag_minutes"], behind[0]["resting"]) == ("branch", 120, True)
+
+
+@pytest.mark.parametrize("name", [*ALERTS, *QUESTIONS])
+def test_queries_read_fields_that_events_have(name: str) -> None:
+    """Each field that a query reads is a field of the event that it asks for."""
+    query = {**ALERTS, **QUESTIONS}[name]
+    [event] = re.findall(r'tostring\(event\.event\) == "(\w+)"', query)
+    read = set(re.findall(r"\bevent\.(\w+)", query)) - {"event"}
+    assert read <= telemetry.FIELDS[event]
+    assert read
+
+
+def test_the_page_names_every_event_and_field() -> None:
+    """docs/operating.md is the reference of the events."""
+    table = PAGE.partition("## Telemetry")[2].partition("### Alert rules")[0]
+    for event, fields in telemetry.FIELDS.items():
+        [line] = [line for line in table.splitlines() if line.startswith(f"| `{event}` |")]
+        assert set(re.findall(r"`(\w+)`", line.split("|")[3])) - {"ok", "failed", "reconcile", "backfill", "lsids"} >= fields - {
+            "failed"
+        }
+    for rule in ALERTS:
+        assert f"| `{rule}` |" in PAGE
