@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bic_lib import naming
 from bic_lib.errors import DestinationError, ItemError
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.model import DataType, Document, Item, OnConflict, Outcome, State
 from bic_lib.ports import Check, FileStore, TableDestination
 

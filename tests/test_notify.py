@@ -18,7 +18,7 @@ from bic_lib import mail, settings
 from bic_lib.errors import SettingsError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import Rest, StreamState
 from bic_lib.ledger.work import Queue
 from bic_lib.ledgers import sqlite

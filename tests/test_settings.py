@@ -13,10 +13,9 @@ import pytest
 
 from bic_lib import settings, settings_docs
 from bic_lib.errors import SettingsError
-from bic_lib.model import DAY, DataType, OpenSessions, Schedule, Site, Transfer
+from bic_lib.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
 from bic_lib.settings_model import (
     LocalFolderSettings,
-    OnConflict,
     SmtpSettings,
     SqliteLedger,
 )

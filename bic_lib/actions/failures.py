@@ -10,7 +10,7 @@ from typing import Any
 from bic_lib.actions.parked import parked_sites
 from bic_lib.actions.times import iso
 from bic_lib.errors import UsageError
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bic_lib.delivery import Destination, FileDestination, RowDestination
 from bic_lib.errors import BicError, UsageError
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.model import Site, State
 from bic_lib.run import App
 

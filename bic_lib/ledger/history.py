@@ -7,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bic_lib.errors import Conflict
+from bic_lib.ledger.records import Record
 from bic_lib.model import Counts
 from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Row, Store
-
-if TYPE_CHECKING:
-    from bic_lib.ledger.proof import Record
 
 RUNS = "runs"
 _FAR_FUTURE = 10**11

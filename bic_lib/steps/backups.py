@@ -11,7 +11,7 @@ from typing import Any
 from bic_lib.delivery import FileDestination
 from bic_lib.errors import Conflict, DestinationError, ItemError
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.proof import ITEMS, Record, item_key, partition, transfer_body, transfer_key
+from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State

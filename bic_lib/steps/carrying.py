@@ -16,7 +16,7 @@ from typing import Any
 from bic_lib import naming, plan
 from bic_lib.delivery import FileDestination
 from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, Refused, TooOften
-from bic_lib.ledger.proof import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
+from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
 from bic_lib.model import DAY, DataType, Failure, OnConflict, Outcome, State
 from bic_lib.ports import Change, Payload, Put, Recovered, Stamp

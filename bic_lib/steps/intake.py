@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from bic_lib import plan
 from bic_lib.delivery import Delivered, Delivery
 from bic_lib.errors import DestinationError, Interrupted
-from bic_lib.ledger.proof import FAILING, SETTLED, Known, KnownDocument, Record, served_name
+from bic_lib.ledger.proof import Known, KnownDocument, served_name
+from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.work import Step
 from bic_lib.model import (
     DOCUMENTS,

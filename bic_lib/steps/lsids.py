@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from bic_lib import plan
 from bic_lib.errors import ItemError
-from bic_lib.ledger.proof import FAILING, Known
+from bic_lib.ledger.proof import Known
+from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Failure, Item, ReportKind, Selection, State, Stream

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.proof import ITEMS, KnownDocument, Record, read_record, transfer_body, transfer_key
+from bic_lib.ledger.proof import KnownDocument
+from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.streams import Rest, StreamState
 from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.ports import Row, Store

@@ -167,3 +167,20 @@ def test_hostile_keys_stay_inside_the_folder(world: World, tmp_path: Path) -> No
             *tmp_path.glob("bic-ledger.sqlite*"),
         }
         world.demand_whole()
+
+
+def test_a_stream_that_walks_weekly_holds_up_no_daily_pass(world: World, sim: Simulator) -> None:
+    """A session that shows up late reaches the hourly destination by its daily pass, though another stream is days behind."""
+    world.configure(
+        site='history = "10d"',
+        schedules='[destinations.second]\nkind = "local_folder"\ndirectory = "second"\n[schedules.weekly]\nevery = "7d"\n'
+        'transfers = [{ site = "support", destination = "second", data = ["sessions"] }]\n',
+    )
+    late = next(truth.lsid for truth in sim.sessions() if truth.state == "ended")
+    sim.faults.late = {late: sim.now() + 3 * HOUR}
+    world.once()
+    assert not [name for name in world.files("archive") if late in name]
+    world.pass_time(26 * HOUR)
+    world.once()
+    world.demand_whole("archive")
+    assert [name for name in world.files("archive") if late in name]

@@ -15,7 +15,7 @@ from bic_lib.actions import running
 from bic_lib.appliance import sessions
 from bic_lib.appliance.transport import Timing
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import StreamState
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import Rest
 from bic_lib.model import DataType, Item, Outcome, State
 from bic_lib.simulator import Profile, Simulator

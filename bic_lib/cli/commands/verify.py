@@ -13,7 +13,7 @@ from bic_lib.actions.verify import Problem, verify
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json, table
 from bic_lib.cli.progress import watching
-from bic_lib.ledger.proof import Record
+from bic_lib.ledger.records import Record
 
 
 @click.command(name="verify")

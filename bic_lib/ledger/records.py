@@ -1,0 +1,99 @@
+"""One transfer as the ledger keeps it: its values, its row, and the keys that both are found by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.plan import CLOCK_TOLERANCE
+from bic_lib.ports import Row
+
+ITEMS = "items"
+FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.GIVEN_UP})
+SETTLED = frozenset({State.STORED, State.SKIPPED, State.REPLACED, State.RETIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transfer: an item, a destination, a version of the item, and what became of it.
+
+    `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
+    (design.md 9.1).
+    """
+
+    item: Item
+    destination: str
+    outcome: Outcome
+    version: int = 1
+    fingerprint: str = ""
+    open: bool = False
+    attempts: int = 0
+    first_failed: float | None = None
+    last_failed: float | None = None
+    next_try: float | None = None
+    forgotten_at: float = 0.0
+    at: float = 0.0
+    intent: dict[str, Any] | None = None
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.item.site, self.item.data, self.destination)
+
+    def waits(self, now: float) -> bool:
+        """Its next try is later; not so when that was reckoned on a clock that has gone back since."""
+        return self.next_try is not None and self.next_try > now and self.at <= now + CLOCK_TOLERANCE
+
+
+def partition(item: Item) -> str:
+    """Site and UTC day of the item's start."""
+    return f"{item.site}|{datetime.fromtimestamp(max(0, item.start), UTC).date().isoformat()}"
+
+
+def _part(text: str) -> str:
+    """A key's part: whatever an appliance sends as an id must not reach into the next part."""
+    return text.replace("%", "%25").replace("|", "%7C").replace("~", "%7E")[:200]
+
+
+def item_key(item: Item) -> str:
+    """What the keys of an item's transfers, and of its step, begin with."""
+    return f"{item.data}|{_part(item.lsid)}|{'' if item.instance is None else f'{item.instance:05d}'}"
+
+
+def document_key(lsid: str) -> str:
+    """The key of a session's document row."""
+    return f"document|{_part(lsid)}"
+
+
+def transfer_key(record: Record) -> str:
+    return f"{item_key(record.item)}|{record.destination}|{record.version:05d}"
+
+
+_ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
+_OUTCOME_FIELDS = ("location", "size", "sha256", "reason")
+_RECORD_FIELDS = ("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent")
+
+
+def transfer_body(record: Record) -> dict[str, Any]:
+    """A transfer row's body: what is empty is left out."""
+    body: dict[str, Any] = {"state": str(record.outcome.state)}
+    if record.outcome.failure:
+        body["failure"] = str(record.outcome.failure)
+    for source, names in ((record.item, _ITEM_FIELDS), (record.outcome, _OUTCOME_FIELDS), (record, _RECORD_FIELDS)):
+        body.update({name: value for name in names if (value := getattr(source, name))})
+    return body
+
+
+def read_record(row: Row, site: str) -> Record:
+    """A transfer row as it was written."""
+    body = row.body
+    data, _, instance, destination, version = row.key.split("|")
+    item = Item(site, DataType(data), instance=int(instance) if instance else None, **{"lsid": "", **_taken(body, _ITEM_FIELDS)})
+    failure = Failure(body["failure"]) if "failure" in body else None
+    outcome = Outcome(State(body["state"]), failure=failure, **_taken(body, _OUTCOME_FIELDS))
+    return Record(item, destination, outcome, int(version), **_taken(body, _RECORD_FIELDS))
+
+
+def _taken(body: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: body[name] for name in names if name in body}
