@@ -47,8 +47,8 @@ class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
-    all the time. `planned` are recordings that a download made steps; `spent` are index rows to be removed; `refused` are the
-    data types for which the account was found to lack the right.
+    all the time. `planned` are recordings that a download made steps; `spent` are index rows to be removed, `passed_over` those
+    (key, version) that this visit could not have; `refused` are the data types for which the account was found to lack the right.
     """
 
     site: Site
@@ -65,6 +65,7 @@ class Job:
     rests: dict[str, Rest] = field(default_factory=dict)
     planned: list[Step] = field(default_factory=list)
     spent: list[Row] = field(default_factory=list)
+    passed_over: set[tuple[str, str]] = field(default_factory=set)
     refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     tally: Tally = field(default_factory=Tally)

@@ -85,8 +85,10 @@ def _one_window(
         stream: replace(state, mark=max(mark, state.mark or 0)) for stream, state in members.items() if stream in intake.members
     }
     _plan_reconcile(job, kind, {stream: state.mark or 0 for stream, state in served.items()})
+    # What we took for the appliance's now may be old (a machine that slept): its answer tells how much there is to walk yet.
+    now = max(target, (report.as_of or 0) - plan.CLOCK_TOLERANCE)
     for stream, state in served.items():
-        _advance(job, state, arrived=window.end >= target or state.mark == members[stream].mark)
+        _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
         job.destination_works(stream.destination)
     log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
     claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
