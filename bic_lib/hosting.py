@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,6 +24,7 @@ from bic_lib.errors import LedgerError, SettingsError
 from bic_lib.model import Visit
 from bic_lib.run import App
 from bic_lib.settings import Settings
+from bic_lib.settings_model import LocalFolderSettings
 from bic_lib.steps.job import Deadline
 from bic_lib.visit import perform
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bic.scheduler")
 
+CLOUD = "WEBSITE_INSTANCE_ID"
+"""An app setting that the platform makes: there is one where this is an instance in Azure."""
 FUNCTION_TIMEOUT = 2 * 3_600
 """`functionTimeout` of host.json, in seconds."""
 _STOP_BEFORE = 120
@@ -76,6 +80,8 @@ class Host:
             return replace(self._held, broken=None)
         source = settings.source(self.environ, None)
         parsed = settings.parse(text, settings.base(source), logs.masked(source))
+        if CLOUD in self.environ:
+            _demand_mounts(parsed)
         return Current(text, parsed, wiring.app(parsed, environ=self.environ))
 
     def tick(self) -> list[str]:
@@ -163,6 +169,22 @@ class _Call:
             perform(app, visit, self._host.deadline(app.ledger.now()))
         except LedgerError as error:
             log.warning("a visit to %s ended early: %s", visit.site, error)
+
+
+def _demand_mounts(parsed: Settings) -> None:
+    """An instance's own disk is gone with it: a folder must be mounted from elsewhere (design.md 7). Raises SettingsError."""
+    folders = {
+        name: parsed.path(configured.directory)
+        for name, configured in parsed.destinations.items()
+        if isinstance(configured, LocalFolderSettings)
+    }
+    problems = tuple(
+        f"destinations.{name}.directory: {folder} is on the instance's own disk, which is lost with it; mount a share there"
+        for name, folder in folders.items()
+        if not any(place.is_mount() for place in (folder, *folder.parents) if place != Path(folder.anchor))
+    )
+    if problems:
+        raise SettingsError("The settings can't be used in the cloud.", problems)
 
 
 def _visit(message: str) -> Visit | None:

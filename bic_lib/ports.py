@@ -74,12 +74,12 @@ class Appliance(Protocol):
 
     def backup(self) -> AbstractContextManager[Payload]: ...
 
-    def spent(self) -> int:
-        """Requests of the last hour."""
+    def spent(self, now: float) -> dict[str, int]:
+        """Requests of the last hour by minutes (as text) of the ledger's clock, which shows `now`."""
         ...
 
-    def charge(self, requests: int, ago: float) -> None:
-        """Reckon with requests that another process sent in the same lane, `ago` seconds ago: the hour's limit is the lane's."""
+    def take_over(self, spent: Mapping[str, int], now: float) -> None:
+        """Reckon with the requests that were sent in this lane, by others too, as `spent` told them."""
         ...
 
     def checks(self, data: frozenset[DataType]) -> list[Check]:

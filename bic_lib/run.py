@@ -20,7 +20,7 @@ from bic_lib.ledger.work import Queue
 from bic_lib.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.ports import Appliance, Insert, Put, Replace, Row
 from bic_lib.steps.backups import backup_destinations, plan_backups, unit
-from bic_lib.steps.job import Observer
+from bic_lib.steps.job import Observer, Uploads
 from bic_lib.steps.windows import reconcile_step
 
 log = logging.getLogger("bic.scheduler")
@@ -46,6 +46,7 @@ class App:
     ledger: Ledger
     appliance: Callable[[Site, int], Appliance]
     destination: Callable[[str], Destination]
+    uploads: Uploads
     destinations: Sequence[str] = ()
     observe: Observer = unobserved
 

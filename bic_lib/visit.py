@@ -17,7 +17,7 @@ from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind, Site, Visit
 from bic_lib.ports import Appliance, Row
 from bic_lib.run import App
-from bic_lib.steps import backups, carrying, downloads, lsids, reconcile, recordings, windows
+from bic_lib.steps import backups, carrying, downloads, imports, lsids, reconcile, recordings, windows
 from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
 
 log = logging.getLogger("bic.transfers")
@@ -33,6 +33,7 @@ REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
     StepKind.RECONCILE: reconcile.reconcile,
     StepKind.BACKFILL: reconcile.backfill,
     StepKind.DOWNLOAD: downloads.fetch,
+    StepKind.IMPORT: imports.fetch,
 }
 
 
@@ -100,6 +101,7 @@ def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: Deadline |
             for turn in itertools.count():
                 if not _look(job, hands, visited, turn):
                     break
+                _tell_spent(job, hands.lane)
                 job.check()
         except OutOfTime:
             visited.again = visit
@@ -110,13 +112,13 @@ def _work(app: App, site: Site, visit: Visit, hands: Hands, deadline: Deadline |
 def _at_work(app: App, site: Site, hands: Hands, visited: Visited, deadline: Deadline | None) -> Iterator[Job]:
     """A job in hand; what was counted is written. Raises SiteError, also when the site's secrets can't be had."""
     appliance = app.appliance(site, hands.number)
-    _charge(app, hands.lane, appliance)
+    _take_over(app, hands.lane, appliance)
     job = _job(app, site, appliance, hands.lane, visited.troubles, deadline)
     try:
         with job.counting():
             yield job
     finally:
-        hands.lane.body = {"spent": appliance.spent(), "at": app.ledger.now(), "by": app.ledger.holder}
+        _tell_spent(job, hands.lane)
 
 
 @contextmanager
@@ -141,6 +143,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         app.streams(site.name),
         visit=uuid.uuid4().hex[:12],
         observe=app.observe,
+        uploads=app.uploads,
         troubles=troubles,
         deadline=deadline,
         leases=[lease],
@@ -149,10 +152,15 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
     )
 
 
-def _charge(app: App, lane: Lease, appliance: Appliance) -> None:
+def _take_over(app: App, lane: Lease, appliance: Appliance) -> None:
     """The lane's requests of the last hour count, whichever process sent them."""
     if lane.body.get("spent") and lane.body["by"] != app.ledger.holder:
-        appliance.charge(lane.body["spent"], max(0.0, app.ledger.now() - lane.body["at"]))
+        appliance.take_over(lane.body["spent"], app.ledger.now())
+
+
+def _tell_spent(job: Job, lane: Lease) -> None:
+    """To be written with the lane's next renewal, so that the next holder knows it even if this process is killed."""
+    lane.body = {"spent": job.appliance.spent(job.ledger.now()), "by": job.ledger.holder}
 
 
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
@@ -216,18 +224,25 @@ def _look(job: Job, hands: Hands, visited: Visited, turn: int) -> bool:
 
 
 def _do_due(job: Job, hands: Hands, state: SiteState, visited: Visited, queue: Queue, most: int) -> bool:
-    """Do due steps of a queue, the oldest first; what is in other hands is passed over. False when none could be had."""
+    """Do due steps of a queue, the oldest first; False when none could be had.
+
+    Recordings that are in other hands, or that a lost worker ended without removing their index, are left to other visits.
+    """
     begun, done, after = job.ledger.now(), 0, ""
     with _removing_spent(job):
         while rows := list(job.ledger.work.due(job.site.name, queue, AT_ONE_LOOK, after=after)):
             for index in rows:
                 if done == most or (done and job.ledger.now() - begun > LOOK_SECONDS):
                     return True
+                if (index.key, index.version) in job.passed_over:
+                    continue
                 if done:
                     job.check()
                 if _do_queued(job, hands, state, index):
                     done += 1
                     visited.steps += 1
+                elif queue is not Queue.FIRST:
+                    job.passed_over.add((index.key, index.version))
             if done:
                 return True
             after = rows[-1].key

@@ -11,7 +11,7 @@ from bic_lib import access, naming
 from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.ledger import Ledger
-from bic_lib.model import Document, Site
+from bic_lib.model import BrokenDocument, Document, Site
 from bic_lib.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.references import References, Unresolved
 from bic_lib.renewing import Renewing, Values
@@ -25,7 +25,7 @@ from bic_lib.settings_model import (
     SqliteLedger,
 )
 from bic_lib.settings_model import FileDestination as FileSettings
-from bic_lib.steps.job import Observer
+from bic_lib.steps.job import Observer, Uploads
 from bic_lib.telemetry import refused
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bic_lib.settings import Settings
 
 Made = TypeVar("Made")
+UPLOADS = "bic-uploads"
+"""The container (or folder) in which uploaded files wait (design.md 7)."""
 _SQL = "https://database.windows.net/.default"
 """What a token for Azure SQL is asked for (performance-notes.md 6)."""
 
@@ -46,6 +48,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         ledger=ledger(settings, environ=environ),
         appliance=adapters.appliance,
         destination=adapters.destination,
+        uploads=Uploads(adapters.uploads, read_document),
         destinations=tuple(settings.destinations),
         observe=observe,
     )
@@ -134,6 +137,25 @@ class Adapters:
             refused(f"destination {name}")
             raise DestinationError(f"destination {name}: {error.message}", hint=error.hint) from error
 
+    def uploads(self) -> FileStore:
+        """Where uploaded files wait: beside the ledger, or in a container of its storage account."""
+        return self._once("uploads", self._uploads)
+
+    def _uploads(self) -> FileStore:
+        configured = self._settings.ledger
+        if isinstance(configured, SqliteLedger):
+            from bic_lib.destinations import local_folder  # noqa: PLC0415
+
+            return local_folder.create(str(self._settings.path(configured.path).with_name(UPLOADS)))
+        from bic_lib.destinations import azure_blob  # noqa: PLC0415
+
+        if configured.connection is None:
+            account = str(configured.account_url).replace(".table.", ".blob.").rstrip("/")
+            entered = access.tokens(self._settings, self._environ)
+            return azure_blob.create(container_url=f"{account}/{UPLOADS}", tokens=entered)
+        connection = self._references.secret(configured.connection).reveal()
+        return azure_blob.create(connection_string=connection, container=UPLOADS)
+
     def _files(self, name: str, configured: FileSettings) -> FileStore:
         match configured:
             case LocalFolderSettings():
@@ -219,12 +241,17 @@ def _rules(configured: FileSettings) -> FileRules:
     return FileRules(formats, configured.on_conflict, configured.retention_count)
 
 
-def identify(content: bytes) -> Iterable[tuple[str, str]]:
-    """The (lsid, fingerprint) of each session in a file's content; none when it is no session XML."""
+def read_document(content: bytes) -> Iterable[Document | BrokenDocument]:
+    """The sessions of a stored file."""
     from bic_lib.appliance import sessions  # noqa: PLC0415
 
+    return sessions.read_document(content)
+
+
+def identify(content: bytes) -> Iterable[tuple[str, str]]:
+    """The (lsid, fingerprint) of each session in a file's content; none when it is no session XML."""
     try:
-        found = sessions.read_document(content)
+        found = read_document(content)
     except BicError:
         return []
     return [(document.lsid, document.fingerprint) for document in found if isinstance(document, Document)]

@@ -15,6 +15,7 @@ from bic_lib.ledger.history import RunId
 from bic_lib.model import BrokenDocument, DataType, Document, Item, OpenSessions, Outcome, ReportKind, State, Stream
 from bic_lib.ports import Check
 from bic_lib.run import App
+from bic_lib.steps.imports import kind_of
 from bic_lib.steps.intake import Intake
 from bic_lib.visit import holding_reports
 
@@ -97,8 +98,8 @@ def _read(
 ) -> None:
     """Read one file into the batch; what can't be used is refused with its reason."""
     imported.files += 1
-    owner = site or _owner(app, path)
-    if owner is None:
+    belongs = site or owner(app, path.name)
+    if belongs is None:
         imported.refused.append((str(path), "its name begins with no configured host; name the site"))
         return
     try:
@@ -115,17 +116,16 @@ def _read(
         if isinstance(document, BrokenDocument):
             imported.refused.append((str(path), f"session {document.lsid or '?'}: {document.reason}"))
         else:
-            kind = ReportKind.PRESENTATION if document.session_type == "presentation" else ReportKind.SUPPORT
-            batch[owner, kind].append(document)
+            batch[belongs, kind_of(document)].append(document)
             imported.sessions += 1
 
 
-def _owner(app: App, path: Path) -> str | None:
+def owner(app: App, name: str) -> str | None:
     """The site whose host the file's name begins with (the vendor's default format), or the only one."""
     for site in sorted(app.sites.values(), key=lambda one: -len(one.host)):
         host = site.host.partition(":")[0].lower()
         written = naming.location("%SUPPORT_SITE_HOST%", {"SUPPORT_SITE_HOST": site.host}, DataType.SESSIONS).lower()
-        if path.name.lower().startswith((f"{host}-", f"{written}-")):
+        if name.lower().startswith((f"{host}-", f"{written}-")):
             return site.name
     return next(iter(app.sites)) if len(app.sites) == 1 else None
 
@@ -173,10 +173,10 @@ class _Unconnected:
     def now(self) -> tuple[float, bool]:
         self._refuse()
 
-    report = listing = recording = backup = charge = _refuse
+    report = listing = recording = backup = take_over = _refuse
 
-    def spent(self) -> int:
-        return 0
+    def spent(self, _now: float) -> dict[str, int]:
+        return {}
 
     def checks(self, data: frozenset[DataType]) -> list[Check]:
         self._refuse(data)

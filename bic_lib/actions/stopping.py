@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -59,11 +59,11 @@ class _Stoppable:
         with self._appliance.backup() as payload:
             yield _Blocks(payload, self._going)
 
-    def spent(self) -> int:
-        return self._appliance.spent()
+    def spent(self, now: float) -> dict[str, int]:
+        return self._appliance.spent(now)
 
-    def charge(self, requests: int, ago: float) -> None:
-        self._appliance.charge(requests, ago)
+    def take_over(self, spent: Mapping[str, int], now: float) -> None:
+        self._appliance.take_over(spent, now)
 
     def checks(self, data: frozenset[DataType]) -> list[Check]:
         return self._appliance.checks(data)

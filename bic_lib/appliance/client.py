@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
@@ -106,13 +106,13 @@ class Client:
 
     # --- pace ---
 
-    def spent(self) -> int:
-        """Requests of the last hour."""
-        return self._pace.spent()
+    def spent(self, now: float) -> dict[str, int]:
+        """Requests of the last hour by minutes of a clock that shows `now`."""
+        return self._pace.spent(now)
 
-    def charge(self, requests: int, ago: float) -> None:
-        """Reckon with requests that another process sent in the same lane, `ago` seconds ago."""
-        self._pace.charge(requests, ago)
+    def take_over(self, spent: Mapping[str, int], now: float) -> None:
+        """Reckon with the requests that were sent in this lane, whoever sent them."""
+        self._pace.take_over(spent, now)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 
 from bic_lib.errors import SiteError
 
@@ -48,17 +48,21 @@ class Pace:
         if at > now:
             self._sleep(at - now)
 
-    def spent(self) -> int:
-        """Requests of the last hour."""
+    def spent(self, now: float) -> dict[str, int]:
+        """How many requests of the last hour in which minute of a clock that shows `now`."""
         with self._lock:
-            earliest = self._monotonic() - HOUR
-            return sum(1 for at in self._sent if at > earliest)
+            here = self._monotonic()
+            return dict(Counter(str(int((at - here + now) // 60)) for at in self._sent if at > here - HOUR))
 
-    def charge(self, requests: int, ago: float) -> None:
-        """Reckon with requests that somebody else sent in this lane, `ago` seconds ago."""
+    def take_over(self, spent: Mapping[str, int], now: float) -> None:
+        """Reckon with what others sent in this lane, as :meth:`spent` told them; that replaces what was known here.
+
+        A request counts from the middle of its minute, so that passing on again and again neither keeps nor loses it.
+        """
         with self._lock:
-            at = self._monotonic() - ago
-            self._sent.extendleft([at] * min(requests, (self._sent.maxlen or 0) - len(self._sent)))
+            here = self._monotonic()
+            told = ((here + 60.0 * int(minute) + 30 - now, count) for minute, count in spent.items())
+            self._sent = deque((min(here, at) for at, count in sorted(told) for _ in range(count)), self._sent.maxlen)
 
     def pause(self, seconds: float) -> None:
         """No request for the next `seconds`."""

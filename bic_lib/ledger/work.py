@@ -35,6 +35,7 @@ class StepKind(StrEnum):
     BACKFILL = "backfill"
     LSIDS = "lsids"
     DOWNLOAD = "download"
+    IMPORT = "import"
     RECORDING = "recording"
     BACKUP = "backup"
 

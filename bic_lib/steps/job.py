@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,9 +13,22 @@ from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
 from bic_lib.ledger.work import Step
-from bic_lib.model import REPORT_OF, Counts, DataType, Item, OpenSessions, Outcome, ReportKind, Site, State, Stream
+from bic_lib.model import (
+    REPORT_OF,
+    BrokenDocument,
+    Counts,
+    DataType,
+    Document,
+    Item,
+    OpenSessions,
+    Outcome,
+    ReportKind,
+    Site,
+    State,
+    Stream,
+)
 from bic_lib.plan import pause
-from bic_lib.ports import Appliance, Row
+from bic_lib.ports import Appliance, FileStore, Row
 from bic_lib.telemetry import Tally
 
 log = logging.getLogger("bic.transfers")
@@ -42,6 +55,14 @@ class Deadline:
     step: float
 
 
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Where uploaded files wait until a visit takes them in, and how session XML is read."""
+
+    store: Callable[[], FileStore]
+    read: Callable[[bytes], Iterable[Document | BrokenDocument]]
+
+
 @dataclass(slots=True)
 class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
@@ -58,6 +79,7 @@ class Job:
     streams: Mapping[Stream, OpenSessions]
     visit: str
     observe: Observer
+    uploads: Uploads
     troubles: list[str]
     deadline: Deadline | None = None
     leases: list[Lease] = field(default_factory=list)

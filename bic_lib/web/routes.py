@@ -115,33 +115,41 @@ def _download(host: Host, request: Request) -> Response:
     if request.media_type == "multipart/form-data":
         return _uploaded(host, request)
     asked = asked_download(request)
-    return _downloaded(host, asked.download, asked.wait, asked.problems, {})
+    return _downloaded(host, asked.download, asked.wait, asked.problems)
 
 
 def _uploaded(host: Host, request: Request) -> Response:
-    sent = upload.read(request)
-    documents = upload.take(host.app(), sent)
+    sent, app = upload.read(request), host.app()
     recordings = sent.recordings()
-    if recordings is None:
-        return answer(200, documents)
-    return _downloaded(host, recordings, sent.wait, [], {"documents": documents})
-
-
-def _downloaded(
-    host: Host, wanted: download.Download, wait: float, problems: Sequence[str], more: Mapping[str, object]
-) -> Response:
-    """Plan a download and have it done: 202 with its run's place, or 200 once the run has ended within `wait` seconds."""
-    app, configured = host.app(), host.settings().destinations.items()
-    rows_only = frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
-    if found := [*problems, *download.problems(app, wanted, rows_only)]:
+    if recordings and (found := download.problems(app, recordings, _rows_only(host))):
         raise Refusal(400, found)
-    planned = download.plan_download(app, wanted, rows_only)
+    imported = upload.plan(app, sent)
+    fetched = download.plan_download(app, recordings, _rows_only(host)) if recordings else None
+    refused = [{"file": file, "reason": reason} for file, reason in imported.refused] if imported else []
+    runs = [planned.run for planned in (imported, fetched) if planned]
+    more = {"refused": refused, **({"recordings_run": fetched.run} if imported and fetched else {})}
+    return _begun(host, app, runs, sent.wait, more)
+
+
+def _downloaded(host: Host, wanted: download.Download, wait: float, problems: Sequence[str]) -> Response:
+    app = host.app()
+    if found := [*problems, *download.problems(app, wanted, _rows_only(host))]:
+        raise Refusal(400, found)
+    return _begun(host, app, [download.plan_download(app, wanted, _rows_only(host)).run], wait, {})
+
+
+def _rows_only(host: Host) -> frozenset[str]:
+    configured = host.settings().destinations.items()
+    return frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
+
+
+def _begun(host: Host, app: App, runs: Sequence[str], wait: float, more: Mapping[str, object]) -> Response:
+    """Have planned runs done: 202 with the first one's place, or 200 once all have ended within `wait` seconds."""
     host.visit(run.visits(app))
     until = time.monotonic() + wait
-    while not (ended := _has_ended(app, planned.run)) and time.monotonic() < until:
+    while not (ended := all(_has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN_SECONDS)
-    place = {"Location": f"/api/runs/{planned.run}"}
-    return answer(200 if ended else 202, {**one_run(app, planned.run), **more}, place)
+    return answer(200 if ended else 202, {**one_run(app, runs[0]), **more}, {"Location": f"/api/runs/{runs[0]}"})
 
 
 def _has_ended(app: App, run_id: str) -> bool:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from bic_lib.actions.download import Download
-from bic_lib.actions.importing import Imported, import_files
-from bic_lib.actions.results import Results
+from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.sessions import read_document
 from bic_lib.model import DOCUMENTS, DataType, Document
 from bic_lib.run import App
@@ -20,13 +16,11 @@ from bic_lib.web.http import Refusal, Request
 from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
 
 _FIELDS = ("sites", "destinations", "data", "force", "wait")
-_UNSAFE = re.compile(r"[^\w.@()-]")
-_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was uploaded, and what it is for. `wait` is for the recordings, seconds."""
+    """What was uploaded, and what it is for. `wait` in seconds."""
 
     files: Sequence[Part]
     sites: tuple[str, ...]
@@ -78,41 +72,14 @@ def _values(sent: Sequence[Part]) -> dict[str, Any]:
     return values
 
 
-def take(app: App, upload: Upload) -> dict[str, Any]:
-    """Deliver the documents of the files; what became of each. Raises UsageError, LedgerError, Refusal."""
-    with TemporaryDirectory(prefix="bic-upload-") as folder, Results() as results:
-        staged = {_stage(Path(folder) / str(number), file): file for number, file in enumerate(upload.files)}
-        imported = Imported()
-        if any(data in DOCUMENTS for data in upload.data):
-            imported = import_files(
-                replace(app, observe=results.observe),
-                list(staged),
-                upload.destinations,
-                read_document,
-                site=upload.sites[0] if upload.sites else None,
-                force=upload.force,
-                wait=_patience(time.monotonic() + LONGEST_WAIT),
-            )
-        names = {str(path): file.file for path, file in staged.items()}
-        refused = [{"file": names.get(path, path), "reason": reason} for path, reason in imported.refused]
-        return {**asdict(results.counts()), "items": list(results.items()), "refused": refused, "troubles": imported.troubles}
-
-
-def _stage(folder: Path, file: Part) -> Path:
-    """Write the file under a safe name that still begins as the sender's: by its beginning its site is found."""
-    folder.mkdir()
-    name = PurePosixPath((file.file or "").replace("\\", "/")).name
-    path = folder / f"{_UNSAFE.sub('_', name)[:_LONGEST_NAME].strip('.') or 'upload'}"
-    path.write_bytes(file.content)
-    return path
-
-
-def _patience(until: float) -> Callable[[], None]:
-    """What is called between two looks at a claim that somebody else holds; `until` is on the monotonic clock."""
-
-    def wait() -> None:
-        if time.monotonic() >= until:
-            raise Refusal(503, ["the site's reports are being fetched at present; try again later"], {"Retry-After": "300"})
-        time.sleep(1.0)
-
-    return wait
+def plan(app: App, upload: Upload) -> PlannedImport | None:
+    """Keep the files and plan their import, where their documents are wanted. Raises UsageError, DestinationError,
+    LedgerError.
+    """
+    if not any(data in DOCUMENTS for data in upload.data):
+        return None
+    files = [(PurePosixPath((file.file or "").replace("\\", "/")).name, file.content) for file in upload.files]
+    planned = plan_import(app, files, upload.destinations, site=upload.sites[0] if upload.sites else None, force=upload.force)
+    sent = {name: file.file or "" for (name, _), file in zip(files, upload.files, strict=True)}
+    planned.refused = [(sent.get(name, name), reason) for name, reason in planned.refused]
+    return planned

@@ -45,6 +45,24 @@ def test_a_used_up_hour_is_not_slept_through() -> None:
     assert told.value.retry_after == pytest.approx(3600, abs=1)
 
 
+def test_a_lane_that_goes_from_hand_to_hand_counts_each_request_once() -> None:
+    """Two processes take turns every half minute for two hours: each request counts once, and for an hour."""
+    clock = 1e9
+    first = Pace(1000, 1_000_000, wait_limit=30, monotonic=lambda: clock - 5e8)
+    second = Pace(1000, 1_000_000, wait_limit=30, monotonic=lambda: clock - 9e8)
+    sent: list[float] = []
+    for turn in range(240):
+        holder, other = (first, second) if turn % 2 else (second, first)
+        for _ in range(5):
+            holder.wait()
+            sent.append(clock)
+        clock += 30 + turn % 7 / 10
+        told = holder.spent(clock)
+        true = sum(1 for at in sent if at > clock - 3_600)
+        assert abs(sum(told.values()) - true) <= 10, "a minute's requests more or less at the hour's end"
+        other.take_over(told, clock)
+
+
 def test_a_token_is_fetched_once_by_many_threads() -> None:
     """The others wait for it."""
     fetched: list[int] = []

@@ -172,11 +172,27 @@ def test_uploaded_sessions_are_delivered(tmp_path: Path, appliance: Simulator) -
             lambda: len(found := list((running.folder / "archive").glob("*.xml"))) == len(served_sessions(appliance)) and found
         )
         sent = [("files", (path.name, path.read_bytes(), "application/xml")) for path in files]
-        answered = running.post("/api/download", files=sent, data={"destinations": "second", "data": "sessions"})
+        answered = running.post("/api/download", files=sent, data={"destinations": "second", "data": "sessions", "wait": "60"})
         assert (answered.status_code, answered.json()["stored"]) == (200, len(files))
         assert stored_sessions(running.folder / "second") == served_sessions(appliance)
-        again = running.post("/api/download", files=sent, data={"destinations": "second"}).json()
-        assert (again["stored"], again["failed"]) == (0, 0)
+        again = running.post("/api/download", files=sent, data={"destinations": "second", "wait": "60"}).json()
+        assert (again["outcome"], again["stored"], again["failed"]) == ("ok", 0, 0)
+        assert not list((running.folder / "bic-uploads").iterdir())
+
+
+def test_an_upload_is_answered_at_once(running: Service) -> None:
+    """Without `wait` an upload is answered 202 with the place of its run; when that has ended, nothing of the upload is kept."""
+    session = (
+        b'<session_list><session lsid="00000000000000000000000000000001"><session_type>support</session_type>'
+        b'<start_time timestamp="1700000000"/><end_time timestamp="1700000600"/></session></session_list>'
+    )
+    answered = running.post("/api/download", files=[("files", ("a.xml", session))], data={"destinations": "archive"})
+    assert answered.status_code == 202
+    place = answered.headers["Location"]
+    assert _until(lambda: running.get(place).json()["finished"])
+    assert running.get(place).json()["stored"] == 1
+    assert len(list((running.folder / "archive").glob("*.xml"))) == 1
+    assert not list((running.folder / "bic-uploads").iterdir())
 
 
 def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appliance: Simulator) -> None:
@@ -192,7 +208,7 @@ def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appl
         sent = [("files", (path.name, path.read_bytes())) for path in recorded[:3]]
         wanted = {"destinations": "second", "sites": "support", "data": "sessions,session_recordings", "wait": "60"}
         answered = running.post("/api/download", files=sent, data=wanted)
-        assert (answered.status_code, answered.json()["documents"]["stored"]) == (200, 3)
+        assert (answered.status_code, answered.json()["stored"]) == (200, 3)
         assert _until(lambda: len(list((running.folder / "second").glob("*.flv"))) == 3)
 
 

@@ -1,0 +1,78 @@
+"""Imports of session XML that was uploaded: it waits in a file store until a visit has taken it in, then it is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bic_lib import plan
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.model import BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
+from bic_lib.steps.intake import Intake
+from bic_lib.steps.job import Job
+
+
+def kind_of(document: Document) -> ReportKind:
+    """Which report a stored document once came from."""
+    return ReportKind.PRESENTATION if document.session_type == "presentation" else ReportKind.SUPPORT
+
+
+def import_step(
+    site: str, kind: ReportKind, run: str, due_at: float, *, files: Sequence[str], destinations: Sequence[str], force: bool
+) -> Step:
+    """The step that takes in one site's documents of a kind; `files` are locations among the uploads."""
+    body: dict[str, Any] = {"run": run, "files": list(files), "destinations": list(destinations), "force": force, "attempts": 0}
+    return Step(
+        StepKind.IMPORT,
+        site,
+        Queue.FIRST,
+        STATE,
+        f"site|{site}",
+        f"step|{StepKind.IMPORT}|{kind}|{run}",
+        due_at,
+        body,
+    )
+
+
+def unit(site: str, kind: ReportKind) -> str:
+    """What the run calls one site's part of an import."""
+    return f"{site}|import|{kind}"
+
+
+def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """Take in the uploaded files; a destination that fails leaves them for a later try. Raises ClaimLost, DestinationError."""
+    body = claimed.body
+    data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
+    members = dict.fromkeys((Stream(job.site.name, data, name) for name in body["destinations"]), body["run"])
+    intake = Intake(
+        job,
+        kind,
+        members,
+        job.ledger.proof.known(job.site.name),
+        force=body["force"],
+        only_new=not body["force"],
+        open_sessions=OpenSessions.DELIVER,
+        now=job.ledger.now(),
+    )
+    for location in body["files"]:
+        intake.take(document for document in _documents(job, location) if kind_of(document) is kind)
+    job.write_counts()
+    reason = "; ".join(str(error) for error in intake.dropped.values())
+    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), reason)
+    if intake.dropped:
+        body["attempts"] += 1
+        job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(body["attempts"]))
+        return
+    for location in body["files"]:
+        job.uploads.store().remove(location)
+    job.ledger.work.finish(claimed)
+
+
+def _documents(job: Job, location: str) -> list[Document]:
+    """The readable documents of an upload; none when an earlier try had come to its end and removed it."""
+    try:
+        content = b"".join(job.uploads.store().read(location))
+    except FileNotFoundError:
+        return []
+    return [document for document in job.uploads.read(content) if not isinstance(document, BrokenDocument)]
