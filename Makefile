@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CODE := bic_lib tests benchmarks $(wildcard function_app.py)
 TYPED := bic_lib tests $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-mssql check bench docs clean
+.PHONY: help setup demo test test-mssql check bench scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
 	@echo "make bench   speed against baselines"
+	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
 	@echo "make clean   remove what was made here"
 
@@ -37,7 +38,12 @@ check: $(MARK)-dev
 	$(BIN)/mypy $(TYPED)
 
 bench: $(MARK)-dev
-	@for module in $(notdir $(basename $(wildcard benchmarks/[!_]*.py))); do $(BIN)/python -m benchmarks.$$module || exit 1; done
+	@for module in $(filter-out scaling,$(notdir $(basename $(wildcard benchmarks/[!_]*.py)))); do \
+		$(BIN)/python -m benchmarks.$$module || exit 1; done
+
+scale: $(MARK)-dev
+	$(BIN)/python -m pytest tests/host -m scale
+	@$(BIN)/python -m benchmarks.scaling
 
 docs: $(MARK)-dev
 	$(BIN)/python -m bic_lib.settings_docs > docs/settings.md

@@ -28,6 +28,7 @@ from bic_lib.model import DAY, DataType, Failure, Item, Outcome, ReportKind, Sch
 from bic_lib.notify import Mail, Unsent, due_mail, notify, poisoned, send_test, settings_broken, settings_mended
 from bic_lib.run import App
 from bic_lib.simulator.certificates import CertificateFiles, make_certificates
+from bic_lib.steps.job import Uploads
 from bic_lib.steps.recordings import recording_step
 from tests.fixtures_servers import free_port
 from tests.support import Bic
@@ -101,6 +102,7 @@ class World:
             self.ledger,
             _not_asked,
             _not_asked,
+            Uploads(_not_asked, _not_asked),
             ("archive",),
         )
         self.box = Mailbox()

@@ -13,7 +13,7 @@ from typing import Any
 
 from bic_lib.errors import BicError, ClaimLost, Conflict
 from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import Change, Replace, Row, Store
+from bic_lib.ports import Change, Delete, Replace, Row, Store
 
 LEASE_SECONDS = 300.0
 RENEW_SECONDS = 60.0
@@ -73,21 +73,17 @@ class Lease:
         if self._until and not self._lost:
             self.commit([], release=True)
 
-    def end(self, changes: list[Change], delete: Change) -> None:
-        """Finish for good: the leased row goes (`delete` names it) together with the changes. Raises ClaimLost."""
+    def end(self, changes: list[Change]) -> None:
+        """Finish for good: the leased row goes, together with the changes. Raises ClaimLost."""
         with self._lock:
             if self._lost:
                 raise ClaimLost(f"the claim on {self.key} was lost")
             try:
-                self.store.commit(self.table, self.partition, [delete, *changes])
+                self.store.commit(self.table, self.partition, [Delete(self.key, self._version), *changes])
             except Conflict as conflict:
                 raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
             finally:
                 self._lost = True
-
-    @property
-    def version(self) -> str:
-        return self._version
 
 
 def content(row: Row) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class Work:
         """
         step, partition = claimed.step, claimed.index.partition
         if again_at is None:
-            claimed.lease.end(list(changes), Delete(step.key, claimed.lease.version))
+            claimed.lease.end(list(changes))
             claimed.spent = True
             return
         again = step.index(again_at)

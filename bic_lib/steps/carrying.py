@@ -238,6 +238,10 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
             if store.publish(token, way.location, stamp, replace=rules.on_conflict is OnConflict.OVERWRITE):
                 way.outcome = _published(way, stamp)
                 return
+            if store.recover(token, way.location, stamp) is Recovered.PUBLISHED:
+                # A worker that had this step before us was in the middle of publishing the same file.
+                way.outcome = _published(way, stamp)
+                return
             if rules.on_conflict is OnConflict.SKIP:
                 way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
                 return

@@ -9,7 +9,7 @@ import pytest
 from bic_lib.errors import ClaimLost
 from bic_lib.ledger import leases
 from bic_lib.ledgers.holder import holder
-from bic_lib.ports import Delete, Insert, Put, Row, Store
+from bic_lib.ports import Insert, Put, Row, Store
 from tests.ledger.conftest import Clock
 
 DAY = 86_400
@@ -75,7 +75,7 @@ def test_whoever_lost_it_stops_before_the_next_publish(store: Store, row: Row, c
     assert ours
     clock.now += 301
     assert leases.take(store, "t", there(store), "b")
-    for act in (ours.check, ours.renew, lambda: ours.commit([Put("x", {})]), lambda: ours.end([], Delete("k", ours.version))):
+    for act in (ours.check, ours.renew, lambda: ours.commit([Put("x", {})]), lambda: ours.end([])):
         with pytest.raises(ClaimLost):
             act()
     assert store.get("t", "p", "x") is None
@@ -115,7 +115,7 @@ def test_an_ended_row_goes_with_its_changes(store: Store, row: Row) -> None:
     """Both or nothing; afterwards the lease is nobody's."""
     lease = leases.take(store, "t", row, "a")
     assert lease
-    lease.end([Put("outcome", {"n": 1})], Delete("k", lease.version))
+    lease.end([Put("outcome", {"n": 1})])
     assert store.get("t", "p", "k") is None
     assert store.get("t", "p", "outcome")
     lease.release()
@@ -142,3 +142,27 @@ def test_the_keeper_renews_what_is_in_hand(store: Store, row: Row, clock: Clock,
     monkeypatch.setattr(lease, "renew", renewed.set)
     with leases.Keeper().running() as keeper, keeper.keep(lease):
         assert renewed.wait(5)
+
+
+def test_a_renewal_does_not_cost_the_end(store: Store) -> None:
+    """A lease that is renewed all the time can be ended at any moment: nobody takes its own renewal for somebody else's."""
+    for number in range(100):
+        store.commit("t", "p", [Insert("k", {})])
+        lease = leases.take(store, "t", there(store), "a")
+        assert lease
+        stop = threading.Event()
+        renewing = threading.Thread(target=_renew_until, args=(lease, stop))
+        renewing.start()
+        stop.wait(number / 100_000)
+        lease.end([])
+        stop.set()
+        renewing.join()
+        assert store.get("t", "p", "k") is None
+
+
+def _renew_until(lease: leases.Lease, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            lease.renew()
+        except ClaimLost:
+            return

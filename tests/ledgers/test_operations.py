@@ -1,0 +1,104 @@
+"""What the cloud ledger costs: operations as Azure Tables counts them, against the goals of design.md 12."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bic_lib import run
+from bic_lib.ledger import Ledger
+from bic_lib.ledgers import sqlite
+from bic_lib.ledgers.holder import holder
+from bic_lib.ports import Change, Row
+from bic_lib.run import App
+from bic_lib.simulator import Profile, Simulator
+from bic_lib.visit import perform
+from tests.steps.world import World
+
+PAGE = 1_000
+RECORDINGS = ("session_recordings", "command_shell_recordings", "show_my_screen_recordings")
+
+
+class CountingStore(sqlite.SqliteStore):
+    """Counts what Azure Tables would charge: a read a page of 1,000 rows, one transaction a commit."""
+
+    operations = 0
+
+    def get(self, table: str, partition: str, key: str) -> Row | None:
+        self.operations += 1
+        return super().get(table, partition, key)
+
+    def scan(self, table: str, partition: str, first: str = "", last: str = "", limit: int = 0) -> Iterator[Row]:
+        self.operations += 1
+        for number, row in enumerate(super().scan(table, partition, first, last, limit), 1):
+            yield row
+            self.operations += number % PAGE == 0
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        self.operations += 1
+        return super().commit(table, partition, changes)
+
+
+class Counted:
+    """A world whose app keeps its ledger in a counting store."""
+
+    def __init__(self, folder: Path, sim: Simulator, data: Sequence[str]) -> None:
+        world = World(folder, sim)
+        world.configure(data=data, site='history = "3d"')
+        self.app: App = world.app()
+        self.app.ledger.store.close()
+        self.store = CountingStore(folder / "bic-ledger.sqlite", world.clock, 10)
+        self.store.prepare()
+        self.app.ledger = Ledger(self.store, holder())
+
+    def drain(self) -> int:
+        """Operations of the first pull, from the first tick to the last visit."""
+        wanted = run.tick(self.app)
+        while wanted:
+            for visit in wanted:
+                perform(self.app, visit)
+            wanted = run.visits(self.app)
+        return self.store.operations
+
+    def idle_tick(self) -> int:
+        run.tick(self.app)
+        before = self.store.operations
+        run.tick(self.app)
+        return self.store.operations - before
+
+
+@pytest.fixture
+def appliance() -> Iterator[Simulator]:
+    with Simulator(Profile(sessions=2_000, days=2, presentations=0, future_per_day=0.001)) as sim:
+        yield sim
+
+
+def test_a_session_costs_a_tenth_of_an_operation(tmp_path: Path, appliance: Simulator) -> None:
+    """At most 0.1 table operations per session, everything counted."""
+    counted = Counted(tmp_path, appliance, ("sessions",))
+    operations = counted.drain()
+    counted.store.close()
+    assert operations / 2_000 <= 0.1
+
+
+def test_a_recording_costs_six_operations(tmp_path: Path) -> None:
+    """At most 6 table operations per recording, everything counted."""
+    with Simulator(Profile(sessions=300, days=2, presentations=0, future_per_day=0.001)) as sim:
+        counted = Counted(tmp_path, sim, RECORDINGS)
+        operations = counted.drain()
+        counted.store.close()
+        recordings = sum(truth.recordings + truth.shells + truth.screens for truth in sim.sessions())
+    assert recordings > 300
+    assert operations / recordings <= 6
+
+
+def test_an_idle_tick_reads_little(tmp_path: Path) -> None:
+    """A tick without work: a few operations, and per site its state and one small range read per queue."""
+    with Simulator(Profile(sessions=5, days=1, presentations=0, future_per_day=0.001)) as sim:
+        counted = Counted(tmp_path, sim, ("sessions",))
+        counted.drain()
+        operations = counted.idle_tick()
+        counted.store.close()
+    assert operations <= 4 + 4
