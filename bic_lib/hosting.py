@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from bic_lib import last_settings, logs, mail, notify, run, settings, telemetry, wiring
-from bic_lib.actions.parked import note_sites
 from bic_lib.actions.stopping import stoppable
 from bic_lib.errors import LedgerError, SettingsError
 from bic_lib.model import Visit
@@ -93,7 +92,6 @@ class Host:
             notify.settings_broken(ledger, current.broken)
         if last_settings.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
             notify.settings_mended(ledger)
-        note_sites(current.app)
         visits = run.tick(current.app)
         notify.notify(current.app, mail.create(current.settings, self.environ))
         return [json.dumps(visit.message()) for visit in visits]

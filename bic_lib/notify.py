@@ -52,9 +52,11 @@ def notify(app: App, notifier: Notifier | None, now: float | None = None) -> Non
     """
     moment = app.ledger.now() if now is None else now
     notices = Notices(app.ledger.store)
-    if notices.may_look(moment, LOOK_SECONDS):
+    known = notices.read()
+    if notices.may_look(known.look, moment, LOOK_SECONDS):
         _look(app, notices, moment)
-    for notice in notices.all():
+        known = notices.read()
+    for notice in known.notices:
         mail = due_mail(notice, moment)
         if mail is Mail.NONE:
             continue
@@ -102,7 +104,7 @@ def _look(app: App, notices: Notices, now: float) -> None:
     found = {cause.key: cause for cause in causes(app, now)}
     for cause in found.values():
         notices.tell(cause)
-    for notice in notices.all():
+    for notice in notices.read().notices:
         if notice.cause.lasts is Lasts.SEEN and notice.cause.key not in found:
             notices.clear(notice.cause.key)
 

@@ -313,6 +313,10 @@ class Store(Protocol):
         """Rows with first ≤ key < last in key order; an empty `last` has no upper bound, limit 0 no limit."""
         ...
 
+    def everything(self, table: str) -> Iterator[Row]:
+        """All rows of a table, each partition's together and in key order: one range read, for tables that stay small."""
+        ...
+
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """All or nothing: ≤ 100 changes, each key once. Returns the new version of each row ("" for a deleted one).
 

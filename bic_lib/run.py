@@ -15,7 +15,7 @@ from bic_lib.delivery import Destination
 from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.history import RunId
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, SiteState, Standing
 from bic_lib.ledger.work import Queue
 from bic_lib.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.ports import Appliance, Insert, Put, Replace, Row
@@ -69,21 +69,25 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
 
     `now` is the ledger's clock. `at_once`: schedules that never ran don't wait for their `at`. Raises LedgerError.
     """
+    standing = app.ledger.streams.standing()
     moment = app.ledger.now() if now is None else now
-    last = _watch_clock(app, moment)
-    rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
+    last = standing.rows("scheduler").get("tick")
+    changed = last is not None and _clock_went_back(app, last, moment)
+    app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": moment})])
     for schedule in app.schedules:
         if schedule.enabled:
-            fire_if_due(app, schedule, _told(app, schedule, rows.get(schedule.name)), moment, at_once=at_once)
-    if last is None or last // _TELL_SECONDS != moment // _TELL_SECONDS:
+            row = _told(app, schedule, standing.rows("schedules").get(schedule.name))
+            changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
+    if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
         for site in app.sites.values():
-            telemetry.site_state(site.name, app.ledger.streams.read(site.name), moment)
-    return visits(app)
+            telemetry.site_state(site.name, standing.site(site.name), moment)
+    return visits(app, None if changed else standing)
 
 
-def visits(app: App) -> list[Visit]:
-    """Per site with due work, as many visits as it has free lanes."""
-    return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site))]
+def visits(app: App, standing: Standing | None = None) -> list[Visit]:
+    """Per site with due work, as many visits as it has free lanes; `standing` when it was just read. Raises LedgerError."""
+    known = standing or app.ledger.streams.standing()
+    return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site, known.site(site.name)))]
 
 
 def _told(app: App, schedule: Schedule, row: Row | None) -> Row | None:
@@ -99,15 +103,14 @@ def _told(app: App, schedule: Schedule, row: Row | None) -> Row | None:
     return told and replace(told, written=row.written)  # by that time a clock that went back is recognised
 
 
-def _watch_clock(app: App, now: float) -> float | None:
-    """Note the tick, and return the last one's time; when the ledger's clock went back since, waiting steps become due."""
-    last = app.ledger.store.get(STATE, "scheduler", "tick")
-    if last and now < last.written - plan.CLOCK_TOLERANCE:
-        log.warning("the clock went back by %.0f s: what waited becomes due", last.written - now)
-        for site in app.sites:
-            app.ledger.work.clock_went_back(site)
-    app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": now})])
-    return last.body["at"] if last else None
+def _clock_went_back(app: App, last: Row, now: float) -> bool:
+    """When the ledger's clock went back since the last tick, steps that wait become due."""
+    if now >= last.written - plan.CLOCK_TOLERANCE:
+        return False
+    log.warning("the clock went back by %.0f s: what waited becomes due", last.written - now)
+    for site in app.sites:
+        app.ledger.work.clock_went_back(site)
+    return True
 
 
 def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at_once: bool = False) -> str | None:
@@ -184,17 +187,19 @@ def _write_schedule(app: App, schedule: Schedule, row: Row | None, body: Mapping
     return True
 
 
-def _wanted_visits(app: App, site: Site) -> int:
-    if not site.enabled:
-        return 0
-    state = app.ledger.streams.read(site.name)
+def _wanted_visits(app: App, site: Site, state: SiteState) -> int:
+    """As many as there is work and a free lane for."""
     now = app.ledger.now()
-    if not state.rest.over(now):
+    free = app.ledger.streams.free_lanes(state, site.max_concurrency)
+    if not (site.enabled and state.rest.over(now) and free):
         return 0
     configured = app.streams(site.name)
     work = sum(1 for stream, known in state.streams.items() if stream in configured and known.is_due(now))
-    work += sum(1 for queue in Queue for _ in app.ledger.work.due(site.name, queue, site.max_concurrency))
-    return min(work, app.ledger.streams.free_lanes(state, site.max_concurrency))
+    work += app.ledger.work.first_due(state)
+    for queue in (Queue.BACKLOG, Queue.FRESH):
+        if work < free:
+            work += sum(1 for _ in app.ledger.work.due(site.name, queue, free))
+    return min(work, free)
 
 
 def make_daily_pass_due(app: App) -> None:

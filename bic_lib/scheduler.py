@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bic_lib import mail, run, wiring
-from bic_lib.actions.parked import note_sites
 from bic_lib.actions.stopping import stoppable
 from bic_lib.errors import ClaimLost, Conflict, LedgerError, SettingsError
 from bic_lib.ledger import Ledger, leases
@@ -90,7 +89,6 @@ class Scheduler:
         try:
             if not self._is_ours(app.ledger):
                 return
-            note_sites(app)
             self.visit(app, run.tick(app))
             notify(app, notifier)
         except LedgerError as error:

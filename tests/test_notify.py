@@ -136,7 +136,7 @@ def world(tmp_path: Path) -> World:
 def test_nothing_to_tell(world: World) -> None:
     """While all is well nobody is written to, and nothing is kept."""
     assert (world.tick(), world.tick(1), world.tick(24)) == ([], [], [])
-    assert Notices(world.ledger.store).all() == []
+    assert Notices(world.ledger.store).read().notices == []
 
 
 @pytest.mark.parametrize("what", ["site", "destination", "report"])
@@ -253,9 +253,9 @@ def test_poison_messages_are_told(world: World) -> None:
     world.now += 60
     poisoned(world.ledger, "support")
     assert world.tick() == ["bic: visits to site support break down"]
-    assert [notice.count for notice in Notices(world.ledger.store).all()] == [2]
+    assert [notice.count for notice in Notices(world.ledger.store).read().notices] == [2]
     assert world.tick(25) == []
-    assert Notices(world.ledger.store).all() == []
+    assert Notices(world.ledger.store).read().notices == []
 
 
 def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -272,7 +272,7 @@ def test_without_a_notifier_notices_are_kept(world: World) -> None:
     """The dashboard shows them; when a mail server is named later they are sent."""
     poisoned(world.ledger, "support")
     notify(world.app, None)
-    assert len(Notices(world.ledger.store).all()) == 1
+    assert len(Notices(world.ledger.store).read().notices) == 1
     assert len(world.tick()) == 1
 
 
@@ -280,7 +280,7 @@ def test_two_ticks_at_once_send_one_mail(world: World, tmp_path: Path) -> None:
     """The mail is noted before it is sent, by a conditional write: whoever comes second leaves it."""
     poisoned(world.ledger, "support")
     other = Notices(sqlite.create(tmp_path / "ledger.sqlite", clock=lambda: world.now))
-    [read_before] = other.all()
+    [read_before] = other.read().notices
     assert len(world.tick()) == 1
     assert other.mark_sent(read_before, world.now) is None
 

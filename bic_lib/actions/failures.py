@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bic_lib.actions.parked import parked_sites
 from bic_lib.actions.times import iso
 from bic_lib.errors import UsageError
 from bic_lib.ledger.records import Record
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.run import App
@@ -31,7 +30,7 @@ def failures(app: App) -> Iterator[dict[str, Any]]:
 
 
 def _rows(app: App) -> Iterator[dict[str, Any]]:
-    for site in [*app.sites, *parked_sites(app.ledger, set(app.sites))]:
+    for site in dict.fromkeys([*app.sites, *app.ledger.streams.standing().sites()]):
         yield from app.ledger.history.failures(site)
 
 
@@ -121,7 +120,7 @@ def _fetch(site: str, kind: ReportKind, day: int, lsids: list[str], now: float) 
     """Fetch sessions by their ids. The key is this retry's own: a step that waits already may hold other ids."""
     key = f"step|{StepKind.LSIDS}|{kind}|retry {int(now * 1000)} {lsids[0]}"
     body = {"lsids": lsids, "placed_at": day, "attempts": 0}
-    return Step(StepKind.LSIDS, site, Queue.FIRST, STATE, f"site|{site}", key, now, body)
+    return Step(StepKind.LSIDS, site, Queue.FIRST, STATE, site_partition(site), key, now, body)
 
 
 def _step_of_item(app: App, record: Record, now: float) -> Step:

@@ -33,7 +33,7 @@ def overview(app: App) -> dict[str, Any]:
         **status(app),
         "runs": runs(app.ledger, _RUNS),
         "failures": list(islice(failures(app), _FAILURES)),
-        "notices": [_notice(notice) for notice in Notices(app.ledger.store).all() if notice.over is None],
+        "notices": [_notice(notice) for notice in Notices(app.ledger.store).read().notices if notice.over is None],
         "stored_per_day": [asdict(day) for day in stored_per_day(app.ledger.store, now, _DAYS)],
     }
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bic_lib import plan
-from bic_lib.actions.parked import parked_sites
 from bic_lib.actions.times import iso
 from bic_lib.ledger.proof import served_name
-from bic_lib.ledger.streams import STATE, Rest, SiteState
+from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.model import ReportKind, Schedule, Stream
 from bic_lib.ports import Row
 from bic_lib.run import App
@@ -23,11 +22,11 @@ _TICKS_MISSED = 150.0
 
 def status(app: App) -> dict[str, Any]:
     """The value of `bic status --json` (design.md 6). Raises LedgerError."""
-    names = [*app.sites, *parked_sites(app.ledger, set(app.sites))]
-    states = {name: app.ledger.streams.read(name) for name in names}
+    standing = app.ledger.streams.standing()
+    states = {name: standing.site(name) for name in dict.fromkeys([*app.sites, *standing.sites()])}
     return {
-        "scheduler": _scheduler(app),
-        "schedules": _schedules(app),
+        "scheduler": _scheduler(app, standing),
+        "schedules": [_schedule(app, schedule, standing.rows("schedules").get(schedule.name)) for schedule in app.schedules],
         "streams": [shown for name, state in states.items() for shown in _streams(app, name, state)],
         "sites": [_site(app, name, state) for name, state in states.items()],
         "destinations": list(_destinations(app)),
@@ -37,16 +36,11 @@ def status(app: App) -> dict[str, Any]:
 # --- schedules -------------------------------------------------------------------------------------------------------
 
 
-def _scheduler(app: App) -> dict[str, Any]:
-    row = app.ledger.store.get(STATE, "scheduler", "tick")
+def _scheduler(app: App, standing: Standing) -> dict[str, Any]:
+    row = standing.rows("scheduler").get("tick")
     last = row.body["at"] if row else None
     ticking = last is not None and app.ledger.now() - last < _TICKS_MISSED
     return {"state": "never ran" if last is None else "running" if ticking else "not running", "last_tick": iso(last)}
-
-
-def _schedules(app: App) -> list[dict[str, Any]]:
-    rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
-    return [_schedule(app, schedule, rows.get(schedule.name)) for schedule in app.schedules]
 
 
 def _schedule(app: App, schedule: Schedule, row: Row | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Notices: what people are to be told, one row a cause, for as long as the cause lasts.
 
 A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notify`). All rows stand in
-one partition, so that a tick without news costs one range read.
+one partition, with the time of the last look for causes: a tick without news costs one range read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from bic_lib.ledger.history import RUNS
 from bic_lib.ports import Delete, Insert, Replace, Row, Store
 
 _NOTICES = "notices"
-_LOOKS = "notices|looks"
+_LOOK = "\0look"
+"""No cause begins like this."""
 
 
 class Lasts(StrEnum):
@@ -59,14 +60,24 @@ class Notice:
     version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """All notices at one moment, and when somebody last looked the whole ledger through for causes."""
+
+    notices: list[Notice]
+    look: Row | None
+
+
 class Notices:
     """Reading and writing notices."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def all(self) -> list[Notice]:
-        return [_notice(row) for row in self.store.scan(RUNS, _NOTICES)]
+    def read(self) -> Noticed:
+        rows = list(self.store.scan(RUNS, _NOTICES))
+        look = next((row for row in rows if row.key == _LOOK), None)
+        return Noticed([_notice(row) for row in rows if row.key != _LOOK], look)
 
     def tell(self, cause: Cause) -> None:
         """Note a cause, or that it is still there."""
@@ -100,14 +111,13 @@ class Notices:
         except Conflict:
             return
 
-    def may_look(self, now: float, every: float) -> bool:
+    def may_look(self, last: Row | None, now: float, every: float) -> bool:
         """Whether the last look at the whole ledger is `every` seconds ago; if so it is noted, and ours to make."""
-        row = self.store.get(RUNS, _LOOKS, "last")
-        if row and 0 <= now - row.body["at"] < every:
+        if last and 0 <= now - last.body["at"] < every:
             return False
         body = {"at": now}
         try:
-            self.store.commit(RUNS, _LOOKS, [Replace("last", body, row.version) if row else Insert("last", body)])
+            self.store.commit(RUNS, _NOTICES, [Replace(_LOOK, body, last.version) if last else Insert(_LOOK, body)])
         except Conflict:
             return False
         return True

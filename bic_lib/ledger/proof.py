@@ -26,7 +26,7 @@ from bic_lib.ledger.records import (
     transfer_body,
     transfer_key,
 )
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.model import DAY, Item, Stream
 from bic_lib.ports import BATCH, Change, Put, Row, Store
 
@@ -92,12 +92,12 @@ class Proof:
         site, day = partition(item).rsplit("|", 1)
         if day == _DATELESS or self._first_day(site) <= day:
             return
-        self.store.commit(STATE, f"site|{site}", [Put("items", {"first_day": day})])
+        self.store.commit(STATE, site_partition(site), [Put("items", {"first_day": day})])
         self._first_days[site] = day
 
     def _first_day(self, site: str) -> str:
         if site not in self._first_days:
-            row = self.store.get(STATE, f"site|{site}", "items")
+            row = self.store.get(STATE, site_partition(site), "items")
             self._first_days[site] = row.body["first_day"] if row else "9999-12-31"
         return self._first_days[site]
 

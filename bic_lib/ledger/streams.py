@@ -1,12 +1,13 @@
 """Streams: how far each site × data type × destination is planned, and which of them are due.
 
 All rows of a site's state stand in one partition, so that one range read tells everything about a site: its pause, its lanes, the
-claims on its reports, its streams.
+claims on its reports, its streams, its steps of the first queue. All sites stand in one small table, which a tick reads whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bic_lib.errors import Conflict
@@ -16,6 +17,7 @@ from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import Insert, Put, Replace, Row, Store
 
 STATE = "state"
+_SITE = "site|"
 _REST = ("until", "failures", "since", "reason", "hint")
 
 
@@ -73,6 +75,26 @@ class SiteState:
         return _rest(self.rows.get(f"claim|{kind}"))
 
 
+class Standing:
+    """The whole table `state` at one moment, from one range read: schedules, the last tick, every site."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._partitions: dict[str, dict[str, Row]] = defaultdict(dict)
+        for row in rows:
+            self._partitions[row.partition][row.key] = row
+
+    def rows(self, partition: str) -> Mapping[str, Row]:
+        """The rows of a partition by key."""
+        return self._partitions.get(partition, {})
+
+    def site(self, name: str) -> SiteState:
+        return SiteState(self.rows(site_partition(name)).values())
+
+    def sites(self) -> list[str]:
+        """Every site that the ledger has ever heard of, by name."""
+        return [name.removeprefix(_SITE) for name in self._partitions if name.startswith(_SITE)]
+
+
 class Streams:
     """Reading and advancing streams; pauses; the leases of lanes and of a site's reports."""
 
@@ -80,13 +102,16 @@ class Streams:
         self.store = store
         self.holder = holder
 
+    def standing(self) -> Standing:
+        return Standing(self.store.everything(STATE))
+
     def read(self, site: str) -> SiteState:
-        return SiteState(self.store.scan(STATE, _site(site)))
+        return SiteState(self.store.scan(STATE, site_partition(site)))
 
     def make_due(self, stream: Stream, run: str | None, at: float) -> None:
         """The stream wants a walk; written even when it is due already, so that a walk under way does not end its being due."""
         while True:
-            row = self.store.get(STATE, _site(stream.site), _key(stream))
+            row = self.store.get(STATE, site_partition(stream.site), _key(stream))
             state = _stream(row) if row else StreamState(stream)
             due_at = at if state.due_at is None else min(state.due_at, at)
             try:
@@ -108,7 +133,7 @@ class Streams:
         }
         key = _key(state.stream)
         change = Replace(key, body, state.version) if state.version else Insert(key, body)
-        return replace(state, version=self.store.commit(STATE, _site(state.stream.site), [change])[0])
+        return replace(state, version=self.store.commit(STATE, site_partition(state.stream.site), [change])[0])
 
     # --- pauses ---
 
@@ -120,7 +145,7 @@ class Streams:
         self.store.commit(STATE, "destinations", [Put(name, rest_body(rest))])
 
     def rest_site(self, site: str, rest: Rest, skew: float | None) -> None:
-        self.store.commit(STATE, _site(site), [Put("site", {**rest_body(rest), "skew": skew})])
+        self.store.commit(STATE, site_partition(site), [Put("site", {**rest_body(rest), "skew": skew})])
 
     # --- leases ---
 
@@ -139,20 +164,21 @@ class Streams:
     def claim_reports(self, site: str, kind: ReportKind) -> leases.Lease | None:
         """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""
         key = f"claim|{kind}"
-        return self._take(site, key, self.store.get(STATE, _site(site), key))
+        return self._take(site, key, self.store.get(STATE, site_partition(site), key))
 
     def _take(self, site: str, key: str, row: Row | None) -> leases.Lease | None:
         if row is None:
             try:
-                version = self.store.commit(STATE, _site(site), [Insert(key, {})])[0]
+                version = self.store.commit(STATE, site_partition(site), [Insert(key, {})])[0]
             except Conflict:
                 return None
-            row = Row(_site(site), key, {}, version, self.store.now())
+            row = Row(site_partition(site), key, {}, version, self.store.now())
         return leases.take(self.store, STATE, row, self.holder)
 
 
-def _site(name: str) -> str:
-    return f"site|{name}"
+def site_partition(name: str) -> str:
+    """Where a site's state stands in the table `state`."""
+    return f"{_SITE}{name}"
 
 
 def _key(stream: Stream) -> str:
@@ -161,7 +187,7 @@ def _key(stream: Stream) -> str:
 
 def _stream(row: Row) -> StreamState:
     _, data, destination = row.key.split("|")
-    stream = Stream(row.partition.removeprefix("site|"), DataType(data), destination)
+    stream = Stream(row.partition.removeprefix(_SITE), DataType(data), destination)
     return StreamState(stream, **row.body, version=row.version, written=row.written)
 
 

@@ -2,6 +2,7 @@
 
 A step's *home* row says what is to be done and carries the claim. An *index* row per step, ordered by due time, lets a range read
 find what is due. The index row is written first on the way in and removed last on the way out; one without a home is swept.
+Index rows of the first queue stand with the site's state, so that reading this tells them too.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Any
 
 from bic_lib.errors import Conflict
 from bic_lib.ledger import leases
+from bic_lib.ledger.streams import STATE, SiteState, site_partition
 from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 
 DUE = "due"
+_INDEX = "due|"
 _SWEEP_AFTER = 600.0
 """An index row without a home is left alone this long (seconds): its home may be about to be written."""
 
@@ -61,6 +64,8 @@ class Step:
     def index(self, due_at: float) -> Put:
         body = {
             "kind": str(self.kind),
+            "site": self.site,
+            "queue": str(self.queue),
             "home": [self.table, self.partition, self.key],
             "for": list(self.served),
             "forget": self.forgotten_at,
@@ -96,21 +101,21 @@ class Work:
 
         `companions` are rows, by the key of the step, written with its home or not at all: a planned recording's transfers.
         """
-        indexes: dict[str, dict[str, Change]] = defaultdict(dict)
+        indexes: dict[tuple[str, Queue], dict[str, Change]] = defaultdict(dict)
         homes: dict[tuple[str, str], list[tuple[Step, list[Change]]]] = defaultdict(list)
         for step in _merged(steps):
             put = step.index(step.due_at)
-            indexes[f"{step.site}|{step.queue}"][put.key] = put
+            indexes[step.site, step.queue][put.key] = put
             homes[step.table, step.partition].append((step, (companions or {}).get(step.key, [])))
-        for partition, rows in indexes.items():
-            self._commit_all(partition, list(rows.values()))
+        for (site, queue), rows in indexes.items():
+            self._commit_all(*_place(site, queue), list(rows.values()))
         for place in homes.values():
             for group in _groups(place):
                 self._homes(group)
 
-    def _commit_all(self, partition: str, changes: Sequence[Change]) -> None:
+    def _commit_all(self, table: str, partition: str, changes: Sequence[Change]) -> None:
         for first in range(0, len(changes), BATCH):
-            self.store.commit(DUE, partition, changes[first : first + BATCH])
+            self.store.commit(table, partition, changes[first : first + BATCH])
 
     def _homes(self, group: Sequence[tuple[Step, list[Change]]]) -> None:
         """Write homes of one partition together; where some of it is there already, each by itself."""
@@ -142,7 +147,7 @@ class Work:
             return
         if home.body["due_at"] <= step.due_at:
             return
-        self.store.commit(DUE, f"{step.site}|{step.queue}", [step.index(step.due_at)])
+        self.store.commit(*_place(step.site, step.queue), [step.index(step.due_at)])
         try:
             self.store.commit(
                 step.table, step.partition, [_changed(home, {"due_at": step.due_at, "body": {**home.body["body"], **step.body}})]
@@ -152,13 +157,21 @@ class Work:
 
     def due(self, site: str, queue: Queue, limit: int = 10, *, after: str = "") -> Iterator[Row]:
         """Index rows whose time has come, the oldest first; those after a key when one is given."""
-        first = after and after + "\0"
-        return self.store.scan(DUE, f"{site}|{queue}", first, _index_key(self.store.now(), "~"), limit)
+        first = after + "\0" if after else _INDEX
+        return self.store.scan(*_place(site, queue), first, self._due_before(), limit)
+
+    def first_due(self, state: SiteState) -> int:
+        """How many steps of the first queue are due, as the site's state tells without a further read."""
+        before = self._due_before()
+        return sum(1 for key in state.rows if _INDEX <= key < before)
+
+    def _due_before(self) -> str:
+        return _index_key(self.store.now(), "~")
 
     def waiting(self, site: str) -> Iterator[Row]:
         """All index rows of a site."""
         for queue in Queue:
-            yield from self.store.scan(DUE, f"{site}|{queue}")
+            yield from self.store.scan(*_place(site, queue), _INDEX, _INDEX + "~")
 
     def index_of(self, step: Step) -> Row | None:
         """The index row of a step that is there, as `due` would give it."""
@@ -166,7 +179,7 @@ class Work:
         if home is None:
             return None
         put = step.index(home.body["due_at"])
-        return Row(f"{step.site}|{step.queue}", put.key, put.body, "", home.written)
+        return Row(_place(step.site, step.queue)[1], put.key, put.body, "", home.written)
 
     def claim(self, index: Row) -> ClaimedStep | None:
         """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""
@@ -174,11 +187,11 @@ class Work:
         home = self.store.get(table, partition, key)
         if home is None:
             if self.store.now() - index.written > _SWEEP_AFTER or self.store.now() < index.written - CLOCK_TOLERANCE:
-                self.store.commit(DUE, index.partition, [Delete(index.key)])
+                self.store.commit(*_place_of(index), [Delete(index.key)])
             return None
         step = _step(home, index)
         if _index_key(step.due_at, key) != index.key:
-            self.store.commit(DUE, index.partition, [step.index(step.due_at), Delete(index.key)])
+            self.store.commit(*_place_of(index), [step.index(step.due_at), Delete(index.key)])
             return None
         lease = leases.take(self.store, table, home, self.holder)
         return ClaimedStep(step, lease, index) if lease else None
@@ -188,32 +201,31 @@ class Work:
 
         The index row through which it was found is then to be removed (:meth:`remove`), if `claimed.spent` says so.
         """
-        step, partition = claimed.step, claimed.index.partition
         if again_at is None:
             claimed.lease.end(list(changes))
             claimed.spent = True
             return
-        again = step.index(again_at)
-        self.store.commit(DUE, partition, [again])
+        again = claimed.step.index(again_at)
+        self.store.commit(*_place_of(claimed.index), [again])
         claimed.lease.body["due_at"] = again_at
         claimed.lease.commit(list(changes), release=True)
         claimed.spent = again.key != claimed.index.key
 
     def remove(self, spent: Sequence[Row]) -> None:
         """Remove index rows whose steps have ended or moved; one that was written anew meanwhile stays."""
-        places: dict[str, list[Delete]] = defaultdict(list)
+        places: dict[tuple[str, str], list[Delete]] = defaultdict(list)
         for index in spent:
-            places[index.partition].append(Delete(index.key, index.version or None))
-        for partition, deletes in places.items():
+            places[_place_of(index)].append(Delete(index.key, index.version or None))
+        for place, deletes in places.items():
             try:
-                self._commit_all(partition, deletes)
+                self._commit_all(*place, deletes)
             except Conflict:
-                self._remove_each(partition, deletes)
+                self._remove_each(*place, deletes)
 
-    def _remove_each(self, partition: str, deletes: Sequence[Delete]) -> None:
+    def _remove_each(self, table: str, partition: str, deletes: Sequence[Delete]) -> None:
         for delete in deletes:
             try:
-                self.store.commit(DUE, partition, [delete])
+                self.store.commit(table, partition, [delete])
             except Conflict:
                 continue
 
@@ -225,12 +237,21 @@ class Work:
             if home and index.written > self.store.now() + CLOCK_TOLERANCE:
                 step = _step(home, index)
                 now = self.store.now()
-                self.store.commit(DUE, index.partition, [step.index(now)])
+                self.store.commit(*_place_of(index), [step.index(now)])
                 try:
                     self.store.commit(table, partition, [_changed(home, {"due_at": now})])
                 except Conflict:
                     continue
-                self.store.commit(DUE, index.partition, [Delete(index.key)])
+                self.store.commit(*_place_of(index), [Delete(index.key)])
+
+
+def _place(site: str, queue: Queue) -> tuple[str, str]:
+    """Table and partition of a queue's index rows."""
+    return (STATE, site_partition(site)) if queue is Queue.FIRST else (DUE, f"{site}|{queue}")
+
+
+def _place_of(index: Row) -> tuple[str, str]:
+    return STATE if index.body["queue"] == Queue.FIRST else DUE, index.partition
 
 
 def _merged(steps: Sequence[Step]) -> list[Step]:
@@ -264,16 +285,15 @@ def _changed(home: Row, changed: dict[str, Any]) -> Change:
 
 
 def _index_key(due_at: float, key: str) -> str:
-    return f"{due_at:016.3f}|{key}"
+    return f"{_INDEX}{due_at:016.3f}|{key}"
 
 
 def _step(home: Row, index: Row) -> Step:
     table, partition, key = index.body["home"]
-    site, queue = index.partition.rsplit("|", 1)
     return Step(
         StepKind(home.body["kind"]),
-        site,
-        Queue(queue),
+        index.body["site"],
+        Queue(index.body["queue"]),
         table,
         partition,
         key,

@@ -33,9 +33,11 @@ CREATE TABLE ledger (
     PRIMARY KEY (tbl, part, key)
 ) WITHOUT ROWID
 """
-_GET = "SELECT key, body, version, written FROM ledger WHERE tbl = ? AND part = ? AND key = ?"
-_FROM = "SELECT key, body, version, written FROM ledger WHERE tbl = ? AND part = ? AND key >= ? ORDER BY key LIMIT ?"
-_RANGE = "SELECT key, body, version, written FROM ledger WHERE tbl = ? AND part = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+_SELECT = "SELECT part, key, body, version, written FROM ledger WHERE tbl = ?"
+_GET = f"{_SELECT} AND part = ? AND key = ?"
+_FROM = f"{_SELECT} AND part = ? AND key >= ? ORDER BY key LIMIT ?"
+_RANGE = f"{_SELECT} AND part = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+_ALL = f"{_SELECT} AND (part, key) >= (?, ?) ORDER BY part, key LIMIT ?"
 _INSERT = "INSERT INTO ledger (tbl, part, key, version, written, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT = "INSERT OR REPLACE INTO ledger (tbl, part, key, version, written, body) VALUES (?, ?, ?, ?, ?, ?)"
 _REPLACE = "UPDATE ledger SET version = ?, written = ?, body = ? WHERE tbl = ? AND part = ? AND key = ? AND version = ?"
@@ -104,7 +106,7 @@ class SqliteStore:
     def get(self, table: str, partition: str, key: str) -> Row | None:
         with self._connection() as connection:
             found = connection.execute(_GET, (table, partition, key)).fetchone()
-        return _row(partition, found) if found else None
+        return _row(found) if found else None
 
     def scan(self, table: str, partition: str, first: str = "", last: str = "", limit: int = 0) -> Iterator[Row]:
         """As the port says; read in pages, so that rows written meanwhile may or may not be seen."""
@@ -117,6 +119,17 @@ class SqliteStore:
             if len(page) < size or (limit and not left):
                 return
             first = page[-1].key + "\0"  # the very next text in code point order
+
+    def everything(self, table: str) -> Iterator[Row]:
+        """As the port says; read in pages, like a scan."""
+        first = ("", "")
+        while True:
+            with self._connection() as connection:
+                page = [_row(found) for found in connection.execute(_ALL, (table, *first, _PAGE))]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            first = (page[-1].partition, page[-1].key + "\0")
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """As the port says. ValueError for more than the port allows: rows, length of keys, size of bodies, a key twice."""
@@ -141,7 +154,7 @@ class SqliteStore:
         with self._connection() as connection:
             at = (table, partition, first)
             found = connection.execute(_RANGE, (*at, last, size)) if last else connection.execute(_FROM, (*at, size))
-            return [_row(partition, columns) for columns in found]
+            return [_row(columns) for columns in found]
 
     @contextmanager
     def _connection(self, opened: sqlite3.Connection | None = None) -> Iterator[sqlite3.Connection]:
@@ -222,8 +235,8 @@ def _apply(connection: sqlite3.Connection, table: str, partition: str, change: C
     return done.rowcount == 1
 
 
-def _row(partition: str, columns: tuple[str, str, str, float]) -> Row:
-    key, body, version, written = columns
+def _row(columns: tuple[str, str, str, str, float]) -> Row:
+    partition, key, body, version, written = columns
     return Row(partition, key, json.loads(body), version, written)
 
 

@@ -12,7 +12,7 @@ from bic_lib.delivery import FileDestination
 from bic_lib.errors import Conflict, DestinationError, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
 from bic_lib.ports import Change, Insert, Replace
@@ -152,7 +152,7 @@ def _forget(job: Job, destination: str, entry: Entry) -> None:
 
 
 def _change_list(job: Job, destination: str, change: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
-    site, key = f"site|{job.site.name}", f"backups|{destination}"
+    site, key = site_partition(job.site.name), f"backups|{destination}"
     while True:
         row = job.ledger.store.get(STATE, site, key)
         entries = sorted(change(row.body["stored"] if row else []), key=lambda one: one["start"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from bic_lib import plan
 from bic_lib.errors import ItemError
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
@@ -37,7 +37,7 @@ def download_step(
         "dry_run": dry_run,
     }
     key = f"step|{StepKind.DOWNLOAD}|{kind}|{run}"
-    return Step(StepKind.DOWNLOAD, site, Queue.FIRST, STATE, f"site|{site}", key, due_at, body)
+    return Step(StepKind.DOWNLOAD, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
 
 
 def unit(site: str, kind: ReportKind) -> str:

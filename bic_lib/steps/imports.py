@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bic_lib import plan
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
 from bic_lib.steps.intake import Intake
@@ -28,7 +28,7 @@ def import_step(
         site,
         Queue.FIRST,
         STATE,
-        f"site|{site}",
+        site_partition(site),
         f"step|{StepKind.IMPORT}|{kind}|{run}",
         due_at,
         body,

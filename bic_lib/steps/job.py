@@ -68,7 +68,7 @@ class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
-    all the time. `planned` are recordings that a download made steps; `spent` are index rows to be removed, `passed_over` those
+    all the time. `planned` are steps that a download or backfill made; `spent` are index rows to be removed, `passed_over` those
     (key, version) that this visit could not have; `refused` are the data types for which the account was found to lack the right.
     """
 

@@ -10,7 +10,7 @@ from bic_lib import plan
 from bic_lib.errors import ItemError
 from bic_lib.ledger.proof import Known
 from bic_lib.ledger.records import FAILING
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.steps.intake import Intake
@@ -20,8 +20,8 @@ LSIDS_PER_CALL = 50
 """No limit is documented; appliance-api.md 8.3.4."""
 
 
-def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int) -> None:
-    """Write steps that fetch these sessions (lsid → due time), at most 50 a call. May be repeated.
+def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int) -> list[Step]:
+    """Write steps that fetch these sessions (lsid → due time), at most 50 a call, and return them. May be repeated.
 
     `placed_at` is where the ledger keeps one that is unreadable and has no start.
     """
@@ -35,7 +35,7 @@ def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_a
                 job.site.name,
                 Queue.FIRST,
                 STATE,
-                f"site|{job.site.name}",
+                site_partition(job.site.name),
                 f"step|{StepKind.LSIDS}|{kind}|{hashlib.sha256(' '.join(some).encode()).hexdigest()[:16]}",
                 min(wanted[lsid] for lsid in some),
                 {"lsids": some, "placed_at": placed_at, "attempts": 0},
@@ -43,13 +43,13 @@ def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_a
         )
     if steps:
         job.ledger.work.plan(steps)
+    return steps
 
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one such step. Raises SiteError, ClaimLost, OutOfTime."""
     body, now = claimed.body, job.ledger.now()
-    streams = job.ledger.streams.read(job.site.name).streams
-    members = {stream: None for stream in job.usable(kind) if stream in streams and streams[stream].mark is not None}
+    members = dict.fromkeys(job.usable(kind))
     known = job.ledger.proof.known(job.site.name)
     intake = Intake(job, kind, members, known, placed_at=body["placed_at"])
     try:

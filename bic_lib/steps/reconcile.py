@@ -13,7 +13,7 @@ from typing import Any
 from bic_lib import plan
 from bic_lib.errors import ItemError, Refused, Unexpected
 from bic_lib.ledger.proof import Known, served_name
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Item, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
@@ -67,7 +67,10 @@ def _members(job: Job, kind: ReportKind, body: Mapping[str, Any], now: float) ->
 
 
 def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
-    """History on demand: `since` … `until` in windows of at most a day. Resumable; raises as `reconcile` does."""
+    """History on demand: `since` … `until` in windows of at most a day. Resumable; raises as `reconcile` does.
+
+    What only the listing showed, sessions without an end above all, are steps of their own (`job.planned`).
+    """
     body = claimed.body
     members = {stream: int(body["since"]) for stream in job.usable(kind)}
     known = job.ledger.proof.known(job.site.name)
@@ -78,7 +81,7 @@ def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
             if intake.dropped:
                 job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(1))
                 return
-            _compare(job, kind, members, known, window)
+            job.planned += _compare(job, kind, members, known, window)
             body["cursor"] = window.end
             claimed.lease.renew()
     except ItemError as error:
@@ -91,7 +94,7 @@ def backfill_step(site: str, kind: ReportKind, since: int, until: int, due_at: f
     """The step that fills [since, until) of a site and report kind."""
     body = {"since": since, "until": until, "cursor": since}
     key = f"step|{StepKind.BACKFILL}|{kind}|{since}|{until}"
-    return Step(StepKind.BACKFILL, site, Queue.FIRST, STATE, f"site|{site}", key, due_at, body)
+    return Step(StepKind.BACKFILL, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
 
 
 def _postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
@@ -123,7 +126,7 @@ def take_window(
     return intake
 
 
-def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> None:
+def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
     """List the sessions that began in this window and plan to fetch those which a stream has not been served with."""
     serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
     try:
@@ -131,10 +134,10 @@ def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Know
     except (Unexpected, Refused):
         # Not every appliance may list (appliance-api.md 2.3, presentations above all): the full report tells the same.
         take_window(job, kind, serving, known, Selection(began=window), window.begin)
-        return
+        return []
     missing = [lsid for lsid in lsids if not _is_known(job, known, lsid, window, set(serving.values()))]
     now = job.ledger.now()
-    plan_lsids(job, kind, dict.fromkeys(missing, now), window.begin)
+    return plan_lsids(job, kind, dict.fromkeys(missing, now), window.begin)
 
 
 def _is_known(job: Job, known: Known, lsid: str, window: Window, serving: set[str]) -> bool:

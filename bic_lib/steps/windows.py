@@ -11,7 +11,7 @@ from bic_lib.errors import BicError, Conflict, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known, served_name
-from bic_lib.ledger.streams import STATE, SiteState, StreamState, rest_body
+from bic_lib.ledger.streams import STATE, SiteState, StreamState, rest_body, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
@@ -147,7 +147,7 @@ def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> 
 def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
     """The one reconcile step of a site and report kind."""
     key = f"step|{StepKind.RECONCILE}|{kind}"
-    return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, f"site|{site}", key, due_at)
+    return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, site_partition(site), key, due_at)
 
 
 def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -> None:

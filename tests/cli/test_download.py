@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib.simulator import Fault, Recording, Simulator
-from tests.support import Bic, archive, hourly, served_sessions, site, stored_sessions
+from bic_lib.simulator import Fault, Profile, Recording, Simulator
+from tests.support import SECRET, Bic, archive, hourly, served_sessions, site, stored_sessions
 
 DAY = 86_400
 WAREHOUSE = """
@@ -205,6 +205,21 @@ def test_backfill_fills_history(wide: Bic, appliance: Simulator) -> None:
     ]
     assert len(spans) == 3
     assert max(spans) <= DAY
+
+
+def test_backfill_brings_sessions_that_broke_off(tmp_path: Path) -> None:
+    """A session without an end, which no window by end time shows, is stored by the backfill itself, before any schedule ran."""
+    with Simulator(Profile(sessions=30, days=6, abnormal_every=3, presentations=0)) as appliance:
+        (tmp_path / "bic.toml").write_text(site(appliance) + archive() + hourly(), encoding="utf-8")
+        begin, end = day_before(appliance, 6), day_before(appliance, 3)
+        bic = Bic(tmp_path, {SECRET: appliance.client_secret})
+        ended = bic("backfill", "--site", "support", "--since", begin, "--until", end, "--json")
+        broken_off = {
+            truth.lsid for truth in appliance.sessions() if truth.end is None and midnight(begin) <= truth.start < midnight(end)
+        }
+    assert ended.status == 0
+    assert len(broken_off) > 2
+    assert broken_off <= stored_sessions(tmp_path / "archive").keys()
 
 
 def test_interrupted_backfill_goes_on(wide: Bic, appliance: Simulator) -> None:

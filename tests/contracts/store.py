@@ -60,6 +60,16 @@ class StoreContract:
         assert store.get("t", "p", "k") is None
         assert list(store.scan("t", "p")) == []
 
+    def test_everything_of_a_table_is_read_partition_by_partition(self, store: Store) -> None:
+        """All rows of one table and of no other, in key order, also where they are more than one answer takes."""
+        for partition in ("b", "a", "a|x"):
+            for first in range(0, 600, BATCH):
+                store.commit("t", partition, [Insert(f"{number:03}", {"n": number}) for number in range(first, first + BATCH)])
+        store.commit("other", "a", [Insert("k", {})])
+        found = [(row.partition, row.key) for row in store.everything("t")]
+        assert found == [(partition, f"{number:03}") for partition in ("a", "a|x", "b") for number in range(600)]
+        assert list(store.everything("nothing")) == []
+
     def test_an_insert_is_refused_when_the_key_is_there(self, store: Store) -> None:
         """Insert never writes over a row."""
         store.commit("t", "p", [Insert("k", {"n": 1})])

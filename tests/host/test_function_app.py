@@ -176,7 +176,11 @@ def test_a_ledger_that_is_down_loses_nothing(world: World, short_leases: None, h
         until(lambda: "failed (5)" in host.log.read_text(), "a message that was given up", host)
     until(world.is_complete, "everything", host)
     world.demand_everything_once()
-    until(lambda: any(notice.cause.key == "poison|support" for notice in Notices(world.ledger.store).all()), "the notice", host)
+    until(
+        lambda: any(notice.cause.key == "poison|support" for notice in Notices(world.ledger.store).read().notices),
+        "the notice",
+        host,
+    )
 
 
 def test_a_visit_that_makes_no_sense_is_dropped(world: World, host: RunningHost) -> None:
@@ -186,13 +190,17 @@ def test_a_visit_that_makes_no_sense_is_dropped(world: World, host: RunningHost)
     until(world.is_complete, "everything", host)
     until(lambda: host.log.read_text().count("a message that is no visit was dropped") == 3, "the warnings", host)
     assert "failed (" not in host.log.read_text()
-    assert Notices(world.ledger.store).all() == []
+    assert Notices(world.ledger.store).read().notices == []
 
 
 def test_a_poisoned_visit_is_told(world: World, host: RunningHost) -> None:
     """A message in the poison queue becomes a notice that names the site."""
     world.send(visit(), "bic-visits-poison")
-    until(lambda: [notice.cause.key for notice in Notices(world.ledger.store).all()] == ["poison|support"], "the notice", host)
+    until(
+        lambda: [notice.cause.key for notice in Notices(world.ledger.store).read().notices] == ["poison|support"],
+        "the notice",
+        host,
+    )
 
 
 def test_broken_settings_change_nothing(world: World, short_leases: None, host: RunningHost, kind: Kind) -> None:
@@ -200,13 +208,13 @@ def test_broken_settings_change_nothing(world: World, short_leases: None, host: 
     notices = Notices(world.ledger.store)
     until(lambda: world.ledger.store.get("state", "settings", "last"), "the first tick", host)
     world.write("[ledger]\n" + world.settings.split("[ledger]\n")[1] + "\nnonsense")
-    until(lambda: [notice.cause.key for notice in notices.all()] == ["settings"], "the notice", host)
+    until(lambda: [notice.cause.key for notice in notices.read().notices] == ["settings"], "the notice", host)
     host.kill()
     with running_host(kind, world.folder, world.environ) as other:
         until(world.is_complete, "everything", other)
         assert other.call("GET", "/api/status").status_code == 200
         world.write(world.settings)
-        until(lambda: not notices.all(), "the all-clear", other)
+        until(lambda: not notices.read().notices, "the all-clear", other)
     world.demand_everything_once()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import rich_click as click
 
 from bic_lib.actions import running
-from bic_lib.actions.parked import note_sites
 from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
 from bic_lib.cli.call import Call
@@ -53,7 +52,6 @@ def command(call: Call, directory: Path, sessions: int) -> int:
         os.environ.update(demonstration.environ)
         call.settings_file = str(demonstration.settings)
         app = stoppable(call.app(results.observe), stop)
-        note_sites(app)
         with progress("demo", results):
             drained = running.once(app) if demonstration.is_new else running.fire(app, [SCHEDULE])
         status = conclude(call, results, drained.troubles)

@@ -9,7 +9,6 @@ import rich_click as click
 
 from bic_lib import mail
 from bic_lib.actions import running
-from bic_lib.actions.parked import note_sites
 from bic_lib.actions.results import Results
 from bic_lib.actions.status import resting
 from bic_lib.actions.stopping import stoppable
@@ -42,7 +41,6 @@ def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> in
 def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> int:
     with Results() as results:
         app = stoppable(call.app(results.observe), stop)
-        note_sites(app)
         with progress("run", results):
             drained = running.fire(app, schedules) if now else running.once(app)
             notify(app, mail.create(call.settings()))
