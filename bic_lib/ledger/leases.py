@@ -6,6 +6,7 @@ or taken by somebody else stops before the next publish (ClaimLost).
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Any
 from bic_lib.errors import BicError, ClaimLost, Conflict
 from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import Change, Delete, Replace, Row, Store
+
+log = logging.getLogger("bic.transfers")
 
 LEASE_SECONDS = 300.0
 RENEW_SECONDS = 60.0
@@ -52,6 +55,7 @@ class Lease:
                 self._lost = True
                 raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
             self._until = until
+            self._lost = not until  # a renewal that was on its way must not take back what was given
 
     def renew(self) -> None:
         """Five more minutes. Raises ClaimLost."""
@@ -70,7 +74,7 @@ class Lease:
 
     def release(self) -> None:
         """Give it back; one that was given back, ended or lost already is not ours to give."""
-        if self._until and not self._lost:
+        if not self._lost:
             self.commit([], release=True)
 
     def end(self, changes: list[Change]) -> None:
@@ -131,7 +135,8 @@ class Keeper:
             thread.join()
 
     @contextmanager
-    def keep(self, lease: Lease) -> Iterator[Lease]:
+    def held(self, lease: Lease) -> Iterator[Lease]:
+        """Renewed while in hand, given back afterwards."""
         with self._guard:
             self._held.add(lease)
         try:
@@ -139,6 +144,10 @@ class Keeper:
         finally:
             with self._guard:
                 self._held.discard(lease)
+            try:
+                lease.release()
+            except ClaimLost:
+                log.warning("the claim on %s had been lost", lease.key)
 
     def _run(self) -> None:
         while not self._stop.wait(RENEW_SECONDS):

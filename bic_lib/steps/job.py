@@ -28,7 +28,7 @@ from bic_lib.model import (
     Stream,
 )
 from bic_lib.plan import pause
-from bic_lib.ports import Appliance, FileStore, Row
+from bic_lib.ports import Appliance, FileStore
 from bic_lib.telemetry import Tally
 
 log = logging.getLogger("bic.transfers")
@@ -68,8 +68,8 @@ class Job:
     """One visit at work. `streams` are the site's configured ones with their rule for sessions that have no end yet.
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
-    all the time. `planned` are steps that a download or backfill made; `spent` are index rows to be removed, `passed_over` those
-    (key, version) that this visit could not have; `refused` are the data types for which the account was found to lack the right.
+    all the time. `planned` are steps that a download or backfill made; `refused` are the data types for which the account was
+    found to lack the right.
     """
 
     site: Site
@@ -86,8 +86,6 @@ class Job:
     destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
     planned: list[Step] = field(default_factory=list)
-    spent: list[Row] = field(default_factory=list)
-    passed_over: set[tuple[str, str]] = field(default_factory=set)
     refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     tally: Tally = field(default_factory=Tally)
@@ -96,6 +94,15 @@ class Job:
         """Raises ClaimLost when the lane or a claim is no longer ours."""
         for lease in self.leases:
             lease.check()
+
+    @contextmanager
+    def holding(self, lease: Lease) -> Iterator[None]:
+        """What the job does in this block it does only while this lease is ours."""
+        self.leases.append(lease)
+        try:
+            yield
+        finally:
+            self.leases.remove(lease)
 
     def need(self, seconds: float) -> None:
         """Raises OutOfTime when less than this is left."""

@@ -140,8 +140,18 @@ def test_the_keeper_renews_what_is_in_hand(store: Store, row: Row, clock: Clock,
     assert lease
     renewed = threading.Event()
     monkeypatch.setattr(lease, "renew", renewed.set)
-    with leases.Keeper().running() as keeper, keeper.keep(lease):
+    with leases.Keeper().running() as keeper, keeper.held(lease):
         assert renewed.wait(5)
+
+
+def test_a_late_renewal_takes_nothing_back(store: Store, row: Row) -> None:
+    """A renewal that was on its way when the lease was given back leaves it free for others."""
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+    lease.release()
+    with pytest.raises(ClaimLost):
+        lease.renew()
+    assert leases.is_free(store, there(store))
 
 
 def test_a_renewal_does_not_cost_the_end(store: Store) -> None:
