@@ -16,7 +16,7 @@ from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
 from bic_lib.ports import Change, Insert, Replace
-from bic_lib.steps import carrying
+from bic_lib.steps import carrying, settling
 from bic_lib.steps.job import Job
 
 Entry = dict[str, Any]
@@ -72,7 +72,7 @@ def fetch(job: Job, claimed: ClaimedStep) -> None:
     """Fetch one backup for its destinations, then retire older ones. Raises SiteError, ClaimLost, OutOfTime."""
     if job.ledger.now() >= claimed.body["superseded_at"]:
         _conclude(job, claimed, ())
-        carrying.give_up(job, claimed, "the next backup is due: this one was given up")
+        settling.give_up(job, claimed, "the next backup is due: this one was given up")
     else:
         before_end = partial(_conclude, job, claimed)
         carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)

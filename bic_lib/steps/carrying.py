@@ -6,27 +6,24 @@ The step is the item: one claim, one download, an outcome per destination. What 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bic_lib import naming, plan
+from bic_lib import naming
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, Refused, TooOften
-from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
+from bic_lib.errors import DestinationError, Interrupted, ItemError, Refused
+from bic_lib.ledger.records import Record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
 from bic_lib.model import DAY, DataType, Failure, OnConflict, Outcome, State
-from bic_lib.ports import Change, Payload, Put, Recovered, Stamp
+from bic_lib.ports import Payload, Put, Recovered, Stamp
+from bic_lib.steps import settling
 from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.tee import Branch, Sum, regrouped, tee
 
 SNIFFED_BYTES = 64 * 1024
-_OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED, State.REFUSED})
-_REFUSED_SECONDS = 6 * plan.HOUR
-"""How long a recording whose right is missing rests: somebody has to grant it, so it is never given up."""
 
 Open = Callable[[], AbstractContextManager[Payload]]
 BeforeEnd = Callable[[Sequence[Record]], None]
@@ -45,9 +42,7 @@ class _Way:
 
     @property
     def transfer(self) -> str:
-        """16 hex digits of item and destination."""
-        key = f"{self.record.item.site}|{transfer_key(self.record)}"
-        return hashlib.sha256(key.encode()).hexdigest()[:16]
+        return settling.staged_as(self.record)
 
     def stamp(self, total: Sum, content_type: str) -> Stamp:
         return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
@@ -59,7 +54,7 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
     `before_end` is told of them before their outcomes are written: for what follows from these, while the claim is held.
     """
     job.need(NEEDED_SECONDS)
-    ways, resting = _due(job, _records(job, claimed))
+    ways, resting = _due(job, settling.transfers(job, claimed))
     for way in ways:
         if way.record.intent:
             _recover(job, claimed, way)
@@ -68,17 +63,10 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
         _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
     elif missing:
         _fetch(job, claimed, data, missing, open_payload)
-    settled = [_settled(job, way) for way in ways]
+    records = [settling.settled(job, way.record, way.outcome, way.error) for way in ways]
     if before_end:
-        before_end(settled)
-    _finish(job, claimed, settled, resting)
-
-
-def _records(job: Job, claimed: ClaimedStep) -> list[Record]:
-    """The item's transfers."""
-    prefix = claimed.step.key.removeprefix("step|") + "|"
-    rows = job.ledger.store.scan(ITEMS, claimed.step.partition, prefix, prefix + "~")
-    return [read_record(row, job.site.name) for row in rows]
+        before_end(records)
+    settling.finish(job, claimed, records, resting)
 
 
 def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
@@ -87,7 +75,7 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
     ways: list[_Way] = []
     later: list[float] = []
     for record in records:
-        if record.version == 0 or not _is_open(record):
+        if record.version == 0 or not settling.is_open(record):
             continue
         if record.destination not in job.destinations:
             later.append(now + DAY)
@@ -97,21 +85,10 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
             later.append(record.next_try or 0)
         else:
             try:
-                ways.append(_Way(record, _files(job, record.destination)))
+                ways.append(_Way(record, settling.files(job, record.destination)))
             except DestinationError as error:
                 later.append(job.rest_destination(record.destination, str(error)).until)
     return ways, later
-
-
-def _is_open(record: Record) -> bool:
-    return record.outcome.state in _OPEN and (record.outcome.state is not State.REFUSED or record.next_try is not None)
-
-
-def _files(job: Job, name: str) -> FileDestination:
-    destination = job.connect(name)
-    if not isinstance(destination, FileDestination):
-        raise DestinationError(f"destination {name} takes no files")
-    return destination
 
 
 # --- an interrupted publication --------------------------------------------------------------------------------------
@@ -130,7 +107,7 @@ def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
             way.location = intent["location"]
             _publish(job, claimed, way, intent["token"], stamp)
     except ItemError as error:
-        way.outcome = _item_failed(error)
+        way.outcome = settling.item_failed(error)
     except DestinationError as error:
         way.error = error
 
@@ -155,7 +132,7 @@ def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], ope
         job.refused[data] = str(error)
         _all(ways, Outcome(State.REFUSED, reason=str(error), failure=Failure.UNREACHABLE))
     except ItemError as error:
-        _all(ways, _item_failed(error))
+        _all(ways, settling.item_failed(error))
     finally:
         for way in ways:
             if way.branch and way.outcome is None:
@@ -179,14 +156,6 @@ def _all(ways: list[_Way], outcome: Outcome) -> None:
             way.outcome = outcome
 
 
-def _item_failed(error: ItemError) -> Outcome:
-    if isinstance(error, Gone):
-        return Outcome(State.EXPIRED if error.expired else State.NONE, reason=str(error))
-    if isinstance(error, TooOften):
-        return Outcome(State.REFUSED, reason=str(error))
-    return Outcome(State.FAILED, reason=str(error), failure=error.failure)
-
-
 def _begin(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], first: bytes, content_type: str) -> None:
     """Decide extension and name from the first bytes, and open a staging at each destination."""
     extension = naming.extension(data, first, content_type)
@@ -204,7 +173,7 @@ def _begin(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], fir
         except DestinationError as error:
             way.error = error
         except ItemError as error:
-            way.outcome = _item_failed(error)
+            way.outcome = settling.item_failed(error)
 
 
 def _free(way: _Way) -> str:
@@ -223,7 +192,7 @@ def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, co
         if error is None and total is not None:
             _publish(job, claimed, way, way.branch.token, way.stamp(total, content_type))
         elif isinstance(error, ItemError):
-            way.outcome = _item_failed(error)
+            way.outcome = settling.item_failed(error)
         else:
             way.error = error if isinstance(error, DestinationError) else DestinationError("took no data")
 
@@ -249,7 +218,7 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
                 raise Interrupted(f"the name {way.location} was taken meanwhile")
             way.location = _free(_Way(way.record, way.destination, _unnumbered(job, way)))
     except ItemError as error:
-        way.outcome = _item_failed(error)
+        way.outcome = settling.item_failed(error)
     except DestinationError as error:
         way.error = error
 
@@ -278,64 +247,3 @@ def _intend(claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
     }
     way.record = replace(way.record, intent=intent)
     claimed.lease.commit([Put(transfer_key(way.record), transfer_body(way.record))])
-
-
-# --- outcomes --------------------------------------------------------------------------------------------------------
-
-
-def _settled(job: Job, way: _Way) -> Record:
-    """The transfer's record after this try."""
-    now, record = job.ledger.now(), replace(way.record, at=job.ledger.now())
-    if way.error is not None:
-        rest = job.rest_destination(record.destination, str(way.error))
-        return replace(record, next_try=rest.until)
-    outcome = way.outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
-    if outcome.state is State.STORED:
-        job.destination_works(record.destination)
-    if outcome.state is State.REFUSED and outcome.failure:
-        later = now + _REFUSED_SECONDS
-        return replace(
-            record, outcome=outcome, next_try=later, first_failed=record.first_failed or now, last_failed=now, attempts=1
-        )
-    if outcome.failure is None:
-        settled = replace(record, outcome=outcome, next_try=None, intent=None)
-        if outcome.state not in FAILING:
-            return settled
-        return replace(settled, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
-    attempts = record.attempts + 1
-    again = plan.next_try(outcome.failure, attempts, now, record.forgotten_at)
-    state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure is Failure.NOT_READY else State.FAILED)
-    return replace(
-        record,
-        outcome=replace(outcome, state=state),
-        attempts=attempts,
-        next_try=again,
-        first_failed=record.first_failed or now,
-        last_failed=now,
-    )
-
-
-def _finish(job: Job, claimed: ClaimedStep, settled: list[Record], later: list[float]) -> None:
-    """Write all outcomes and the step's end, or its next due time, in one act."""
-    job.ledger.history.name_failures([record for record in settled if record.outcome.state in FAILING])
-    pending = [record.next_try for record in settled if record.outcome.state in _OPEN and record.next_try is not None]
-    changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in settled]
-    run = claimed.body.get("run")
-    for record in settled:
-        if record.outcome.state is not State.PLANNED:
-            job.tell(run, record.item, record.destination, record.outcome)
-    times = [*pending, *later]
-    job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
-    job.ledger.history.clear_failures([record for record in settled if record.first_failed and record.outcome.state in SETTLED])
-
-
-def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
-    """End the step: its open transfers are given up, for this reason. Raises ClaimLost."""
-    now = job.ledger.now()
-    outcome = Outcome(State.GIVEN_UP, reason=reason)
-    ended = [
-        replace(record, outcome=outcome, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
-        for record in _records(job, claimed)
-        if record.outcome.state in _OPEN
-    ]
-    _finish(job, claimed, ended, [])

@@ -13,7 +13,7 @@ from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind
 from bic_lib.ports import Row
-from bic_lib.steps import backups, carrying, downloads, imports, lsids, reconcile, recordings, windows
+from bic_lib.steps import backups, downloads, imports, lsids, reconcile, recordings, settling, windows
 from bic_lib.steps.job import Job, OutOfTime
 
 log = logging.getLogger("bic.transfers")
@@ -192,7 +192,7 @@ def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
     now = job.ledger.now()
     again = plan.next_try(Failure.WORKER_LOST, lost, now, 0)
     if again is None and claimed.step.kind in CARRYING_STEPS:
-        carrying.give_up(job, claimed, f"{lost} workers were lost over it")
+        settling.give_up(job, claimed, f"{lost} workers were lost over it")
         return True
     if again is None or again <= now:
         return False

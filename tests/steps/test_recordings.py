@@ -6,6 +6,7 @@ import pytest
 
 from bic_lib.model import DAY, State
 from bic_lib.simulator import Fault, Recording, Simulator
+from bic_lib.steps.settling import staged_as
 from tests.steps.world import ALL_FILES, World, asked, wanted
 
 HOUR = 3600
@@ -52,6 +53,23 @@ def test_a_recording_that_is_gone_is_named_once_and_never_asked_for_again(
     ]
     assert record.outcome.state == state
     assert [failure["lsid"] for failure in world.failures()] == ([recording] if state == "expired" else [])
+
+
+def test_what_a_lost_worker_staged_goes_when_nothing_comes_any_more(world: World, sim: Simulator, recording: str) -> None:
+    """A killed worker's temporary file is taken away when its recording turns out to have expired; others' files stay."""
+    sim.faults.recordings = {recording: Recording(not_ready=1)}
+    world.once()
+    [record] = [one for one in world.records() if (one.item.lsid, one.item.data) == (recording, "session_recordings")]
+    folder = world.folder / "archive"
+    left, others = folder / f".bic-{staged_as(record)}-1.part", folder / f".bic-{16 * '0'}-1.part"
+    for path in (left, others):
+        path.write_bytes(b"half a recording")
+    sim.faults.recordings = {recording: Recording(expired=True)}
+    world.pass_time(DAY)
+    world.once()
+    assert [failure["state"] for failure in world.failures()] == ["expired"]
+    assert not left.exists()
+    assert others.exists()
 
 
 @pytest.mark.parametrize(
