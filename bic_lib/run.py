@@ -16,7 +16,7 @@ from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.streams import STATE, SiteState, Standing
-from bic_lib.ledger.work import Queue
+from bic_lib.ledger.work import Queue, StepKind
 from bic_lib.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.ports import Appliance, Insert, Put, Replace, Row
 from bic_lib.steps.backups import backup_destinations, plan_backups, unit
@@ -188,11 +188,11 @@ def _write_schedule(app: App, schedule: Schedule, row: Row | None, body: Mapping
 
 
 def _wanted_visits(app: App, site: Site, state: SiteState) -> int:
-    """As many as there is work and a free lane for."""
+    """As many as there is work and a free lane for; a site that rests has uploads to be taken in at most."""
     now = app.ledger.now()
-    free = app.ledger.streams.free_lanes(state, site.max_concurrency)
-    if not (site.enabled and state.rest.over(now) and free):
-        return 0
+    free = app.ledger.streams.free_lanes(state, site.max_concurrency) if site.enabled else 0
+    if not free or not state.rest.over(now):
+        return min(free, app.ledger.work.first_due(state, StepKind.IMPORT))
     configured = app.streams(site.name)
     work = sum(1 for stream, known in state.streams.items() if stream in configured and known.is_due(now))
     work += app.ledger.work.first_due(state)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from bic_lib import telemetry
 from bic_lib.errors import ClaimLost, Refused, SiteError
 from bic_lib.ledger.leases import Keeper, Lease
-from bic_lib.ledger.work import Step
+from bic_lib.ledger.work import Step, StepKind
 from bic_lib.model import ReportKind, Site, Visit
 from bic_lib.ports import Appliance
 from bic_lib.run import App
 from bic_lib.steps import windows
+from bic_lib.steps.imports import Unconnected
 from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.steps.worker import Worker
 
@@ -33,12 +34,16 @@ class Visited:
 
 
 def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
-    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError."""
+    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
+
+    At a site that rests only uploads are taken in: they ask nothing of it.
+    """
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()
     state = app.ledger.streams.read(site.name)
-    if not state.rest.over(app.ledger.now()):
+    only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
+    if only and not app.ledger.work.first_due(state, only):
         return Visited()
     taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency)
     if taken is None:
@@ -49,12 +54,13 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
         for turn in itertools.count():
             if not worker.look(turn):
                 break
-            _tell_spent(worker.job, lane)
+            if not only:
+                _tell_spent(worker.job, lane)
             worker.job.check()
 
     # With more than one lane, one never takes recordings or backups: reports must not wait for them.
     carries = number > 0 or site.max_concurrency == 1
-    return _at_work(app, site, number, lane, deadline, carries=carries, work=work)
+    return _at_work(app, site, number, lane, deadline, carries=carries, only=only, work=work)
 
 
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
@@ -84,15 +90,24 @@ def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance
 
 
 def _at_work(
-    app: App, site: Site, number: int, lane: Lease, deadline: Deadline | None, *, carries: bool, work: Callable[[Worker], None]
+    app: App,
+    site: Site,
+    number: int,
+    lane: Lease,
+    deadline: Deadline | None,
+    *,
+    carries: bool,
+    work: Callable[[Worker], None],
+    only: StepKind | None = None,
 ) -> Visited:
     """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
     visited = Visited()
     with Keeper().running() as keeper, keeper.held(lane), _ends_noted(app, site, visited):
-        appliance = app.appliance(site, number)
-        _take_over(app, lane, appliance)
+        appliance = app.appliance(site, number) if only is None else Unconnected()
+        if only is None:
+            _take_over(app, lane, appliance)
         job = _job(app, site, appliance, lane, visited.troubles, deadline)
-        worker = Worker(job, keeper, carries=carries)
+        worker = Worker(job, keeper, carries=carries, only=only)
         try:
             with job.counting():
                 work(worker)
@@ -100,7 +115,8 @@ def _at_work(
             visited.again = Visit(site.name)
         finally:
             visited.steps = worker.done
-            _tell_spent(job, lane)
+            if only is None:
+                _tell_spent(job, lane)
     return visited
 
 

@@ -7,15 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Never
 
 from bic_lib import naming
-from bic_lib.errors import BicError, SiteError, UsageError
+from bic_lib.errors import BicError, UsageError
 from bic_lib.ledger.history import RunId
 from bic_lib.model import BrokenDocument, DataType, Document, Item, OpenSessions, Outcome, ReportKind, State, Stream
-from bic_lib.ports import Check
 from bic_lib.run import App
-from bic_lib.steps.imports import kind_of
+from bic_lib.steps.imports import Unconnected, kind_of
 from bic_lib.steps.intake import Intake
 from bic_lib.visit import holding_reports
 
@@ -144,7 +142,7 @@ def _take(
         site = app.sites[name]
         data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
         members = dict.fromkeys((Stream(name, data, destination) for destination in destinations), run)
-        with holding_reports(app, site, kind, _Unconnected(), wait) as job:
+        with holding_reports(app, site, kind, Unconnected(), wait) as job:
             known = app.ledger.proof.known(name)
             intake = Intake(
                 job,
@@ -162,21 +160,3 @@ def _take(
             for document in documents:
                 app.observe(Item(name, data, document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error)))
     batch.clear()
-
-
-class _Unconnected:
-    """The appliance of an import: nothing is asked of it."""
-
-    def _refuse(self, *_: object) -> Never:
-        raise SiteError("an import does not connect to the site")
-
-    def now(self) -> tuple[float, bool]:
-        self._refuse()
-
-    report = listing = recording = backup = take_over = _refuse
-
-    def spent(self, _now: float) -> dict[str, int]:
-        return {}
-
-    def checks(self, data: frozenset[DataType]) -> list[Check]:
-        self._refuse(data)

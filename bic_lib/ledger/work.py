@@ -160,10 +160,11 @@ class Work:
         first = after + "\0" if after else _INDEX
         return self.store.scan(*_place(site, queue), first, self._due_before(), limit)
 
-    def first_due(self, state: SiteState) -> int:
-        """How many steps of the first queue are due, as the site's state tells without a further read."""
+    def first_due(self, state: SiteState, kind: StepKind | None = None) -> int:
+        """How many steps of the first queue are due (of one kind), as the site's state tells without a further read."""
         before = self._due_before()
-        return sum(1 for key in state.rows if _INDEX <= key < before)
+        due = (row.body for key, row in state.rows.items() if _INDEX <= key < before)
+        return sum(1 for body in due if kind in (None, body["kind"]))
 
     def _due_before(self) -> str:
         return _index_key(self.store.now(), "~")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Never
 
 from bic_lib import plan
+from bic_lib.errors import SiteError
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
+from bic_lib.ports import Check
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
 
@@ -76,3 +78,21 @@ def _documents(job: Job, location: str) -> list[Document]:
     except FileNotFoundError:
         return []
     return [document for document in job.uploads.read(content) if not isinstance(document, BrokenDocument)]
+
+
+class Unconnected:
+    """The appliance of an import: nothing is asked of it."""
+
+    def _refuse(self, *_: object) -> Never:
+        raise SiteError("an import does not connect to the site")
+
+    def now(self) -> tuple[float, bool]:
+        self._refuse()
+
+    report = listing = recording = backup = take_over = _refuse
+
+    def spent(self, _now: float) -> dict[str, int]:
+        return {}
+
+    def checks(self, data: frozenset[DataType]) -> list[Check]:
+        self._refuse(data)

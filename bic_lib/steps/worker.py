@@ -38,12 +38,16 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], None]] = {
 
 
 class Worker:
-    """One visit at its site's steps. `carries`: whether recordings and backups may be taken. `done` counts the steps."""
+    """One visit at its site's steps. `carries`: whether recordings and backups may be taken; `only`: no other kind of steps.
 
-    def __init__(self, job: Job, keeper: Keeper, *, carries: bool) -> None:
+    `done` counts the steps.
+    """
+
+    def __init__(self, job: Job, keeper: Keeper, *, carries: bool, only: StepKind | None = None) -> None:
         self.job = job
         self.keeper = keeper
         self.carries = carries
+        self.only = only
         self.done = 0
         self._passed_over: set[tuple[str, str]] = set()
         """Index rows (key, version) of recordings that this visit could not have."""
@@ -57,6 +61,8 @@ class Worker:
         ClaimLost, OutOfTime.
         """
         state = self.job.ledger.streams.read(self.job.site.name)
+        if self.only:
+            return self._do_due(state, Queue.FIRST, most=1)
         if any(self._walk(state, kind) for kind in ReportKind):
             self.done += 1
             return True
@@ -89,7 +95,7 @@ class Worker:
                 for index in rows:
                     if done == most or (done and job.ledger.now() - begun > LOOK_SECONDS):
                         return True
-                    if (index.key, index.version) in self._passed_over:
+                    if (index.key, index.version) in self._passed_over or self.only not in (None, index.body["kind"]):
                         continue
                     if done:
                         job.check()
@@ -136,13 +142,16 @@ class Worker:
         if carry := CARRYING_STEPS.get(kind):
             return self.carries and self._do_claimed(index, lambda step: carry(job, step))
         report = ReportKind(index.body["home"][2].split("|")[2])
-        if not state.report_rest(report).over(job.ledger.now()):
+        asks_site = kind is not StepKind.IMPORT
+        if asks_site and not state.report_rest(report).over(job.ledger.now()):
             return False
-        return self._with_reports(
-            state, report, lambda _claim: self._do_claimed(index, lambda step: REPORT_STEPS[kind](job, report, step))
-        )
 
-    def _with_reports(self, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool]) -> bool:
+        def work(_claim: Lease) -> bool:
+            return self._do_claimed(index, lambda step: REPORT_STEPS[kind](job, report, step))
+
+        return self._with_reports(state, report, work, asks_site=asks_site)
+
+    def _with_reports(self, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool], *, asks_site: bool = True) -> bool:
         """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""
         claim = self.job.ledger.streams.claim_reports(self.job.site.name, kind)
         if claim is None:
@@ -155,7 +164,7 @@ class Worker:
                     raise
                 windows.report_failed(self.job, kind, claim, error)
                 return True
-        if done:
+        if done and asks_site:
             _site_works(self.job, state)
         return done
 

@@ -180,13 +180,28 @@ def test_uploaded_sessions_are_delivered(tmp_path: Path, appliance: Simulator) -
         assert not list((running.folder / "bic-uploads").iterdir())
 
 
+_SESSION = (
+    b'<session_list><session lsid="00000000000000000000000000000001"><session_type>support</session_type>'
+    b'<start_time timestamp="1700000000"/><end_time timestamp="1700000600"/></session></session_list>'
+)
+
+
+def test_an_upload_does_not_wait_for_its_site(tmp_path: Path, appliance: Simulator) -> None:
+    """An upload of a site that can't be entered, and rests therefore, is taken in at once; the site goes on resting."""
+    settings = site(appliance).replace("env:", "env:NOT_SET_") + archive() + hourly()
+    with serving(tmp_path, appliance, settings) as running:
+        running.tick()
+        assert _until(lambda: running.get("/api/status").json()["sites"][0]["state"] == "resting")
+        sent = {"destinations": "archive", "wait": "30"}
+        answered = running.post("/api/download", files=[("files", ("a.xml", _SESSION))], data=sent)
+        assert (answered.status_code, answered.json()["stored"]) == (200, 1)
+        assert running.get("/api/status").json()["sites"][0]["state"] == "resting"
+        assert appliance.requests == []
+
+
 def test_an_upload_is_answered_at_once(running: Service) -> None:
     """Without `wait` an upload is answered 202 with the place of its run; when that has ended, nothing of the upload is kept."""
-    session = (
-        b'<session_list><session lsid="00000000000000000000000000000001"><session_type>support</session_type>'
-        b'<start_time timestamp="1700000000"/><end_time timestamp="1700000600"/></session></session_list>'
-    )
-    answered = running.post("/api/download", files=[("files", ("a.xml", session))], data={"destinations": "archive"})
+    answered = running.post("/api/download", files=[("files", ("a.xml", _SESSION))], data={"destinations": "archive"})
     assert answered.status_code == 202
     place = answered.headers["Location"]
     assert _until(lambda: running.get(place).json()["finished"])
