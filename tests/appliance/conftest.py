@@ -1,4 +1,4 @@
-"""A simulated appliance, an odd server, and clients whose waiting takes no time."""
+"""A simulated appliance, an odd server, clients whose waiting takes no time, and what tests ask them for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import pytest
 
 from bic_lib.appliance.client import Client
 from bic_lib.appliance.transport import Timing
+from bic_lib.model import BrokenDocument, Document, ReportKind, Selection, Window
 from bic_lib.simulator import Profile, Simulator
+from bic_lib.simulator.population import SessionTruth
 from tests.appliance.odd_server import OddServer, odd_server
 
 NOW = 1_760_000_000.0
+EVER = Window(int(NOW) - 40 * 86_400, int(NOW) + 1)
+SUPPORT, PRESENTATION = ReportKind.SUPPORT, ReportKind.PRESENTATION
 
 MakeClient = Callable[..., Client]
 
@@ -80,3 +84,19 @@ def odd_client(odd: OddServer, sleeps: Sleeps) -> MakeClient:
         return Client(odd.host, "id", "s3cret/ü", **(usual | options))  # type: ignore[arg-type]  # any option
 
     return make
+
+
+def fetch(client: Client, selection: Selection, kind: ReportKind = SUPPORT) -> list[Document | BrokenDocument]:
+    """What the report of a selection holds."""
+    with client.report(kind, selection) as report:
+        return list(report)
+
+
+def ended(client: Client, kind: ReportKind = SUPPORT) -> list[Document | BrokenDocument]:
+    """Every session of a kind that has ended."""
+    return fetch(client, Selection(ended=EVER), kind)
+
+
+def truths(sim: Simulator, *states: str) -> list[SessionTruth]:
+    """The sessions that the appliance has in these states."""
+    return [truth for truth in sim.sessions() if truth.state in states]
