@@ -10,11 +10,10 @@ from typing import Any
 from bic_lib.actions.times import iso
 from bic_lib.errors import UsageError
 from bic_lib.ledger.records import Record
-from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.run import App
-from bic_lib.steps.lsids import LSIDS_PER_CALL
+from bic_lib.steps.lsids import LSIDS_PER_CALL, lsids_step
 from bic_lib.steps.recordings import recording_step
 
 _TIMES = ("first_failed", "last_failed", "next_try", "forgotten_at")
@@ -103,7 +102,9 @@ def _make_due(app: App, records: Sequence[Record]) -> None:
     for (site, kind, day), lsids in by_day.items():
         ordered = sorted(lsids)
         for first in range(0, len(ordered), LSIDS_PER_CALL):
-            app.ledger.work.make_due(_fetch(site, kind, day, ordered[first : first + LSIDS_PER_CALL], now))
+            some = ordered[first : first + LSIDS_PER_CALL]
+            # The key is this retry's own: a step that waits already may hold other ids.
+            app.ledger.work.make_due(lsids_step(site, kind, f"retry {int(now * 1000)} {some[0]}", now, some, day))
 
 
 def _reset(record: Record, now: float) -> Record:
@@ -114,13 +115,6 @@ def _reset(record: Record, now: float) -> Record:
 def _comes_by_report(record: Record) -> bool:
     """Documents do, and so do recordings of sessions that could not be read (their version is 0)."""
     return record.item.data in DOCUMENTS or record.version == 0
-
-
-def _fetch(site: str, kind: ReportKind, day: int, lsids: list[str], now: float) -> Step:
-    """Fetch sessions by their ids. The key is this retry's own: a step that waits already may hold other ids."""
-    key = f"step|{StepKind.LSIDS}|{kind}|retry {int(now * 1000)} {lsids[0]}"
-    body = {"lsids": lsids, "placed_at": day, "attempts": 0}
-    return Step(StepKind.LSIDS, site, Queue.FIRST, STATE, site_partition(site), key, now, body)
 
 
 def _step_of_item(app: App, record: Record, now: float) -> Step:

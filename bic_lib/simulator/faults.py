@@ -127,6 +127,8 @@ class Faults:
     """By lsid, or by `lsid/instance`: differs from `recording`."""
     recording_variation: bool = False
     """Each rendering of a recording has other bytes and another size."""
+    unannounced: set[str] = field(default_factory=set)
+    """Sessions (by lsid) whose documents don't tell of their screen recording; listings do."""
     backup: Backup = field(default_factory=Backup)
 
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)

@@ -24,6 +24,7 @@ _OPTIONAL = re.compile(
     r"|rpat_support|primary_team|team_list|invited|display_number|seconds_involved)\b.*?</\1>\n",
     re.DOTALL,
 )
+_RECORDING = re.compile(r"\t<session_recording_(\w+)_url>.*?</session_recording_\1_url>\n")
 _BLANK_END = '\t<end_time timestamp=""></end_time>\n'
 
 _MALFORMATIONS: dict[Malformation, Callable[[str], str]] = {
@@ -76,6 +77,8 @@ class Spelling:
         faults = self._faults
         if malformation := faults.malformed.get(lsid):
             xml = _MALFORMATIONS[malformation](xml)
+        if lsid in faults.unannounced:
+            xml = _RECORDING.sub("", xml)
         if faults.omit_optional:
             xml = _OPTIONAL.sub("", xml)
         if faults.empty_end != "blank":

@@ -68,6 +68,7 @@ class Intake:
         only_new: bool = False,
         open_sessions: OpenSessions | None = None,
         placed_at: int = 0,
+        recorded: frozenset[str] = frozenset(),
         now: float | None = None,
     ) -> None:
         self.job = job
@@ -80,6 +81,8 @@ class Intake:
         self.open_sessions = open_sessions
         self.placed_at = placed_at
         """Where an unreadable session without a start stands in the ledger."""
+        self.recorded = recorded
+        """Sessions that have a recording, whatever their documents say."""
         self.dropped: dict[Stream, DestinationError] = {}
         self.again: dict[str, float] = {}
         """Sessions to be fetched again by lsid, and when."""
@@ -299,7 +302,11 @@ class Intake:
     def _plan_recordings(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
         """Recordings are announced for sessions that ended; each becomes a step of its own."""
         ready = [(item, document) for item, document in documents if document.end is not None or self._abnormal(document)]
-        fresh = [(item, document) for item, document in ready if self.force or not self._is_served(item, document, stream)]
+        fresh = [
+            (item, recordings.with_screen(self.kind, document) if document.lsid in self.recorded else document)
+            for item, document in ready
+            if self.force or document.lsid in self.recorded or not self._is_served(item, document, stream)
+        ]
         batch.planned += recordings.planned(self.job, stream, self.members[stream], fresh, force=self.force)
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))

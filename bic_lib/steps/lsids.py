@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from bic_lib import plan
@@ -20,30 +20,39 @@ LSIDS_PER_CALL = 50
 """No limit is documented; appliance-api.md 8.3.4."""
 
 
-def plan_lsids(job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int) -> list[Step]:
+def plan_lsids(
+    job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int, recorded: Set[str] = frozenset()
+) -> list[Step]:
     """Write steps that fetch these sessions (lsid → due time), at most 50 a call, and return them. May be repeated.
 
-    `placed_at` is where the ledger keeps one that is unreadable and has no start.
+    `placed_at` is where the ledger keeps one that is unreadable and has no start; `recorded` have a recording, whatever their
+    documents say.
     """
     lsids = sorted(wanted, key=lambda lsid: (wanted[lsid], lsid))
     steps = []
     for first in range(0, len(lsids), LSIDS_PER_CALL):
         some = lsids[first : first + LSIDS_PER_CALL]
-        steps.append(
-            Step(
-                StepKind.LSIDS,
-                job.site.name,
-                Queue.FIRST,
-                STATE,
-                site_partition(job.site.name),
-                f"step|{StepKind.LSIDS}|{kind}|{hashlib.sha256(' '.join(some).encode()).hexdigest()[:16]}",
-                min(wanted[lsid] for lsid in some),
-                {"lsids": some, "placed_at": placed_at, "attempts": 0},
-            )
-        )
+        name = hashlib.sha256(" ".join(some).encode()).hexdigest()[:16]
+        due_at = min(wanted[lsid] for lsid in some)
+        steps.append(lsids_step(job.site.name, kind, name, due_at, some, placed_at, recorded & set(some)))
     if steps:
         job.ledger.work.plan(steps)
     return steps
+
+
+def lsids_step(
+    site: str,
+    kind: ReportKind,
+    name: str,
+    due_at: float,
+    lsids: Sequence[str],
+    placed_at: int,
+    recorded: Set[str] = frozenset(),
+) -> Step:
+    """The step that fetches at most 50 sessions; as `plan_lsids` says."""
+    body = {"lsids": list(lsids), "placed_at": placed_at, "attempts": 0, "recorded": sorted(recorded)}
+    key = f"step|{StepKind.LSIDS}|{kind}|{name}"
+    return Step(StepKind.LSIDS, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
 
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
@@ -51,7 +60,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     body, now = claimed.body, job.ledger.now()
     members = dict.fromkeys(job.usable(kind))
     known = job.ledger.proof.known(job.site.name)
-    intake = Intake(job, kind, members, known, placed_at=body["placed_at"])
+    intake = Intake(job, kind, members, known, placed_at=body["placed_at"], recorded=frozenset(body["recorded"]))
     try:
         with job.appliance.report(kind, Selection(lsids=tuple(body["lsids"]))) as report:
             intake.take(report, seen=True)

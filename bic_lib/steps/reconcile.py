@@ -8,6 +8,7 @@ look fetches the newest windows again: shell lists, surveys and notes come late.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bic_lib import plan
@@ -15,10 +16,11 @@ from bic_lib.errors import ItemError, Refused, Unexpected
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DAY, DataType, Item, ReportKind, Selection, Stream, Window
+from bic_lib.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.steps.lsids import plan_lsids
+from bic_lib.steps.recordings import SCREEN_RECORDINGS
 
 _WEEK = 7 * DAY
 
@@ -127,23 +129,33 @@ def take_window(
 
 
 def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
-    """List the sessions that began in this window and plan to fetch those which a stream has not been served with."""
+    """List the sessions that began in this window and plan to fetch those which a stream has not been served with.
+
+    So are those whose recording only the listing tells of (appliance-api.md 5.1).
+    """
     serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
     try:
-        lsids = [listed.lsid for listed in job.appliance.listing(kind, window)]
+        listing = job.appliance.listing(kind, window)
     except (Unexpected, Refused):
         # Not every appliance may list (appliance-api.md 2.3, presentations above all): the full report tells the same.
         take_window(job, kind, serving, known, Selection(began=window), window.begin)
         return []
-    missing = [lsid for lsid in lsids if not _is_known(job, known, lsid, window, set(serving.values()))]
+    missing = [listed for listed in listing if not _is_known(job, known, listed, window, serving)]
+    recorded = frozenset(listed.lsid for listed in missing if listed.has_recording)
     now = job.ledger.now()
-    return plan_lsids(job, kind, dict.fromkeys(missing, now), window.begin)
+    return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded)
 
 
-def _is_known(job: Job, known: Known, lsid: str, window: Window, serving: set[str]) -> bool:
-    """A session that began in the window stands in the ledger on one of the window's days."""
+def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: Mapping[Stream, str]) -> bool:
+    """A session that began in the window stands in the ledger on one of the window's days, and so does its recording."""
     for start in (window.begin, window.end - 1):
-        found = known.document(Item(job.site.name, DataType.SESSIONS, lsid, start=start))
-        if found is not None:
-            return not found.open and (serving <= found.served or found.fingerprint == "")
+        item = Item(job.site.name, DataType.SESSIONS, listed.lsid, start=start)
+        found = known.document(item)
+        if found is None:
+            continue
+        if found.fingerprint == "" or found.open:
+            return not found.open
+        screens = [stream for stream in serving if stream.data in SCREEN_RECORDINGS.values()] if listed.has_recording else []
+        planned = (known.transfer(replace(item, data=stream.data), stream.destination) for stream in screens)
+        return found.served.issuperset(serving.values()) and None not in planned
     return False

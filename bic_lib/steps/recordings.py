@@ -8,14 +8,25 @@ from dataclasses import replace
 
 from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, State, Stream
+from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
 from bic_lib.ports import Change, Insert
 from bic_lib.steps import carrying
 from bic_lib.steps.job import Job
 
 _BACKLOG_AFTER = 2 * DAY
+SCREEN_RECORDINGS = {
+    ReportKind.SUPPORT: DataType.SESSION_RECORDINGS,
+    ReportKind.PRESENTATION: DataType.PRESENTATION_RECORDINGS,
+}
+"""Of these a listing tells too whether there is one (appliance-api.md 2.4, 5.1)."""
 _NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREEN_RECORDINGS})
 """A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
+
+
+def with_screen(kind: ReportKind, document: Document) -> Document:
+    """The document as if it announced the screen recording that a listing told of."""
+    screen = Recording(SCREEN_RECORDINGS[kind])
+    return document if screen in document.recordings else replace(document, recordings=(screen, *document.recordings))
 
 
 def planned(

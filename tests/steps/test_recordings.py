@@ -104,6 +104,21 @@ def test_a_server_error_costs_one_recording_not_the_site(world: World, sim: Simu
     world.demand_whole(recordings=True)
 
 
+def test_a_recording_that_only_the_listing_tells_of_is_fetched_once(world: World, sim: Simulator, recording: str) -> None:
+    """Its session's document announces nothing, the listing does: the pass that compares plans it, the next one nothing more."""
+    sim.faults.unannounced = {recording}
+    world.once()
+    [document] = [content for name, content in world.files().items() if name.endswith(f"{recording}.xml")]
+    assert b"session_recording" not in document
+    world.demand_whole(recordings=True)
+    before = asked(sim)
+    world.pass_time(DAY + HOUR)
+    world.once()
+    later = asked(sim) - before
+    assert later["SupportSessionListing"]
+    assert sum(request.params.get("lsid") == recording for request in sim.requests) == 1
+
+
 def test_an_error_document_is_never_stored_as_a_video(world: World, sim: Simulator, recording: str) -> None:
     """Whatever the content type says."""
     sim.faults.recording = Recording(error="Something else went wrong.")
