@@ -29,9 +29,10 @@ _SIGNED_ELEMENT = re.compile(rb"<([^\s<>/]*_url)" + _ATTRIBUTES + rb">.*?</\1>",
 _SIGNED_VALUE = re.compile(rb"<value" + _ATTRIBUTES + rb' name="[^"]*_url"' + _ATTRIBUTES + rb">.*?</value>", re.DOTALL)
 _PREFIX = re.compile(rb"\sxmlns:([^\s=]+)\s*=")
 _INSTANCES = {
-    "command_shell_recordings": DataType.COMMAND_SHELL_RECORDINGS,
-    "show_my_screen_recordings": DataType.SHOW_MY_SCREEN_RECORDINGS,
+    DataType.COMMAND_SHELL_RECORDINGS: ("command_shell_recordings", "Command Shell Session Started"),
+    DataType.SHOW_MY_SCREEN_RECORDINGS: ("show_my_screen_recordings", "Show My Screen Recording"),
 }
+"""Numbered recordings: the list that announces them, and the event that does where a site's reports have no such list."""
 
 
 def documents(
@@ -130,7 +131,7 @@ class _Reader:
             external_key=text_of(children.get("external_key")),
             start=_time(children.get("start_time")),
             end=_time(children.get("end_time")),
-            recordings=tuple(_recordings(children, is_presentation=is_presentation)),
+            recordings=tuple(_recordings(piece.content, children, is_presentation=is_presentation)),
             as_of=self._as_of,
         )
 
@@ -148,12 +149,17 @@ def _framed(piece: Piece) -> bytes:
     return b"\n".join(parts if frame.declaration else parts[1:])
 
 
-def _recordings(children: dict[str, etree._Element], *, is_presentation: bool) -> Iterator[Recording]:
+def _recordings(content: bytes, children: dict[str, etree._Element], *, is_presentation: bool) -> Iterator[Recording]:
     """What the record announces (appliance-api.md 5.1, 3.5)."""
     if any(text_of(children.get(f"session_recording_{link}_url")) for link in ("download", "view")):
         yield Recording(DataType.PRESENTATION_RECORDINGS if is_presentation else DataType.SESSION_RECORDINGS)
-    for listed, data in _INSTANCES.items():
-        instances = (recording.get("instance", "").strip() for recording in children.get(listed, ()))
+    for data, (listed, event_type) in _INSTANCES.items():
+        instances = [recording.get("instance", "").strip() for recording in children.get(listed, ())]
+        if event_type.encode() in content and (details := children.get("session_details")) is not None:
+            instances += [
+                value.get("value", "")
+                for value in details.iterfind(f"event[@event_type='{event_type}']/data/value[@name='instance']")
+            ]
         yield from (Recording(data, number) for number in sorted({int(text) for text in instances if text.isdecimal()}))
 
 

@@ -68,6 +68,16 @@ def test_the_recording_of_a_presentation_is_one() -> None:
     assert one(report(SESSION.replace(">support<", ">presentation<"))).recordings[0] == expected
 
 
+def test_events_announce_recordings_too() -> None:
+    """Where a report has no lists of shells and shared screens, their events tell the instances; in both they count once."""
+    event = '<event timestamp="1" event_type="{0}"><data><value name="instance" value="{1}"/></data></event>'
+    events = event.format("Command Shell Session Started", 1) + event.format("Show My Screen Recording", 0)
+    wanted = (Recording(DataType.COMMAND_SHELL_RECORDINGS, 1), Recording(DataType.SHOW_MY_SCREEN_RECORDINGS, 0))
+    assert one(report(f'<session lsid="{LSID}"><session_details>{events}</session_details></session>')).recordings == wanted
+    both = SESSION.replace("</session_details>", f"{events}</session_details>")
+    assert one(report(both)).recordings == one(report(SESSION)).recordings
+
+
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_the_document_is_the_record_as_served(namespace: str) -> None:
     """Declaration, root and record are as received, and its canonical form is that of the whole report's record."""
