@@ -66,6 +66,7 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
     records = [settling.settled(job, way.record, way.outcome, way.error) for way in ways]
     if before_end:
         before_end(records)
+    settling.sweep(job, claimed, records)
     settling.finish(job, claimed, records, resting)
 
 

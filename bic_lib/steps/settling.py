@@ -12,7 +12,7 @@ from bic_lib.delivery import FileDestination
 from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, TooOften
 from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
-from bic_lib.model import Failure, Outcome, State
+from bic_lib.model import DAY, Failure, Outcome, State
 from bic_lib.ports import Change, Put
 from bic_lib.steps.job import Job
 
@@ -93,8 +93,6 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
 
 def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
     """Write all outcomes and the step's end, or its next due time, in one act."""
-    if claimed.lease.epoch > 1:
-        _sweep(job, claimed, [record for record in records if record.outcome.state in _NEVER_STORED])
     job.ledger.history.name_failures([record for record in records if record.outcome.state in FAILING])
     pending = [record.next_try for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
@@ -107,6 +105,15 @@ def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Seq
     job.ledger.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
 
 
+def fail(job: Job, claimed: ClaimedStep, reason: str) -> None:
+    """The step came to an unexpected end: the transfers that were due have failed. Raises ClaimLost."""
+    now, outcome = job.ledger.now(), Outcome(State.FAILED, reason=reason, failure=Failure.UNEXPECTED)
+    opened = [record for record in transfers(job, claimed) if is_open(record)]
+    tried = [record for record in opened if record.destination in job.destinations and not record.waits(now)]
+    later = [record.next_try or now + DAY for record in opened if record not in tried]
+    finish(job, claimed, [settled(job, record, outcome, None) for record in tried], later)
+
+
 def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
     """End the step: its open transfers are given up, for this reason. Raises ClaimLost."""
     now = job.ledger.now()
@@ -116,12 +123,15 @@ def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
         for record in transfers(job, claimed)
         if record.outcome.state in _OPEN
     ]
+    sweep(job, claimed, ended)
     finish(job, claimed, ended)
 
 
-def _sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:
+def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:
     """What a lost worker had staged of an item that will not be stored any more is taken away."""
     for record in records:
+        if claimed.lease.epoch == 1 or record.outcome.state not in _NEVER_STORED:
+            continue
         try:
             destination = files(job, record.destination)
             location = destination.location(job.site.host, record.item, naming.extension(record.item.data, b"", ""))

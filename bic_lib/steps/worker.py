@@ -189,7 +189,9 @@ def _do(job: Job, claimed: ClaimedStep, do: Callable[[ClaimedStep], None]) -> No
     told = telemetry.step(job.tally, job.site.name, str(claimed.step.kind), claimed.lease.epoch)
     with _named(f"{job.site.name}: {claimed.index.key}") as failed, told:
         do(claimed)
-    if failed:
+    if failed and claimed.step.kind in CARRYING_STEPS:
+        settling.fail(job, claimed, str(failed[0]))
+    elif failed:
         claimed.lease.body["errors"] = errors = claimed.lease.body.get("errors", 0) + 1
         rest = plan.next_try(Failure.UNEXPECTED, min(errors, 5), job.ledger.now(), 0)
         job.ledger.work.finish(claimed, again_at=rest)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bic_lib import naming
 from bic_lib.model import DAY, State
+from bic_lib.ports import Replace
 from bic_lib.simulator import Fault, Recording, Simulator
 from bic_lib.steps.settling import staged_as
 from tests.steps.world import ALL_FILES, World, asked, wanted
@@ -132,6 +134,44 @@ def test_the_extension_is_told_by_the_bytes(world: World, sim: Simulator, record
     world.once()
     assert {name.rpartition(".")[2] for name in world.files()} == {"xml", "mp4"}
     world.demand_agreement("archive")
+
+
+def test_a_bug_costs_its_recordings_only_and_is_named(world: World, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody expected fails the recording, by name; it is tried six times in a bit more than a day."""
+
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("division by zero")
+
+    world.configure(data=ALL_FILES)
+    monkeypatch.setattr(naming, "extension", broken)
+    expected = sum(truth.recordings + truth.shells + truth.screens for truth in wanted(sim))
+    for attempts, wait in enumerate((300, 900, HOUR, 6 * HOUR, DAY, DAY), 1):
+        world.once()
+        failures = world.failures()
+        assert len(failures) == expected > 0
+        assert {failure["attempts"] for failure in failures} == {attempts}
+        assert "unexpected error: ZeroDivisionError" in failures[0]["reason"]
+        world.clock.offset += wait + 1
+    assert {failure["state"] for failure in failures} == {State.GIVEN_UP}
+    world.demand_whole()
+
+
+def test_a_recording_that_kills_its_workers_is_given_up(world: World, sim: Simulator, recording: str) -> None:
+    """A step whose worker was lost for the twentieth time ends, and is named with the reason."""
+    sim.faults.recordings = {recording: Recording(not_ready=1)}
+    world.once()
+    ledger = world.ledger()
+    [index] = [row for row in ledger.work.waiting("support") if row.body["kind"] == "recording"]
+    table, partition, key = index.body["home"]
+    home = ledger.store.get(table, partition, key)
+    assert home
+    ledger.store.commit(table, partition, [Replace(key, {**home.body, "lost": 19, "holder": "gone", "until": 1.0}, home.version)])
+    ledger.store.close()
+    world.pass_time(HOUR)
+    world.once()
+    [failure] = world.failures()
+    assert (failure["lsid"], failure["state"]) == (recording, State.GIVEN_UP)
+    assert failure["reason"] == "20 workers were lost over it"
 
 
 def test_a_missing_right_rests_and_is_never_given_up(world: World, sim: Simulator, recording: str) -> None:
