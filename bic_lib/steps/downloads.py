@@ -54,9 +54,18 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     reason = ""
     try:
         for selection, placed_at in _selections(body):
-            intake = Intake(job, kind, members, known, force=body["force"], dry_run=body["dry_run"], placed_at=placed_at)
+            intake = Intake(
+                job,
+                kind,
+                members,
+                known,
+                force=body["force"],
+                dry_run=body["dry_run"],
+                by_lsid=bool(selection.lsids),
+                placed_at=placed_at,
+            )
             with job.appliance.report(kind, selection) as report:
-                intake.take(report, seen=bool(selection.lsids))
+                intake.take(report)
             job.check()
             job.planned += intake.planned
             plan_lsids(job, kind, intake.again, placed_at)

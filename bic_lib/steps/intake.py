@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bic_lib import plan
-from bic_lib.delivery import Delivered, Delivery
+from bic_lib.delivery import Delivery
 from bic_lib.errors import DestinationError, Interrupted
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING, SETTLED, Record
@@ -31,6 +31,7 @@ from bic_lib.model import (
 )
 from bic_lib.steps import recordings
 from bic_lib.steps.job import Job
+from bic_lib.steps.sending import send
 
 BATCH_DOCUMENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
@@ -67,6 +68,7 @@ class Intake:
         dry_run: bool = False,
         only_new: bool = False,
         open_sessions: OpenSessions | None = None,
+        by_lsid: bool = False,
         placed_at: int = 0,
         recorded: frozenset[str] = frozenset(),
         now: float | None = None,
@@ -79,6 +81,8 @@ class Intake:
         self.dry_run = dry_run
         self.only_new = only_new
         self.open_sessions = open_sessions
+        self.by_lsid = by_lsid
+        """The sessions were asked for one by one: what came is noted in `seen`, and each is to blame for itself."""
         self.placed_at = placed_at
         """Where an unreadable session without a start stands in the ledger."""
         self.recorded = recorded
@@ -93,14 +97,14 @@ class Intake:
         self.now = job.appliance.now()[0] if now is None else now
         self._batch = _Batch()
 
-    def take(self, documents: Iterable[Document | BrokenDocument], *, seen: bool = False) -> None:
-        """Take in a whole report; `seen` notes what was in it."""
+    def take(self, documents: Iterable[Document | BrokenDocument]) -> None:
+        """Take in a whole report."""
         for document in documents:
             if self.job.overdue:
                 raise Interrupted("stopped at the time limit")
             if not self.members:
                 return
-            if seen:
+            if self.by_lsid:
                 self.seen[document.lsid] = document.start
             if isinstance(document, BrokenDocument):
                 self._broken(document)
@@ -180,7 +184,7 @@ class Intake:
             for delivery in deliveries:
                 self.job.tell(self.members[stream], delivery.item, stream.destination, Outcome(State.PLANNED))
         elif deliveries:
-            delivered = self._send(stream, deliveries)
+            delivered = send(self.job, stream, deliveries, by_lsid=self.by_lsid)
             for delivery, outcome in zip(deliveries, delivered.outcomes, strict=False):
                 self._record(batch, stream, delivery, outcome)
             if delivered.error:
@@ -200,12 +204,6 @@ class Intake:
                 continue
             deliveries.append(Delivery(item, document, previous, self.force))
         return deliveries
-
-    def _send(self, stream: Stream, deliveries: list[Delivery]) -> Delivered:
-        try:
-            return self.job.connect(stream.destination).deliver(self.job.site.host, deliveries, self.job.check)
-        except DestinationError as error:
-            return Delivered(error=error)
 
     def _settled(self, previous: Record, document: Document) -> bool:
         """Nothing is to be done now: this version is there, or its next try is later, or it was given up.

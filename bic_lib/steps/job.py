@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bic_lib.delivery import Destination
+from bic_lib.errors import ClaimLost, LedgerError, SiteError, Unexpected
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
@@ -163,3 +164,16 @@ def rested(before: Rest | None, now: float, reason: str, *, retry_after: float |
     failures = (before.failures if before else 0) + 1
     since = before.since if before and before.failures else now
     return Rest(now + pause(failures, retry_after), failures, since, reason[:1000])
+
+
+@contextmanager
+def unexpected(what: str) -> Iterator[list[Unexpected]]:
+    """The only broad except: a bug in one step must not stop the others; it is named, and the step waits."""
+    failed: list[Unexpected] = []
+    try:
+        yield failed
+    except (SiteError, LedgerError, ClaimLost, OutOfTime):
+        raise
+    except Exception as error:
+        log.exception("%s: unexpected error", what)
+        failed.append(Unexpected(f"unexpected error: {type(error).__name__}: {error}"))

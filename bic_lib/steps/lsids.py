@@ -60,10 +60,10 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     body, now = claimed.body, job.ledger.now()
     members = dict.fromkeys(job.usable(kind))
     known = job.ledger.proof.known(job.site.name)
-    intake = Intake(job, kind, members, known, placed_at=body["placed_at"], recorded=frozenset(body["recorded"]))
+    intake = Intake(job, kind, members, known, by_lsid=True, placed_at=body["placed_at"], recorded=frozenset(body["recorded"]))
     try:
         with job.appliance.report(kind, Selection(lsids=tuple(body["lsids"]))) as report:
-            intake.take(report, seen=True)
+            intake.take(report)
     except ItemError as error:
         attempts = body["attempts"] + 1
         body["attempts"] = attempts

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bic_lib import plan
 from bic_lib.errors import ItemError, Refused, Unexpected
-from bic_lib.ledger.proof import Known, served_name
+from bic_lib.ledger.proof import Known, KnownDocument, served_name
+from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
@@ -133,7 +135,7 @@ def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Know
 
     So are those whose recording only the listing tells of (appliance-api.md 5.1).
     """
-    serving = {stream: served_name(stream) for stream, begin in members.items() if begin < window.end}
+    serving = [stream for stream, begin in members.items() if begin < window.end]
     try:
         listing = job.appliance.listing(kind, window)
     except (Unexpected, Refused):
@@ -146,7 +148,7 @@ def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Know
     return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded)
 
 
-def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: Mapping[Stream, str]) -> bool:
+def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: Iterable[Stream]) -> bool:
     """A session that began in the window stands in the ledger on one of the window's days, and so does its recording."""
     for start in (window.begin, window.end - 1):
         item = Item(job.site.name, DataType.SESSIONS, listed.lsid, start=start)
@@ -155,7 +157,13 @@ def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: M
             continue
         if found.fingerprint == "" or found.open:
             return not found.open
-        screens = [stream for stream in serving if stream.data in SCREEN_RECORDINGS.values()] if listed.has_recording else []
-        planned = (known.transfer(replace(item, data=stream.data), stream.destination) for stream in screens)
-        return found.served.issuperset(serving.values()) and None not in planned
+        return all(_is_served(known, item, found, stream, listed) for stream in serving)
     return False
+
+
+def _is_served(known: Known, item: Item, found: KnownDocument, stream: Stream, listed: Listed) -> bool:
+    """The stream has it, or it failed there and has tries of its own; a recording that is listed has been planned."""
+    transfer = partial(known.transfer, replace(item, data=stream.data), stream.destination)
+    if served_name(stream) not in found.served:
+        return (failed := transfer()) is not None and failed.outcome.state in FAILING
+    return not listed.has_recording or stream.data not in SCREEN_RECORDINGS.values() or transfer() is not None

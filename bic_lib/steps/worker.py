@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bic_lib import plan, telemetry
-from bic_lib.errors import ClaimLost, LedgerError, Refused, SiteError, Unexpected
+from bic_lib.errors import Refused
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind
 from bic_lib.ports import Row
 from bic_lib.steps import backups, downloads, imports, lsids, reconcile, recordings, settling, windows
-from bic_lib.steps.job import Job, OutOfTime
+from bic_lib.steps.job import Job, unexpected
 
 log = logging.getLogger("bic.transfers")
 
@@ -128,7 +128,7 @@ class Worker:
         def walk(claim: Lease) -> bool:
             attempts = state.report_rest(kind).failures + 1
             told = telemetry.step(job.tally, job.site.name, f"{kind} windows", attempts)
-            with _named(f"{job.site.name}: {kind} report") as failed, told:
+            with unexpected(f"{job.site.name}: {kind} report") as failed, told:
                 windows.walk(job, kind, claim)
             if failed:
                 windows.report_failed(job, kind, claim, failed[0])
@@ -187,7 +187,7 @@ class Worker:
 
 def _do(job: Job, claimed: ClaimedStep, do: Callable[[ClaimedStep], None]) -> None:
     told = telemetry.step(job.tally, job.site.name, str(claimed.step.kind), claimed.lease.epoch)
-    with _named(f"{job.site.name}: {claimed.index.key}") as failed, told:
+    with unexpected(f"{job.site.name}: {claimed.index.key}") as failed, told:
         do(claimed)
     if failed and claimed.step.kind in CARRYING_STEPS:
         settling.fail(job, claimed, str(failed[0]))
@@ -209,19 +209,6 @@ def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
         return False
     job.ledger.work.finish(claimed, again_at=again)
     return True
-
-
-@contextmanager
-def _named(what: str) -> Iterator[list[Unexpected]]:
-    """The only broad except: a bug in one step must not stop the others; it is named, and the step waits."""
-    failed: list[Unexpected] = []
-    try:
-        yield failed
-    except (SiteError, LedgerError, ClaimLost, OutOfTime):
-        raise
-    except Exception as error:
-        log.exception("%s: unexpected error", what)
-        failed.append(Unexpected(f"unexpected error: {type(error).__name__}: {error}"))
 
 
 def _site_works(job: Job, state: SiteState) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from bic_lib.model import DAY
+from bic_lib import naming
+from bic_lib.model import DAY, Item
 from bic_lib.simulator import Simulator
 from tests.steps.world import ALL_FILES, World, wanted
 
@@ -97,3 +100,48 @@ def test_a_changed_session_that_became_unreadable_keeps_what_was_delivered(world
     world.once()
     assert files.items() <= world.files().items()
     world.demand_agreement("archive")
+
+
+@pytest.fixture
+def unnameable(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A session whose name nobody thought of: a bug that hits this one."""
+    odd = wanted(sim)[3].lsid
+    usual = naming.values
+
+    def values(item: Item, **more: Any) -> dict[str, str]:
+        if item.lsid == odd:
+            raise ZeroDivisionError("division by zero")
+        return usual(item, **more)
+
+    monkeypatch.setattr(naming, "values", values)
+    return odd
+
+
+def test_a_bug_costs_its_session_only(world: World, sim: Simulator, unnameable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody expected fails the one session, by name; the others are delivered, and it is when it is mended."""
+    world.once()
+    assert set(world.delivered()) == {truth.lsid for truth in wanted(sim)} - {unnameable}
+    [failure] = world.failures()
+    assert (failure["lsid"], failure["state"]) == (unnameable, "failed")
+    assert "unexpected error: ZeroDivisionError" in failure["reason"]
+    monkeypatch.undo()
+    world.clock.offset += 301
+    world.once()
+    assert world.failures() == []
+    world.demand_whole()
+
+
+def test_a_destination_that_always_breaks_is_no_session_s_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no session at all can be delivered the destination rests, and no attempt of any session is counted."""
+
+    def values(_item: Item, **_more: Any) -> dict[str, str]:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(naming, "values", values)
+    drained = world.once()
+    assert "destination archive: unexpected error: ZeroDivisionError: division by zero" in drained.troubles
+    assert world.failures() == []
+    monkeypatch.undo()
+    world.clock.offset += 61
+    world.once()
+    world.demand_whole()
