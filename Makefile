@@ -42,7 +42,6 @@ bench: $(MARK)-dev
 		$(BIN)/python -m benchmarks.$$module || exit 1; done
 
 scale: $(MARK)-dev
-	$(BIN)/python -m pytest tests/host -m scale
 	@$(BIN)/python -m benchmarks.scaling
 
 docs: $(MARK)-dev
