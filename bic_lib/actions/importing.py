@@ -52,7 +52,7 @@ def import_files(
     stood when it is called again. Without `site` a file belongs to the site whose host its name begins with, or to the only site.
     Raises UsageError, LedgerError.
     """
-    _demand(app, paths, destinations, site)
+    demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
     imported = Imported()
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     app.ledger.history.begin(run, SCHEDULE, [SCHEDULE])
@@ -67,9 +67,10 @@ def import_files(
     return imported
 
 
-def _demand(app: App, paths: Sequence[Path], destinations: Sequence[str], site: str | None) -> None:
+def demand_known(app: App, destinations: Sequence[str], site: str | None, problems: Sequence[str] = ()) -> None:
+    """Raises UsageError when the settings have no such destination or site, or for other problems that were found."""
     found = [f"there is no destination {name}" for name in destinations if name not in app.destinations]
-    found += [f"there is no file or folder {path}" for path in paths if not path.exists()]
+    found += problems
     if site is not None and site not in app.sites:
         found.append(f"there is no site {site}")
     if not destinations:

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bic_lib.actions.importing import SCHEDULE, owner
-from bic_lib.errors import BicError, UsageError
+from bic_lib.actions.importing import SCHEDULE, demand_known, owner
+from bic_lib.errors import BicError
 from bic_lib.ledger.history import RunId
 from bic_lib.model import BrokenDocument, ReportKind
 from bic_lib.run import App
@@ -27,7 +27,7 @@ def plan_import(
     app: App, files: Sequence[tuple[str, bytes]], destinations: Sequence[str], *, site: str | None, force: bool
 ) -> PlannedImport:
     """Keep the usable files and write the steps that take them in. Raises UsageError, DestinationError, LedgerError."""
-    _demand(app, destinations, site)
+    demand_known(app, destinations, site)
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     planned = PlannedImport(str(run))
     kept: dict[tuple[str, ReportKind], list[str]] = defaultdict(list)
@@ -46,16 +46,6 @@ def plan_import(
         step = imports.import_step(name, kind, planned.run, now, files=locations, destinations=destinations, force=force)
         app.ledger.work.plan([step])
     return planned
-
-
-def _demand(app: App, destinations: Sequence[str], site: str | None) -> None:
-    found = [f"there is no destination {name}" for name in destinations if name not in app.destinations]
-    if site is not None and site not in app.sites:
-        found.append(f"there is no site {site}")
-    if not destinations:
-        found.append("no destination is named")
-    if found:
-        raise UsageError("The import can't be done: " + "; ".join(found) + ".")
 
 
 def _kinds(app: App, name: str, content: bytes, planned: PlannedImport) -> list[ReportKind]:

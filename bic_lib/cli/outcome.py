@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bic_lib.actions.results import Results
+from bic_lib.actions.words import size
 from bic_lib.cli import progress as on_terminal
 from bic_lib.cli.call import Call
-from bic_lib.cli.output import line, note, size, stream_json
+from bic_lib.cli.output import line, note, stream_json
 from bic_lib.model import Counts
 
 _FAILURES_SHOWN = 10

@@ -15,7 +15,6 @@ from rich.text import Text
 
 _PIPED_WIDTH = 220
 _OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def print_json(value: object) -> None:
@@ -68,22 +67,3 @@ def _cell(value: object) -> Text:
 def plain(text: str) -> str:
     """Without what a terminal would obey: control characters, and those that turn the writing direction."""
     return _OBEYED.sub("�", text)
-
-
-def size(count: float) -> str:
-    """Bytes as people read them."""
-    unit = 0
-    while count >= 1000 and unit < len(_UNITS) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 else f"{count:,.1f} {_UNITS[unit]}"
-
-
-def span(seconds: float | None) -> str | None:
-    """A length of time as people read it: the two largest parts."""
-    if seconds is None:
-        return None
-    left, parts = int(seconds), []
-    for name, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        parts += [f"{count} {name}"] if count else []
-    return " ".join(parts[:2]) or "0 s"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import rich_click as click
 
 from bic_lib.actions.runs import runs
+from bic_lib.actions.words import size
 from bic_lib.cli.call import Call
-from bic_lib.cli.output import print_json, size, table
+from bic_lib.cli.output import print_json, table
 
 _COLUMNS = ("started", "finished", "schedule", "outcome", "stored#", "skipped#", "failed#", "size", "reason")
 

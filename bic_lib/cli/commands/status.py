@@ -7,8 +7,9 @@ from typing import Any
 import rich_click as click
 
 from bic_lib.actions.status import status
+from bic_lib.actions.words import span
 from bic_lib.cli.call import Call
-from bic_lib.cli.output import line, print_json, span, table
+from bic_lib.cli.output import line, print_json, table
 
 
 @click.command(name="status")
@@ -37,7 +38,7 @@ def _schedule(shown: dict[str, Any]) -> tuple[object, ...]:
 
 def _stream(shown: dict[str, Any]) -> tuple[object, ...]:
     destination = f"{shown['destination']} (parked)" if shown["parked"] else shown["destination"]
-    behind = span(shown["lag_seconds"])
+    behind = None if shown["lag_seconds"] is None else span(shown["lag_seconds"])
     return (
         shown["site"],
         shown["data"],

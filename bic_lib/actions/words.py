@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Numbers and times as people read them, at the command line and on pages."""
 
 from __future__ import annotations
 
