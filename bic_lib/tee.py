@@ -18,6 +18,8 @@ from bic_lib.ports import Staging
 QUEUED_BLOCKS = 4
 BLOCK_BYTES = 1024 * 1024
 STALLED_SECONDS = 60.0
+FINISHING_SECONDS = 600.0
+"""Making a large file durable takes a while; a destination that is silent for longer is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,12 @@ class Sum:
 class Branch:
     """One destination's end of the tee."""
 
-    def __init__(self, staging: Staging, stalled_after: float = STALLED_SECONDS) -> None:
+    def __init__(self, staging: Staging, stalled_after: float = STALLED_SECONDS, finishing: float = FINISHING_SECONDS) -> None:
         self.staging = staging
         self.error: BicError | None = None
         self.token = ""
         self._stalled_after = stalled_after
+        self._finishing = finishing
         self._blocks: queue.Queue[bytes | None] = queue.Queue(QUEUED_BLOCKS)
         self._thread = threading.Thread(target=self._run, name="bic-tee", daemon=True)
         self._thread.start()
@@ -52,7 +55,10 @@ class Branch:
     def finish(self) -> None:
         """All blocks were handed over: make them durable. Afterwards `error` or `token` is set."""
         self.put(None)
-        self._thread.join(None if self.error is None else 0)
+        self._thread.join(0 if self.error else self._finishing)
+        if self.error is None and not self.token:
+            fate = "did not finish" if self._thread.is_alive() else "broke (see the log)"
+            self.error = DestinationError(f"{fate} when everything had been written")
 
     def discard(self) -> None:
         """Take back what was written; a branch that hangs is left to its own end."""

@@ -17,17 +17,18 @@ from bic_lib.tee import Branch, regrouped, tee
 class Held:
     """A staging that keeps what it is given; from the n-th block on it fails or hangs."""
 
-    def __init__(self, *, fails_at: int = -1, hangs_at: int = -1) -> None:
+    def __init__(self, *, fails_at: int = -1, hangs_at: int = -1, error: Exception | None = None) -> None:
         self.content = b""
         self.blocks = 0
         self.discarded = False
         self.go_on = threading.Event()
         self._fails_at = fails_at
+        self._error = error or DestinationError("the disk is full")
         self._hangs_at = hangs_at
 
     def write(self, block: bytes) -> None:
         if self.blocks == self._fails_at:
-            raise DestinationError("the disk is full")
+            raise self._error
         if self.blocks == self._hangs_at:
             self.go_on.wait(10)
         self.blocks += 1
@@ -85,6 +86,29 @@ def test_one_that_takes_no_data_is_dropped_and_the_others_go_on() -> None:
     slow.go_on.set()
     branches[0].discard()
     assert slow.discarded
+
+
+def test_one_that_never_finishes_is_dropped() -> None:
+    """After the time that making a file durable may take; the others are whole."""
+    good, slow = Held(), Held(hangs_at=2)
+    branches = [Branch(good), Branch(slow, finishing=0.1)]
+    assert tee(blocks(3), branches, nothing)
+    assert branches[0].token == "token"
+    assert branches[0].error is None
+    assert "did not finish" in str(branches[1].error)
+    slow.go_on.set()
+    branches[1].discard()
+    assert slow.discarded
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_one_that_breaks_without_a_word_has_no_token() -> None:
+    """An exception that no destination should raise ends its branch with an error, and no other."""
+    good, bad = Held(), Held(fails_at=2, error=ZeroDivisionError("division by zero"))
+    branches = [Branch(good), Branch(bad)]
+    assert tee(blocks(3), branches, nothing)
+    assert branches[0].token == "token"
+    assert (branches[1].token, "broke" in str(branches[1].error)) == ("", True)
 
 
 def test_when_none_is_left_the_download_ends() -> None:
