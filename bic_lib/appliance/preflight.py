@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from bic_lib.appliance.commands import ApiInfo
 from bic_lib.errors import BicError
 from bic_lib.model import REPORT_OF, DataType, ReportKind, Selection, Window
-from bic_lib.ports import Check
+from bic_lib.ports import Appliance, Check
 
-if TYPE_CHECKING:
-    from bic_lib.appliance.client import Client
-    from bic_lib.appliance.commands import ApiInfo
+
+class Client(Appliance, Protocol):
+    """What is asked here of a site's client; each call raises BicError."""
+
+    host: str
+
+    def sign_in(self) -> None: ...
+
+    def api_info(self) -> ApiInfo: ...
+
+    def failover_role(self) -> str: ...
 
 
 def checks(client: Client, data: frozenset[DataType], *, our_time: Callable[[], float]) -> list[Check]:
