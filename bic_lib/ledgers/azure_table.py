@@ -168,7 +168,13 @@ class AzureTableStore:
 
     def _query(self, table: str, wanted: Sequence[str], limit: int) -> Iterator[Row]:
         size = min(limit, _PAGE) if limit else _PAGE
-        pages = self._table(table).query_entities(" and ".join(wanted), results_per_page=size).by_page()
+        client = self._table(table)
+        there = (
+            client.query_entities(" and ".join(wanted), results_per_page=size)
+            if wanted
+            else client.list_entities(results_per_page=size)
+        )
+        pages = there.by_page()
         found = 0
         while (page := self._page(pages)) is not None:
             for entity in page:
