@@ -106,6 +106,7 @@ class Site:
     host: str
     enabled: bool = True
     history: int = 90 * DAY
+    keeps: int = 90 * DAY
     lookback: int = 600
     second_look: int = 2 * DAY
     reconcile_days: int = 7

@@ -114,8 +114,10 @@ def causes(app: App, now: float) -> Iterator[Cause]:
     transfers = [transfer for schedule in app.schedules if schedule.enabled for transfer in schedule.transfers]
     rests = app.ledger.streams.rests()
     for name in sorted({transfer.destination for transfer in transfers}):
-        if _rests_long(rests.get(name, Rest()), now):
-            yield _resting(f"destination|{name}", f"nothing can be delivered to {name}", rests[name])
+        rest = rests.get(name, Rest())
+        if _rests_long(rest, now):
+            what = "no recording or backup" if rest.files_only else "nothing"
+            yield _resting(f"destination|{name}", f"{what} can be delivered to {name}", rest)
     served = {transfer.site for transfer in transfers}
     for site in app.sites.values():
         if site.enabled and site.name in served:
@@ -176,9 +178,9 @@ def _add_waiting(app: App, site: Site, state: SiteState, now: float, waiting: Gr
     theirs = now + (state.skew or 0)
     for stream in app.streams(site.name):
         known = state.streams.get(stream)
-        if known and known.mark is not None and known.mark + site.history - theirs < FORGOTTEN_SOON:
+        if known and known.mark is not None and known.mark + site.keeps - theirs < FORGOTTEN_SOON:
             name = f"{stream.data}, not even listed yet,"
-            waiting.add({"data": name, "destination": stream.destination}, known.mark + site.history)
+            waiting.add({"data": name, "destination": stream.destination}, known.mark + site.keeps)
 
 
 class Group:

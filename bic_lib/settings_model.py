@@ -116,6 +116,9 @@ class SiteSettings(Section):
     history: Annotated[spelling.Duration, within("1m", "3650d")] = Field(
         default=90 * DAY, description="How far back a new stream begins; 1m … 3650d."
     )
+    keeps: Annotated[spelling.Duration, within("1d", "3650d")] = Field(
+        default=90 * DAY, description="How long this appliance keeps what happened: bic warns before, gives up after; 1d … 3650d."
+    )
     lookback: Annotated[spelling.Duration, within("0s", "12h")] = Field(
         default=600, description="How far each window reaches back before the watermark; 0s … 12h."
     )

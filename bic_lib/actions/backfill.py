@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from bic_lib.actions.running import Drained
 from bic_lib.errors import UsageError
 from bic_lib.model import REPORT_OF
 from bic_lib.run import App
-from bic_lib.steps.reconcile import backfill_step
+from bic_lib.steps.backfill import backfill_step
 from bic_lib.visit import perform_steps
 
 
@@ -27,11 +28,14 @@ def backfill(
     end = int(app.ledger.now()) if until is None else until
     if since >= end:
         raise UsageError("The backfill's range is empty.", hint="--since must be before --until, and in the past.")
-    kinds = sorted({REPORT_OF[stream.data] for stream in app.streams(site_name) if stream.data in REPORT_OF})
-    if not kinds:
+    filled = defaultdict(set)
+    for stream in app.streams(site_name):
+        if stream.data in REPORT_OF:
+            filled[REPORT_OF[stream.data]].add(stream.destination)
+    if not filled:
         raise UsageError(f"No schedule transfers sessions or presentations of {site_name}: there is nothing to fill.")
     now = app.ledger.now()
-    steps = [backfill_step(site_name, kind, since, end, now) for kind in kinds]
+    steps = [backfill_step(site_name, kind, since, end, now, sorted(names)) for kind, names in sorted(filled.items())]
     app.ledger.work.plan(steps)
     drained = Drained()
     drained.add(perform_steps(app, site, steps, wait))

@@ -9,7 +9,7 @@ from typing import Any
 
 from bic_lib.actions.times import iso
 from bic_lib.errors import UsageError
-from bic_lib.ledger.records import Record
+from bic_lib.ledger.records import SETTLED, Record
 from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.run import App
@@ -78,9 +78,11 @@ def _record(app: App, row: dict[str, Any]) -> Record | None:
 
 def _not_possible(app: App, row: dict[str, Any], record: Record | None) -> str:
     if Stream(row["site"], DataType(row["data"]), row["destination"]) not in app.streams(row["site"]):
-        return "no enabled schedule has this transfer any more"
+        return "no enabled schedule has this transfer: `bic download` tries it again"
     if record is None:
         return "the ledger knows nothing of it"
+    if record.outcome.state in SETTLED:
+        return "it was delivered in the meantime"
     if row["lsid"].startswith(_UNNAMED):
         return "its id could not be read, so the appliance can't be asked for it alone"
     if _is_backup(record) and not _still_wanted(app, record):

@@ -27,7 +27,7 @@ from bic_lib.ledger.records import (
     transfer_key,
 )
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.model import DAY, Item, Stream
+from bic_lib.model import DAY, DataType, Item, Outcome, State, Stream
 from bic_lib.ports import BATCH, Change, Put, Row, Store
 
 _DAYS_HELD = 4
@@ -58,11 +58,13 @@ class Proof:
         return Known(self.store, site)
 
     def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> None:
-        """Write outcomes in batches per day: failures are named first, documents last. May be repeated."""
+        """Write outcomes in batches per day: the list of failures first, documents last. May be repeated."""
         self.history.name_failures([record for record in records if record.outcome.state in FAILING])
-        changes: dict[str, list[Change]] = defaultdict(list)
+        self.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
+        changes: dict[str, dict[str, Change]] = defaultdict(dict)
         for record in records:
-            changes[partition(record.item)].append(Put(transfer_key(record), transfer_body(record)))
+            key = transfer_key(record)
+            changes[partition(record.item)][key] = Put(key, transfer_body(record))
         for item, known in documents:
             body = {
                 "fp": known.fingerprint,
@@ -71,13 +73,14 @@ class Proof:
                 "start": item.start,
                 "end": item.end,
             }
-            changes[partition(item)].append(Put(document_key(item.lsid), body))
+            key = document_key(item.lsid)
+            changes[partition(item)][key] = Put(key, body)
         for item in {partition(item): item for item in [*(r.item for r in records), *(item for item, _ in documents)]}.values():
             self.note_day(item)
         for day in sorted(changes):
-            for first in range(0, len(changes[day]), BATCH):
-                self.store.commit(ITEMS, day, changes[day][first : first + BATCH])
-        self.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
+            batch = list(changes[day].values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(ITEMS, day, batch[first : first + BATCH])
 
     def latest(self, item: Item, destination: str) -> Record | None:
         """The newest version of a transfer."""
@@ -86,6 +89,20 @@ class Proof:
         for row in self.store.scan(ITEMS, partition(item), prefix, prefix + "~"):
             newest = row
         return read_record(newest, item.site) if newest else None
+
+    def unlist(self, site: str, overdue: float) -> None:
+        """Take off the list of failures what should have been tried by then and was delivered.
+
+        A worker that was lost may have listed a failure that it did not get to write.
+        """
+        stale = []
+        for row in self.history.failures(site):
+            if row["next_try"] is not None and row["next_try"] < overdue:
+                item = Item(site, DataType(row["data"]), row["lsid"], row["instance"], row["start"], row["end"])
+                record = self.latest(item, row["destination"])
+                if record is None or record.outcome.state in SETTLED:
+                    stale.append(Record(item, row["destination"], Outcome(State.STORED)))
+        self.history.clear_failures(stale)
 
     def note_day(self, item: Item) -> None:
         """Keep the first day on which the site has items, so that reading all of them knows where to begin."""

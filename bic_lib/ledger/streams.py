@@ -18,7 +18,7 @@ from bic_lib.ports import Insert, Put, Replace, Row, Store
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "hint")
+_REST = ("until", "failures", "since", "reason", "hint", "files_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,17 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The pause of a site, a destination, or one site's reports after failures in a row (the ledger's clock)."""
+    """The pause of a site, a destination, or one site's reports after failures in a row (the ledger's clock).
+
+    `files_only`: a destination where recordings or backups failed, while documents are taken as far as known.
+    """
 
     until: float = 0.0
     failures: int = 0
     since: float = 0.0
     reason: str = ""
     hint: str = ""
+    files_only: bool = False
     written: float = 0.0
 
     def over(self, now: float) -> bool:

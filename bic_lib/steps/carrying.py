@@ -80,7 +80,7 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
             continue
         if record.destination not in job.destinations:
             later.append(now + DAY)
-        elif job.rests_now(record.destination):
+        elif job.rests_now(record.destination, files=True):
             later.append(job.rests[record.destination].until)
         elif record.waits(now):
             later.append(record.next_try or 0)
@@ -88,7 +88,7 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
             try:
                 ways.append(_Way(record, settling.files(job, record.destination)))
             except DestinationError as error:
-                later.append(job.rest_destination(record.destination, str(error)).until)
+                later.append(job.rest_destination(record.destination, str(error), files=True).until)
     return ways, later
 
 

@@ -49,6 +49,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
     body = claimed.body
     members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
+    configured = frozenset(job.streams)
     job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
     known = job.ledger.proof.known(job.site.name)
     reason = ""
@@ -63,6 +64,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
                 dry_run=body["dry_run"],
                 by_lsid=bool(selection.lsids),
                 placed_at=placed_at,
+                tried_again=configured,
             )
             with job.appliance.report(kind, selection) as report:
                 intake.take(report)

@@ -7,7 +7,7 @@ steps; then the outcomes are written, the document's own row last.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bic_lib import plan
@@ -42,7 +42,7 @@ _DOCUMENT_DATA = {ReportKind.SUPPORT: DataType.SESSIONS, ReportKind.PRESENTATION
 class _Batch:
     """Documents on their way, with what will be written of them."""
 
-    documents: list[Document] = field(default_factory=list)
+    documents: dict[str, tuple[Item, Document]] = field(default_factory=dict)
     size: int = 0
     records: list[Record] = field(default_factory=list)
     served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -71,6 +71,7 @@ class Intake:
         by_lsid: bool = False,
         placed_at: int = 0,
         recorded: frozenset[str] = frozenset(),
+        tried_again: Container[Stream] | None = None,
         now: float | None = None,
     ) -> None:
         self.job = job
@@ -87,13 +88,16 @@ class Intake:
         """Where an unreadable session without a start stands in the ledger."""
         self.recorded = recorded
         """Sessions that have a recording, whatever their documents say."""
+        self.tried_again = members if tried_again is None else tried_again
+        """The streams in which a session that failed is fetched again by its id; in others it is given up at once."""
         self.dropped: dict[Stream, DestinationError] = {}
         self.again: dict[str, float] = {}
         """Sessions to be fetched again by lsid, and when."""
         self.planned: list[Step] = []
         """Recordings that became steps."""
-        self.seen: dict[str, int | None] = {}
-        """The sessions that were in the report, and when they began."""
+        self.seen: dict[str, Item] = {}
+        """The sessions that were in the report, by lsid."""
+        self._unnamed = 0
         self.now = job.appliance.now()[0] if now is None else now
         self._batch = _Batch()
 
@@ -104,12 +108,13 @@ class Intake:
                 raise Interrupted("stopped at the time limit")
             if not self.members:
                 return
+            item = self._broken_item(document) if isinstance(document, BrokenDocument) else self._item(document)
             if self.by_lsid:
-                self.seen[document.lsid] = document.start
+                self.seen[document.lsid] = item
             if isinstance(document, BrokenDocument):
-                self._broken(document)
+                self._broken(item, document)
                 continue
-            self._batch.documents.append(document)
+            self._batch.documents[document.lsid] = (item, document)
             self._batch.size += len(document.xml)
             if len(self._batch.documents) >= BATCH_DOCUMENTS or self._batch.size >= BATCH_BYTES:
                 self.flush()
@@ -120,8 +125,7 @@ class Intake:
         batch, self._batch = self._batch, _Batch()
         if not (batch.documents or batch.records or batch.broken):
             return
-        newest = {document.lsid: document for document in batch.documents}
-        documents = [(self._item(document), document) for document in newest.values()]
+        documents = list(batch.documents.values())
         for stream in [stream for stream in self.members if stream.data in DOCUMENTS]:
             self._deliver(batch, stream, documents)
         for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
@@ -190,6 +194,8 @@ class Intake:
             if delivered.error:
                 self.dropped[stream] = delivered.error
                 del self.members[stream]
+            elif any(outcome.state in SETTLED for outcome in delivered.outcomes):
+                self.job.destination_works(stream.destination)
 
     def _wanted(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> list[Delivery]:
         """What the stream has not got yet."""
@@ -241,7 +247,7 @@ class Intake:
         self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)
 
     def _forgotten_at(self, item: Item) -> float:
-        return float((item.end or item.start) + self.job.site.history)
+        return float((item.end or item.start) + self.job.site.keeps)
 
     # --- failures ---
 
@@ -249,7 +255,7 @@ class Intake:
         """One more failed attempt; the session is fetched again by its lsid when its next try is due."""
         now = self.job.ledger.now()
         attempts = record.attempts + 1
-        again = plan.next_try(failure, attempts, now, record.forgotten_at)
+        again = plan.next_try(failure, attempts, now, record.forgotten_at) if record.stream in self.tried_again else None
         outcome = replace(record.outcome, failure=failure, state=State.FAILED if again is not None else State.GIVEN_UP)
         if again is not None:
             self.again[record.item.lsid] = min(again, self.again.get(record.item.lsid, again))
@@ -262,21 +268,26 @@ class Intake:
             last_failed=now,
         )
 
-    def _broken(self, document: BrokenDocument) -> None:
-        """A session that can't be read is noted as failed in each stream; the others go on."""
-        item = Item(
+    def _broken_item(self, document: BrokenDocument) -> Item:
+        """Several of one report may have lost their ids: they are told apart by their order."""
+        self._unnamed += not document.lsid
+        return Item(
             self.job.site.name,
             _DOCUMENT_DATA[self.kind],
-            document.lsid or f"unreadable@{self.placed_at}",
+            document.lsid or f"unreadable@{self.placed_at}" + (f"-{self._unnamed}" if self._unnamed > 1 else ""),
             start=document.start if document.start is not None else self.placed_at,
             end=document.end,
         )
-        self._batch.broken.append(item)
+
+    def _broken(self, session: Item, document: BrokenDocument) -> None:
+        """A session that can't be read is noted as failed in each stream that never had it; the others go on."""
+        self._batch.broken.append(session)
+        known = self.known.document(session)
         for stream, run in self.members.items():
-            item = replace(item, data=stream.data)
+            item = replace(session, data=stream.data)
             is_document = stream.data in DOCUMENTS
             before = (self.known.transfer if is_document else self.known.unread)(item, stream.destination)
-            if before and self._pending(before):
+            if (known and served_name(stream) in known.served) or (before and self._pending(before)):
                 continue
             version = (before.version if before else 1) if is_document else 0
             outcome = Outcome(State.FAILED, reason=document.reason)

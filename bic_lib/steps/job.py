@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bic_lib.delivery import Destination
 from bic_lib.errors import ClaimLost, LedgerError, SiteError, Unexpected
@@ -115,19 +115,27 @@ class Job:
         """What is in hand has to stop: the platform would end this process soon."""
         return self.deadline is not None and self.ledger.now() > self.deadline.step
 
-    def rests_now(self, destination: str) -> bool:
+    def rests_now(self, destination: str, *, files: bool = False) -> bool:
+        """Whether nothing is sent there now: no document, or no recording and backup (`files`)."""
         rest = self.rests.get(destination)
-        return rest is not None and not rest.over(self.ledger.now())
+        return rest is not None and not rest.over(self.ledger.now()) and (files or not rest.files_only)
+
+    def serving(self, kind: ReportKind) -> list[Stream]:
+        """The site's streams that a report kind serves."""
+        return [stream for stream in self.streams if REPORT_OF.get(stream.data) is kind]
 
     def usable(self, kind: ReportKind) -> list[Stream]:
-        """The site's streams of a report kind whose destination does not rest."""
-        return [
-            stream for stream in self.streams if REPORT_OF.get(stream.data) is kind and not self.rests_now(stream.destination)
-        ]
+        """Those of them whose destination does not rest."""
+        return [stream for stream in self.serving(kind) if not self.rests_now(stream.destination)]
 
-    def rest_destination(self, name: str, reason: str) -> Rest:
-        """The destination failed: it rests, longer with each failure in a row."""
-        rest = rested(self.rests.get(name), self.ledger.now(), reason)
+    def rest_destination(self, name: str, reason: str, *, files: bool = False) -> Rest:
+        """The destination failed: it rests, longer with each failure in a row.
+
+        Where a recording or backup failed (`files`), documents go on: a disk may be too full for these only.
+        """
+        before = self.rests.get(name, Rest())
+        files_only = files and (before.files_only or not before.failures)
+        rest = replace(rested(before, self.ledger.now(), reason), files_only=files_only)
         self.rests[name] = rest
         self.ledger.streams.rest_destination(name, rest)
         self.troubles.append(f"destination {name}: {reason}")
@@ -135,8 +143,11 @@ class Job:
         log.warning("%s: destination %s failed: %s", self.site.name, name, reason)
         return rest
 
-    def destination_works(self, name: str) -> None:
-        if self.rests.pop(name, Rest()).failures:
+    def destination_works(self, name: str, *, files: bool = False) -> None:
+        """It took something: no pause is left, but that for recordings and backups when it was only a document."""
+        rest = self.rests.get(name, Rest())
+        if rest.failures and (files or not rest.files_only):
+            del self.rests[name]
             self.ledger.streams.rest_destination(name, Rest())
 
     def tell(self, run: str | None, item: Item, destination: str, outcome: Outcome) -> None:

@@ -16,8 +16,7 @@ from bic_lib import plan
 from bic_lib.errors import ItemError, Refused, Unexpected
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING
-from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.ledger.work import ClaimedStep, Step
 from bic_lib.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import NEEDED_SECONDS, Job
@@ -31,38 +30,57 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """One pass. Progress is kept in the step, so that a visit may end in the middle. Raises SiteError, ClaimLost, OutOfTime."""
     now, _ = job.appliance.now()
     body = claimed.body
+    passes: dict[str, dict[str, float]] = body.setdefault("passes", {})
+    if not {served_name(stream) for stream in job.serving(kind)} & set(body.get("streams", ())):
+        body["until"] = 0  # nothing of the pass in hand is configured any more
     members = _members(job, kind, body, now)
     if not members:
-        # The walk that catches a stream up makes the pass due.
-        job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
+        # The walk that catches a stream up makes the pass due; one in hand goes on when a destination's rest is over.
+        rests = [job.rests[stream.destination].until for stream in job.serving(kind) if job.rests_now(stream.destination)]
+        later = job.ledger.now() + DAY
+        job.ledger.work.finish(claimed, again_at=min([*rests, later]) if body.get("until") else later)
         return
-    passes: dict[str, dict[str, float]] = body.setdefault("passes", {})
-    names = sorted(served_name(stream) for stream in members)
     if not body.get("until"):
-        full = any(now - passes.get(name, {}).get("full", 0) >= _WEEK for name in names)
-        begin = int(now) - (job.site.history if full else job.site.reconcile_days * DAY)
-        body.update(cursor=max(begin, min(members.values())), until=int(now), is_full=full, streams=names)
+        full = any(_long_ago(passes, stream, "full", now, _WEEK) for stream in members)
+        begin = int(now) - (job.site.keeps if full else job.site.reconcile_days * DAY)
+        body.update(cursor=max(begin, min(members.values())), until=int(now), is_full=full)
+    body["streams"] = sorted(map(served_name, members))
     known = job.ledger.proof.known(job.site.name)
     try:
-        if any(name in passes for name in names):
-            _second_look(job, kind, list(members), known, int(now))
+        if any(served_name(stream) in passes for stream in members):
+            _second_look(job, kind, members, known, int(now))
         for window in plan.days(Window(body["cursor"], body["until"])):
             job.need(NEEDED_SECONDS)
-            _compare(job, kind, members, known, window)
+            compare(job, kind, members, known, window)
+            body["streams"] = sorted(served_name(stream) for stream in members if not job.rests_now(stream.destination))
             body["cursor"] = window.end
             claimed.lease.renew()
     except ItemError as error:
-        _postpone(job, claimed, error)
+        postpone(job, claimed, error)
         return
-    for name in names:
+    job.ledger.proof.unlist(job.site.name, job.ledger.now() - DAY)
+    for name in body["streams"]:
         before = passes.get(name, {})
         passes[name] = {"passed": body["until"], "full": body["until"] if body["is_full"] else before.get("full", 0)}
     body.update(until=0, attempts=0, reason="")
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
 
 
+def is_passed(passes: Mapping[str, Mapping[str, float]], stream: Stream, now: float) -> bool:
+    """Whether the stream had its daily pass (`passes` of the reconcile step's body; `now` of the appliance)."""
+    return not _long_ago(passes, stream, "passed", now, DAY)
+
+
+def _long_ago(passes: Mapping[str, Mapping[str, float]], stream: Stream, which: str, now: float, seconds: float) -> bool:
+    """A pass that lies in the future was made while the appliance's clock was wrong: it counts for nothing."""
+    return not 0 <= now - passes.get(served_name(stream), {}).get(which, 0) < seconds
+
+
 def _members(job: Job, kind: ReportKind, body: Mapping[str, Any], now: float) -> dict[Stream, int]:
-    """The streams of a pass with their beginnings: those that are caught up when it begins, and the same ones to its end."""
+    """The streams of a pass with their beginnings: those that are caught up when it begins, and the same ones to its end.
+
+    One whose destination comes to rest in the middle leaves the pass, and is due for the next one.
+    """
     streams = job.ledger.streams.read(job.site.name).streams
     known = [streams[stream] for stream in job.usable(kind) if stream in streams]
     if body.get("until"):
@@ -70,38 +88,7 @@ def _members(job: Job, kind: ReportKind, body: Mapping[str, Any], now: float) ->
     return {state.stream: state.begin or 0 for state in known if state.mark is not None and now - state.mark <= plan.CAUGHT_UP}
 
 
-def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
-    """History on demand: `since` … `until` in windows of at most a day. Resumable; raises as `reconcile` does.
-
-    What only the listing showed, sessions without an end above all, are steps of their own (`job.planned`).
-    """
-    body = claimed.body
-    members = {stream: int(body["since"]) for stream in job.usable(kind)}
-    known = job.ledger.proof.known(job.site.name)
-    try:
-        for window in plan.days(Window(body["cursor"], body["until"])):
-            job.need(NEEDED_SECONDS)
-            intake = take_window(job, kind, members, known, Selection(ended=window), window.begin)
-            if intake.dropped:
-                job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(1))
-                return
-            job.planned += _compare(job, kind, members, known, window)
-            body["cursor"] = window.end
-            claimed.lease.renew()
-    except ItemError as error:
-        _postpone(job, claimed, error)
-        return
-    job.ledger.work.finish(claimed)
-
-
-def backfill_step(site: str, kind: ReportKind, since: int, until: int, due_at: float) -> Step:
-    """The step that fills [since, until) of a site and report kind."""
-    body = {"since": since, "until": until, "cursor": since}
-    key = f"step|{StepKind.BACKFILL}|{kind}|{since}|{until}"
-    return Step(StepKind.BACKFILL, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
-
-
-def _postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
+def postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
     """The report failed: go on from where the pass stands, later."""
     body = claimed.body
     body.update(attempts=body.get("attempts", 0) + 1, reason=str(error)[:1000])
@@ -109,7 +96,7 @@ def _postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(body["attempts"]))
 
 
-def _second_look(job: Job, kind: ReportKind, members: list[Stream], known: Known, now: int) -> None:
+def _second_look(job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, now: int) -> None:
     for window in plan.days(Window(now - job.site.second_look, now)):
         job.need(NEEDED_SECONDS)
         take_window(job, kind, members, known, Selection(ended=window), window.begin)
@@ -117,7 +104,7 @@ def _second_look(job: Job, kind: ReportKind, members: list[Stream], known: Known
 
 def take_window(
     job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, selection: Selection, placed_at: int
-) -> Intake:
+) -> None:
     """Fetch one report outside the walk, for streams that no run made due. Raises ItemError, SiteError, ClaimLost."""
     usable = [stream for stream in members if not job.rests_now(stream.destination)]
     intake = Intake(job, kind, dict.fromkeys(usable), known, placed_at=placed_at)
@@ -127,10 +114,9 @@ def take_window(
     plan_lsids(job, kind, intake.again, placed_at)
     for stream, error in intake.dropped.items():
         job.rest_destination(stream.destination, str(error))
-    return intake
 
 
-def _compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
+def compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
     """List the sessions that began in this window and plan to fetch those which a stream has not been served with.
 
     So are those whose recording only the listing tells of (appliance-api.md 5.1).

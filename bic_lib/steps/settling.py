@@ -63,11 +63,11 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
     now = job.ledger.now()
     record = replace(before, at=now)
     if error is not None:
-        rest = job.rest_destination(record.destination, str(error))
+        rest = job.rest_destination(record.destination, str(error), files=True)
         return replace(record, next_try=rest.until)
     outcome = outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
     if outcome.state is State.STORED:
-        job.destination_works(record.destination)
+        job.destination_works(record.destination, files=True)
     if outcome.state is State.REFUSED and outcome.failure:
         later = now + _REFUSED_SECONDS
         return replace(
@@ -92,8 +92,11 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
 
 
 def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
-    """Write all outcomes and the step's end, or its next due time, in one act."""
+    """Write all outcomes and the step's end, or its next due time, in one act; before it, the list of failures."""
     job.ledger.history.name_failures([record for record in records if record.outcome.state in FAILING])
+    # A worker that was lost may have listed a failure that it did not get to write.
+    listed = [record for record in records if record.first_failed or claimed.lease.epoch > 1]
+    job.ledger.history.clear_failures([record for record in listed if record.outcome.state in SETTLED])
     pending = [record.next_try for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
     run = claimed.body.get("run")
@@ -102,7 +105,6 @@ def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Seq
             job.tell(run, record.item, record.destination, record.outcome)
     times = [*pending, *later]
     job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
-    job.ledger.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
 
 
 def fail(job: Job, claimed: ClaimedStep, reason: str) -> None:

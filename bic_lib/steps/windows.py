@@ -10,13 +10,14 @@ from bic_lib import plan
 from bic_lib.errors import BicError, Conflict, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
-from bic_lib.ledger.proof import Known, served_name
-from bic_lib.ledger.streams import STATE, SiteState, StreamState, rest_body, site_partition
+from bic_lib.ledger.proof import Known
+from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.model import DAY, ReportKind, Selection, Stream, Window
+from bic_lib.model import DAY, Failure, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.steps.lsids import plan_lsids
+from bic_lib.steps.reconcile import is_passed
 
 log = logging.getLogger("bic.transfers")
 
@@ -89,7 +90,6 @@ def _one_window(
     now = max(target, (report.as_of or 0) - plan.CLOCK_TOLERANCE)
     for stream, state in served.items():
         _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
-        job.destination_works(stream.destination)
     log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
     claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
     return True
@@ -144,6 +144,20 @@ def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> 
         unit_done(job.ledger, known.stream, known.run, str(error))
 
 
+def worker_lost(job: Job, kind: ReportKind, claim: Lease) -> bool:
+    """Whoever walked before vanished in the middle: the next window is shorter, and after more than once the report rests."""
+    lost = int(claim.body.get("lost", 0)) + 1
+    now = job.ledger.now()
+    until = plan.next_try(Failure.WORKER_LOST, min(lost, 5), now, 0) or now
+    span = plan.shorter(int(claim.body.get("span", DAY)))
+    rest = Rest(until, lost - 1, float(claim.body.get("rest_since") or now), f"{lost} workers were lost over it")
+    claim.body = {"span": span, "lost": lost, **rest_body(rest)}
+    claim.renew()
+    if until > now:
+        job.troubles.append(f"{job.site.name}: {kind} report: {rest.reason}")
+    return until > now
+
+
 def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
     """The one reconcile step of a site and report kind."""
     key = f"step|{StepKind.RECONCILE}|{kind}"
@@ -162,5 +176,5 @@ def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -
     step = reconcile_step(job.site.name, kind, job.ledger.now())
     home = state.rows.get(step.key)
     passes = home.body["body"].get("passes", {}) if home else {}
-    if any(now - passes.get(served_name(stream), {}).get("passed", 0) >= DAY for stream in caught_up):
+    if not all(is_passed(passes, stream, now) for stream in caught_up):
         job.ledger.work.make_due(step)

@@ -13,7 +13,7 @@ from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import Failure, ReportKind
 from bic_lib.ports import Row
-from bic_lib.steps import backups, downloads, imports, lsids, reconcile, recordings, settling, windows
+from bic_lib.steps import backfill, backups, downloads, imports, lsids, reconcile, recordings, settling, windows
 from bic_lib.steps.job import Job, unexpected
 
 log = logging.getLogger("bic.transfers")
@@ -27,7 +27,7 @@ BACKLOG_TURNS = 3
 REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
     StepKind.LSIDS: lsids.fetch,
     StepKind.RECONCILE: reconcile.reconcile,
-    StepKind.BACKFILL: reconcile.backfill,
+    StepKind.BACKFILL: backfill.backfill,
     StepKind.DOWNLOAD: downloads.fetch,
     StepKind.IMPORT: imports.fetch,
 }
@@ -126,6 +126,8 @@ class Worker:
             return False
 
         def walk(claim: Lease) -> bool:
+            if claim.orphaned and windows.worker_lost(job, kind, claim):
+                return True
             attempts = state.report_rest(kind).failures + 1
             told = telemetry.step(job.tally, job.site.name, f"{kind} windows", attempts)
             with unexpected(f"{job.site.name}: {kind} report") as failed, told:

@@ -32,7 +32,7 @@ def test_a_malformed_session_costs_only_itself_and_heals(world: World, sim: Simu
         assert failure["reason"]
         assert failure["attempts"] == 1
         assert failure["next_try"] == pytest.approx(world.clock() + 300, abs=60)
-        assert failure["forgotten_at"] == pytest.approx((bad.end or 0) + 4 * DAY, abs=2 * DAY)
+        assert failure["forgotten_at"] == pytest.approx((bad.end or 0) + 90 * DAY, abs=2 * DAY)
     sim.faults.malformed = {}
     world.clock.offset += 301
     world.once()
