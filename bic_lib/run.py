@@ -131,7 +131,7 @@ def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at
 
 
 def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) -> str | None:
-    """Make the schedule's streams due. While its last run goes on there is no second one: its streams become due again."""
+    """Make the schedule's streams and backups due. While its last run goes on there is no second one: they belong to it."""
     running = row.body["run"] if row else None
     last_run = app.ledger.history.run(running) if running else None
     streams = _units(app, schedule)
@@ -142,8 +142,8 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) ->
         run = RunId(due, schedule.name)
         app.ledger.history.begin(run, schedule.name, units)
         running = str(run)
-        plan_backups(app.ledger, schedule, sites, due, running)
         log.info("schedule %s: run %s", schedule.name, running)
+    plan_backups(app.ledger, schedule, sites, due, running)
     _make_due(app, streams, running)
     return running if _write_schedule(app, schedule, row, {"due": due, "began": began, "run": running}) else None
 

@@ -83,8 +83,19 @@ def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None
     for record in records:
         if record.outcome.state is State.STORED:
             _retire(job, record)
-    if run := claimed.body.get("run"):
-        job.ledger.history.unit_done(run, unit(job.site.name, claimed.body["schedule"]), job.ledger.now())
+    _unit_done(job.ledger, claimed.step)
+
+
+def site_failed(ledger: Ledger, site: str, reason: str) -> None:
+    """The whole site failed: its due backups wait, and their runs wait for them no longer."""
+    for index in ledger.work.due(site, Queue.FIRST, 0):
+        if index.body["kind"] == StepKind.BACKUP and (step := ledger.work.step(index)):
+            _unit_done(ledger, step, reason)
+
+
+def _unit_done(ledger: Ledger, step: Step, reason: str = "") -> None:
+    if run := step.body.get("run"):
+        ledger.history.unit_done(run, unit(step.site, step.body["schedule"]), ledger.now(), reason)
 
 
 # --- retention -------------------------------------------------------------------------------------------------------

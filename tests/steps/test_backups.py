@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bic_lib import run
 from bic_lib.model import DAY, State
 from bic_lib.simulator import Backup, Simulator
 from tests.steps.world import World, asked, digest
@@ -125,3 +126,34 @@ def test_the_failing_destination_of_a_backup_is_tried_alone(world: World, sim: S
     assert len(backups(world, "second")) == 1
     assert [digest(content) for content in backups(world, "second").values()] == [sim.backups[-1].digest()[1]]
     assert world.failures() == []
+
+
+def test_a_site_that_is_down_at_the_due_time_has_its_backup_when_it_is_back(world: World, sim: Simulator) -> None:
+    """Its run is over and failed; the backup that became due meanwhile is planned, and fetched in place of the old one."""
+    world.configure(data=("site_backups",), every="1d")
+    sim.stop()
+    world.once()
+    [before] = world.ledger().history.runs(world.clock())
+    assert (before.outcome, before.pending) == ("failed", frozenset())
+    for _ in range(24):
+        world.pass_time(HOUR)
+        world.once()
+    sim.start()
+    world.pass_time(HOUR)
+    world.once()
+    assert len(sim.backups) == 1
+    assert [failure["state"] for failure in world.failures()] == ["given_up"]
+    assert [found.outcome for found in world.ledger().history.runs(world.clock())] == ["ok", "failed"]
+
+
+def test_each_due_time_has_its_backup_though_the_last_run_goes_on(world: World, sim: Simulator) -> None:
+    """A first pull that lasts for days costs no night's backup: there is no second run, but a second backup."""
+    world.configure(data=("sessions", "site_backups"), every="1d")
+    run.tick(world.app())
+    world.pass_time(DAY)
+    run.tick(world.app())
+    assert len(world.ledger().history.runs(world.clock())) == 1
+    assert [record.outcome.state for record in world.records()] == [State.PLANNED, State.PLANNED]
+    world.once()
+    assert len(backups(world)) == 1
+    assert [failure["state"] for failure in world.failures()] == ["given_up"]
