@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bic_lib import run
+from bic_lib.actions import running
 from bic_lib.model import DAY, State
 from bic_lib.simulator import Backup, Simulator
 from tests.steps.world import World, asked, digest
@@ -59,6 +60,30 @@ def test_retention_keeps_the_newest_and_n_prior_ones(world: World, sim: Simulato
     states = [r.outcome.state for r in world.records() if r.item.data == "site_backups" and r.destination == "archive"]
     assert (states.count(State.STORED), states.count(State.RETIRED)) == (retention + 1, 4 - retention)
     assert world.failures() == []
+
+
+def test_retention_that_is_turned_on_later_finds_what_was_kept_before(world: World, sim: Simulator) -> None:
+    """Backups of the time when all were kept are prior ones too."""
+    nightly(world)
+    for _ in range(4):
+        world.once()
+        world.pass_time(DAY)
+    nightly(world, retention=1)
+    world.once()
+    assert {digest(content) for content in backups(world).values()} == {made.digest()[1] for made in sim.backups[-2:]}
+
+
+def test_any_number_of_backups_may_be_kept(world: World, sim: Simulator) -> None:
+    """What the ledger notes of them never grows beyond what a row takes."""
+    sim.faults.backup = Backup(size=100)
+    folders = "/".join([100 * "ü"] * 4)
+    world.configure(data=("site_backups",), destination=f'file_name_format = "{folders}/%TIME%%YEAR%%MONTH%%DAY%.%EXTENSION%"')
+    app = world.app()
+    for _ in range(30):
+        running.once(app)
+        world.pass_time(HOUR)
+    assert world.failures() == []
+    assert len(backups(world)) == 30
 
 
 def test_a_suspiciously_small_backup_retires_nothing(world: World, sim: Simulator) -> None:
