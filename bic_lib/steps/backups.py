@@ -64,14 +64,17 @@ def _planned(
     return [step], {step.key: [Insert(transfer_key(record), transfer_body(record)) for record in records]}
 
 
-def fetch(job: Job, claimed: ClaimedStep) -> None:
-    """Fetch one backup for its destinations, then retire older ones. Raises SiteError, ClaimLost, OutOfTime."""
+def fetch(job: Job, claimed: ClaimedStep) -> bool:
+    """Fetch one backup for its destinations, then retire older ones; whether the appliance answered.
+
+    Raises SiteError, ClaimLost, OutOfTime.
+    """
     if job.ledger.now() >= claimed.body["superseded_at"]:
         _conclude(job, claimed, ())
         settling.give_up(job, claimed, "the next backup is due: this one was given up")
-    else:
-        before_end = partial(_conclude, job, claimed)
-        carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
+        return False
+    before_end = partial(_conclude, job, claimed)
+    return carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
 
 
 def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:

@@ -171,6 +171,21 @@ def test_a_site_that_is_down_at_the_due_time_has_its_backup_when_it_is_back(worl
     assert [found.outcome for found in world.ledger().history.runs(world.clock())] == ["ok", "failed"]
 
 
+def test_a_site_with_backups_only_works_again_after_an_outage(world: World, sim: Simulator) -> None:
+    """Its pause is over with the first backup that the appliance sends; a step that asks it nothing proves nothing."""
+    world.configure(data=("site_backups",), every="1d")
+    sim.stop()
+    world.once()
+    world.pass_time(DAY)
+    world.once()
+    assert world.ledger().streams.read("support").rest.failures == 2
+    sim.start()
+    world.pass_time(HOUR)
+    world.once()
+    assert len(sim.backups) == 1
+    assert world.ledger().streams.read("support").rest.failures == 0
+
+
 def test_each_due_time_has_its_backup_though_the_last_run_goes_on(world: World, sim: Simulator) -> None:
     """A first pull that lasts for days costs no night's backup: there is no second run, but a second backup."""
     world.configure(data=("sessions", "site_backups"), every="1d")
