@@ -113,7 +113,7 @@ def test_a_backup_too_many_waits_for_the_next_schedule(world: World, sim: Simula
 
 
 def test_a_backup_that_fails_is_given_up_when_the_next_one_is_due(world: World, sim: Simulator) -> None:
-    """Until then it is tried again; then it is named as given up, and the next one is fetched."""
+    """Until then it is tried again; then it is named as given up, without a next try, and the next one is fetched."""
     nightly(world)
     sim.faults.backup = Backup(error="The backup could not be made.")
     world.once()
@@ -122,7 +122,7 @@ def test_a_backup_that_fails_is_given_up_when_the_next_one_is_due(world: World, 
     world.pass_time(DAY + HOUR)
     world.once()
     world.once()
-    assert {failure["state"] for failure in world.failures()} == {"given_up"}
+    assert {(failure["state"], failure["next_try"]) for failure in world.failures()} == {("given_up", None)}
     assert len(backups(world)) == 1
 
 
