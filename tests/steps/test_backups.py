@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bic_lib import run
@@ -136,6 +138,28 @@ def test_once_fires_a_nightly_backup_that_never_ran(world: World, sim: Simulator
     world.pass_time(DAY + HOUR)
     world.once()
     assert len(sim.backups) == 2
+
+
+@pytest.mark.parametrize("every", ["1d", "7d"])
+def test_a_run_by_hand_does_not_cost_the_next_one_of_its_own_time(world: World, sim: Simulator, every: str) -> None:
+    """The first `--once`, and `--now` at any time, leave a schedule with `at` its times."""
+    tonight = datetime.fromtimestamp(world.clock() + 2 * HOUR, UTC)
+    backup = '{ site = "support", destination = "archive", data = ["site_backups"] }'
+    nightly = f'[schedules.nightly]\nevery = "{every}"\nat = "{tonight:%H:%M}"\ntransfers = [{backup}]\n'
+    world.configure(schedules=nightly, every="7d")
+    world.once()
+    world.pass_time(HOUR)
+    world.now()
+    assert len(sim.backups) == 2
+    world.pass_time(HOUR)
+    world.once()
+    assert len(sim.backups) == 3
+    world.pass_time(HOUR)
+    world.now()
+    assert len(sim.backups) == 4
+    world.pass_time(int(every[0]) * DAY - HOUR)
+    world.once()
+    assert len(sim.backups) == 5
 
 
 def test_the_failing_destination_of_a_backup_is_tried_alone(world: World, sim: Simulator) -> None:
