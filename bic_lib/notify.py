@@ -28,6 +28,7 @@ log = logging.getLogger("bic.scheduler")
 LOOK_SECONDS = 600.0
 """How often the whole ledger is looked through for causes."""
 FORGOTTEN_SOON = 14 * DAY
+_GONE = (State.EXPIRED, State.NONE)
 _REST_TOLERATED = HOUR
 _LEAST_WAIT = HOUR
 """What waits is told when it still waits after this: the first pull of a new stream takes a while, and is no trouble."""
@@ -153,8 +154,8 @@ def _items(app: App, site: Site, state: SiteState, now: float) -> Iterator[Cause
         if failure["next_try"] is not None and failure["state"] == State.FAILED:
             if forgotten - now < FORGOTTEN_SOON:
                 waiting.add(failure, forgotten)
-        elif failure["state"] == State.EXPIRED or forgotten <= now:
-            at = failure["last_failed"] if failure["state"] == State.EXPIRED else forgotten
+        elif failure["state"] in _GONE or forgotten <= now:
+            at = failure["last_failed"] if failure["state"] in _GONE else forgotten
             if now - at < DAY:
                 lost.add(failure, at)
         else:
@@ -217,7 +218,8 @@ def _given_up(site: str, group: Group, now: float) -> Cause:
 
 def _lost(site: str, group: Group) -> Cause:
     text = (
-        f"The appliance does not have them any more, and they were not delivered:\n{group.lines()}\n\n`bic failures` names them."
+        f"The appliance has them no more, or never had them, and they were not delivered:\n{group.lines()}\n\n"
+        "`bic failures` names them."
     )
     return Cause(f"lost|{site}", f"items of {site} are lost", text, group.times[1], Lasts.EVENT)
 

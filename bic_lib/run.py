@@ -123,15 +123,18 @@ def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at
     last, began = row.body["due"], row.body["began"]
     if now < row.written - plan.CLOCK_TOLERANCE:
         due: int | None = int(now)
-    elif last is None and at_once:
-        due = began
+    elif row.body["run"] is None and at_once:
+        return fire(app, schedule, row, began, began, by_hand=True)
     else:
         due = plan.due_time(schedule, last, began, now)
     return None if due is None else fire(app, schedule, row, due, began)
 
 
-def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) -> str | None:
-    """Make the schedule's streams due. While its last run goes on there is no second one: its streams become due again."""
+def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *, by_hand: bool = False) -> str | None:
+    """Make the schedule's streams and backups due. While its last run goes on there is no second one: they belong to it.
+
+    `by_hand`: `due` is none of its own times, so one with `at` still fires at the next of these.
+    """
     running = row.body["run"] if row else None
     last_run = app.ledger.history.run(running) if running else None
     streams = _units(app, schedule)
@@ -142,10 +145,12 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int) ->
         run = RunId(due, schedule.name)
         app.ledger.history.begin(run, schedule.name, units)
         running = str(run)
-        plan_backups(app.ledger, schedule, sites, due, running)
         log.info("schedule %s: run %s", schedule.name, running)
+    plan_backups(app.ledger, schedule, sites, due, running)
     _make_due(app, streams, running)
-    return running if _write_schedule(app, schedule, row, {"due": due, "began": began, "run": running}) else None
+    last = row.body["due"] if row else None
+    noted = last if by_hand and schedule.at is not None else due
+    return running if _write_schedule(app, schedule, row, {"due": noted, "began": began, "run": running}) else None
 
 
 def _make_due(app: App, streams: Sequence[Stream], run: str | None) -> None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from bic_lib import mail, run, wiring
 from bic_lib.actions.stopping import stoppable
-from bic_lib.errors import ClaimLost, Conflict, LedgerError, SettingsError
+from bic_lib.errors import ClaimLost, LedgerError, SettingsError
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
 from bic_lib.model import Visit
 from bic_lib.notify import Notifier, notify, settings_broken, settings_mended
-from bic_lib.ports import Insert, Row
 from bic_lib.run import App
 from bic_lib.visit import Visited, perform
 
@@ -147,13 +146,7 @@ def forever(tick: Callable[[], None]) -> None:
 
 def _take(ledger: Ledger) -> Lease | None:
     row = ledger.store.get(STATE, _PARTITION, _LEASE)
-    if row is None:
-        try:
-            version = ledger.store.commit(STATE, _PARTITION, [Insert(_LEASE, {})])[0]
-        except Conflict:
-            return None
-        row = Row(_PARTITION, _LEASE, {}, version, ledger.now())
-    return leases.take(ledger.store, STATE, row, ledger.holder)
+    return leases.take_at(ledger.store, STATE, _PARTITION, _LEASE, row, ledger.holder)
 
 
 def _ended(visit: Future[Visited]) -> None:

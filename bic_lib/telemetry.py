@@ -121,7 +121,7 @@ def site_state(name: str, state: SiteState, now: float) -> None:
     """How a site stands: the lag of its slowest stream, whether it rests, the age of its newest backup (None: it has none)."""
     theirs = now + (state.skew or 0)
     lags = [theirs - stream.mark for stream in state.streams.values() if stream.mark is not None]
-    backups = [entry["start"] for key, row in state.rows.items() if key.startswith("backups|") for entry in row.body["stored"]]
+    backup = state.rows.get("backup")
     emit(
         "site",
         site=name,
@@ -129,7 +129,7 @@ def site_state(name: str, state: SiteState, now: float) -> None:
         resting=not state.rest.over(now),
         streams=len(state.streams),
         streams_due=sum(stream.is_due(now) for stream in state.streams.values()),
-        backup_age_seconds=round(now - max(backups)) if backups else None,
+        backup_age_seconds=round(now - backup.body["start"]) if backup else None,
     )
 
 

@@ -16,7 +16,7 @@ from bic_lib.ledger.work import Step, StepKind
 from bic_lib.model import ReportKind, Site, Visit
 from bic_lib.ports import Appliance
 from bic_lib.run import App
-from bic_lib.steps import windows
+from bic_lib.steps import backups, windows
 from bic_lib.steps.imports import Unconnected
 from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.steps.worker import Worker
@@ -163,7 +163,7 @@ def _tell_spent(job: Job, lane: Lease) -> None:
 
 
 def _site_failed(app: App, site: Site, error: SiteError) -> None:
-    """The whole site rests; every due stream had its outcome in its run."""
+    """The whole site rests; every due stream and backup had its outcome in its run."""
     state, now = app.ledger.streams.read(site.name), app.ledger.now()
     rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
     app.ledger.streams.rest_site(site.name, rest, state.skew)
@@ -174,3 +174,4 @@ def _site_failed(app: App, site: Site, error: SiteError) -> None:
         known = state.streams.get(stream)
         if known and known.is_due(now):
             windows.unit_done(app.ledger, stream, known.run, str(error))
+    backups.site_failed(app.ledger, site.name, str(error))

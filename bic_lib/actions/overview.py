@@ -75,10 +75,10 @@ def one_run(app: App, run: str) -> dict[str, Any]:
 
 def _transfers(store: Store, run: RunId) -> list[dict[str, Any]]:
     """What the run made due, stream by stream, and what became of it."""
-    head = store.get(RUNS, run.partition, run.key)
-    prefix = f"{run.key}|unit|"
-    done = {row.key.removeprefix(prefix): row for row in store.scan(RUNS, run.partition, prefix, prefix + "~")}
-    return [_transfer(unit, done.get(unit)) for unit in (head.body["units"] if head else ())]
+    due, done = f"{run.key}|units|", f"{run.key}|unit|"
+    ended = {row.key.removeprefix(done): row for row in store.scan(RUNS, run.partition, done, done + "~")}
+    sites = store.scan(RUNS, run.partition, due, due + "~")
+    return [_transfer(unit, ended.get(unit)) for site in sites for unit in site.body["units"]]
 
 
 def _transfer(unit: str, done: Row | None) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
     now = int(app.ledger.now())
     for schedule in [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]:
         row = rows.get(schedule.name)
-        run.fire(app, schedule, row, now, row.body["began"] if row else now)
+        run.fire(app, schedule, row, now, row.body["began"] if row else now, by_hand=True)
     run.make_daily_pass_due(app)
     return drain(app, run.visits(app))
 

@@ -50,7 +50,7 @@ def _sum(store: Store, begin: int, now: float) -> Day:
     running = 0
     for row in _rows(store, begin):
         match row.key.split("|", 3):
-            case [_, _]:
+            case [_, _, "units", _]:
                 running += len(row.body["units"])
             case [_, _, "unit", _]:
                 running -= 1

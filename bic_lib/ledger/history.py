@@ -70,12 +70,17 @@ class History:
     # --- runs ---
 
     def begin(self, run: RunId, schedule: str, units: Sequence[str]) -> None:
-        """Note a run with the units (streams, backups) that it made due. Repeating it changes nothing."""
-        body = {"schedule": schedule, "started": run.started, "units": list(units)}
-        try:
-            self.store.commit(RUNS, run.partition, [Insert(run.key, body)])
-        except Conflict:
-            return
+        """Note a run with the units (streams, backups) that it made due, a row of them per site. Repeating it changes nothing."""
+        by_site: dict[str, list[str]] = defaultdict(list)
+        for unit in units:
+            by_site[unit.partition("|")[0]].append(unit)
+        rows = [Insert(run.key, {"schedule": schedule, "started": run.started})]
+        rows += [Insert(f"{run.key}|units|{site}", {"units": those}) for site, those in by_site.items()]
+        for first in range(0, len(rows), BATCH):
+            try:
+                self.store.commit(RUNS, run.partition, rows[first : first + BATCH])
+            except Conflict:
+                continue
 
     def unit_done(self, run: str, unit: str, at: float, reason: str = "") -> None:
         """A unit had its outcome; `reason` when it failed. The run ends when each unit had one."""
@@ -143,7 +148,9 @@ def _run(place: RunId, rows: list[Row]) -> Run:
     for row in rows:
         parts = row.key.split("|", 3)
         if len(parts) == 2:
-            run.schedule, run.pending = row.body["schedule"], frozenset(row.body["units"])
+            run.schedule = row.body["schedule"]
+        elif parts[2] == "units":
+            run.pending |= frozenset(row.body["units"])
         elif parts[2] == "unit":
             done[parts[3]] = row.body["at"]
             run.reason = run.reason or row.body["reason"]

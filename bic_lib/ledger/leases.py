@@ -14,7 +14,7 @@ from typing import Any
 
 from bic_lib.errors import BicError, ClaimLost, Conflict
 from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import Change, Delete, Replace, Row, Store
+from bic_lib.ports import Change, Delete, Insert, Replace, Row, Store
 
 log = logging.getLogger("bic.transfers")
 
@@ -114,6 +114,17 @@ def take(store: Store, table: str, row: Row, holder: str, changed: Mapping[str, 
     except ClaimLost:
         return None
     return lease
+
+
+def take_at(store: Store, table: str, partition: str, key: str, row: Row | None, holder: str) -> Lease | None:
+    """Take the lease on the row of this key as it was read (None: it was not there, and is made); None as `take` gives it."""
+    if row is None:
+        try:
+            [version] = store.commit(table, partition, [Insert(key, {})])
+        except Conflict:
+            return None
+        row = Row(partition, key, {}, version, store.now())
+    return take(store, table, row, holder)
 
 
 class Keeper:

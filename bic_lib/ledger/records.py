@@ -11,7 +11,7 @@ from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import Row
 
 ITEMS = "items"
-FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.GIVEN_UP})
+FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP})
 SETTLED = frozenset({State.STORED, State.SKIPPED, State.REPLACED, State.RETIRED})
 
 

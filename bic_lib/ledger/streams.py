@@ -171,13 +171,7 @@ class Streams:
         return self._take(site, key, self.store.get(STATE, site_partition(site), key))
 
     def _take(self, site: str, key: str, row: Row | None) -> leases.Lease | None:
-        if row is None:
-            try:
-                version = self.store.commit(STATE, site_partition(site), [Insert(key, {})])[0]
-            except Conflict:
-                return None
-            row = Row(site_partition(site), key, {}, version, self.store.now())
-        return leases.take(self.store, STATE, row, self.holder)
+        return leases.take_at(self.store, STATE, site_partition(site), key, row, self.holder)
 
 
 def site_partition(name: str) -> str:

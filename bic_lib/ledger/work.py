@@ -182,6 +182,11 @@ class Work:
         put = step.index(home.body["due_at"])
         return Row(_place(step.site, step.queue)[1], put.key, put.body, "", home.written)
 
+    def step(self, index: Row) -> Step | None:
+        """The step that an index row points to; None when it is gone."""
+        home = self.store.get(*index.body["home"])
+        return _step(home, index) if home else None
+
     def claim(self, index: Row) -> ClaimedStep | None:
         """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""
         table, partition, key = index.body["home"]

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import Conflict, DestinationError, ItemError
+from bic_lib.errors import DestinationError, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
-from bic_lib.ports import Change, Insert, Replace
+from bic_lib.ports import Change, Delete, Insert, Put
 from bic_lib.steps import carrying, settling
 from bic_lib.steps.job import Job
-
-Entry = dict[str, Any]
-"""A stored backup in the list that retention goes by: lsid, start, size, location."""
 
 log = logging.getLogger("bic.transfers")
 
@@ -68,14 +64,17 @@ def _planned(
     return [step], {step.key: [Insert(transfer_key(record), transfer_body(record)) for record in records]}
 
 
-def fetch(job: Job, claimed: ClaimedStep) -> None:
-    """Fetch one backup for its destinations, then retire older ones. Raises SiteError, ClaimLost, OutOfTime."""
+def fetch(job: Job, claimed: ClaimedStep) -> bool:
+    """Fetch one backup for its destinations, then retire older ones; whether the appliance answered.
+
+    Raises SiteError, ClaimLost, OutOfTime.
+    """
     if job.ledger.now() >= claimed.body["superseded_at"]:
         _conclude(job, claimed, ())
         settling.give_up(job, claimed, "the next backup is due: this one was given up")
-    else:
-        before_end = partial(_conclude, job, claimed)
-        carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
+        return False
+    before_end = partial(_conclude, job, claimed)
+    return carrying.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
 
 
 def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:
@@ -83,8 +82,19 @@ def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None
     for record in records:
         if record.outcome.state is State.STORED:
             _retire(job, record)
-    if run := claimed.body.get("run"):
-        job.ledger.history.unit_done(run, unit(job.site.name, claimed.body["schedule"]), job.ledger.now())
+    _unit_done(job.ledger, claimed.step)
+
+
+def site_failed(ledger: Ledger, site: str, reason: str) -> None:
+    """The whole site failed: its due backups wait, and their runs wait for them no longer."""
+    for index in ledger.work.due(site, Queue.FIRST, 0):
+        if index.body["kind"] == StepKind.BACKUP and (step := ledger.work.step(index)):
+            _unit_done(ledger, step, reason)
+
+
+def _unit_done(ledger: Ledger, step: Step, reason: str = "") -> None:
+    if run := step.body.get("run"):
+        ledger.history.unit_done(run, unit(step.site, step.body["schedule"]), ledger.now(), reason)
 
 
 # --- retention -------------------------------------------------------------------------------------------------------
@@ -95,36 +105,31 @@ def _retire(job: Job, newest: Record) -> None:
     destination = job.connect(newest.destination)
     if not isinstance(destination, FileDestination):
         return
-    kept = _note_backup(job, newest)
-    prior = [entry for entry in kept if entry["lsid"] != newest.item.lsid]
+    _note(job, newest)
     count = destination.rules.retention_count
-    if count is None or len(prior) <= count or _is_suspect(newest, prior):
+    if count is None:
         return
-    for entry in prior[: len(prior) - count]:
+    prior = [record for record in _stored(job, newest.destination) if record.item.lsid != newest.item.lsid]
+    if len(prior) <= count or _is_suspect(newest, prior[-1]):
+        return
+    for record in prior[: len(prior) - count]:
         try:
-            _remove(job, destination, entry)
+            _remove(job, destination, record)
         except (DestinationError, ItemError) as error:
-            log.warning("%s: backup %s could not be retired: %s", job.site.name, entry["location"], error)
+            log.warning("%s: backup %s could not be retired: %s", job.site.name, record.outcome.location, error)
             return
-        _forget(job, newest.destination, entry)
 
 
-def _is_suspect(newest: Record, prior: list[Entry]) -> bool:
+def _is_suspect(newest: Record, last: Record) -> bool:
     """An empty backup, or one under half of the last one, retires nothing."""
-    last = int(prior[-1]["size"])
-    suspect = newest.outcome.size == 0 or newest.outcome.size * 2 < last
+    size, before = newest.outcome.size, last.outcome.size
+    suspect = size == 0 or size * 2 < before
     if suspect:
-        log.warning(
-            "backup %s has %d bytes after %d: no older one is retired", newest.outcome.location, newest.outcome.size, last
-        )
+        log.warning("backup %s has %d bytes after %d: no older one is retired", newest.outcome.location, size, before)
     return suspect
 
 
-def _remove(job: Job, destination: FileDestination, entry: Entry) -> None:
-    item = Item(job.site.name, DataType.SITE_BACKUPS, entry["lsid"], start=entry["start"])
-    record = job.ledger.proof.latest(item, destination.name)
-    if record is None or record.outcome.state is not State.STORED:
-        return
+def _remove(job: Job, destination: FileDestination, record: Record) -> None:
     found = destination.store.look(record.outcome.location)
     if found is not None and found.size != record.outcome.size:
         log.warning("%s is not the file that was stored: it is left alone", record.outcome.location)
@@ -132,33 +137,28 @@ def _remove(job: Job, destination: FileDestination, entry: Entry) -> None:
         job.check()
         destination.store.remove(record.outcome.location)
     job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
+    job.ledger.store.commit(ITEMS, _place(job, destination.name), [Delete(_key(record.item))])
 
 
-def _note_backup(job: Job, newest: Record) -> list[Entry]:
-    """The site's stored backups at this destination, the oldest first, with the newest one added."""
-    entry = {
-        "lsid": newest.item.lsid,
-        "start": newest.item.start,
-        "size": newest.outcome.size,
-        "location": newest.outcome.location,
-    }
-    return _change_list(
-        job, newest.destination, lambda entries: [*(one for one in entries if one["lsid"] != newest.item.lsid), entry]
-    )
+def _note(job: Job, newest: Record) -> None:
+    """Rows that tell which backups there are at this destination, and from when the site's newest one is."""
+    item = newest.item
+    row = Put(_key(item), {"lsid": item.lsid, "start": item.start})
+    job.ledger.store.commit(ITEMS, _place(job, newest.destination), [row])
+    job.ledger.store.commit(STATE, site_partition(job.site.name), [Put("backup", {"start": item.start})])
 
 
-def _forget(job: Job, destination: str, entry: Entry) -> None:
-    _change_list(job, destination, lambda entries: [one for one in entries if one["lsid"] != entry["lsid"]])
+def _stored(job: Job, destination: str) -> list[Record]:
+    """The site's stored backups at this destination, the oldest first."""
+    rows = list(job.ledger.store.scan(ITEMS, _place(job, destination)))
+    items = [Item(job.site.name, DataType.SITE_BACKUPS, row.body["lsid"], start=row.body["start"]) for row in rows]
+    records = [job.ledger.proof.latest(item, destination) for item in items]
+    return [record for record in records if record and record.outcome.state is State.STORED]
 
 
-def _change_list(job: Job, destination: str, change: Callable[[list[Entry]], list[Entry]]) -> list[Entry]:
-    site, key = site_partition(job.site.name), f"backups|{destination}"
-    while True:
-        row = job.ledger.store.get(STATE, site, key)
-        entries = sorted(change(row.body["stored"] if row else []), key=lambda one: one["start"])
-        body = {"stored": entries}
-        try:
-            job.ledger.store.commit(STATE, site, [Replace(key, body, row.version) if row else Insert(key, body)])
-        except Conflict:
-            continue
-        return entries
+def _place(job: Job, destination: str) -> str:
+    return f"{job.site.name}|backups|{destination}"
+
+
+def _key(item: Item) -> str:
+    return f"{item.start:012d}|{item.lsid}"

@@ -48,8 +48,8 @@ class _Way:
         return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
 
 
-def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, before_end: BeforeEnd | None = None) -> None:
-    """Do the due transfers of one item. Raises SiteError, ClaimLost, OutOfTime.
+def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, before_end: BeforeEnd | None = None) -> bool:
+    """Do the due transfers of one item; whether the appliance answered for it. Raises SiteError, ClaimLost, OutOfTime.
 
     `before_end` is told of them before their outcomes are written: for what follows from these, while the claim is held.
     """
@@ -59,15 +59,17 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
         if way.record.intent:
             _recover(job, claimed, way)
     missing = [way for way in ways if way.outcome is None and way.error is None]
-    if missing and data in job.refused:
-        _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
-    elif missing:
+    asked = bool(missing) and data not in job.refused
+    if asked:
         _fetch(job, claimed, data, missing, open_payload)
+    elif missing:
+        _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
     records = [settling.settled(job, way.record, way.outcome, way.error) for way in ways]
     if before_end:
         before_end(records)
     settling.sweep(job, claimed, records)
     settling.finish(job, claimed, records, resting)
+    return asked
 
 
 def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:

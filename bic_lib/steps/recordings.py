@@ -97,7 +97,10 @@ def recording_step(record: Record, queue: Queue, due_at: float, run: str | None 
     )
 
 
-def fetch(job: Job, claimed: ClaimedStep) -> None:
-    """Fetch one recording for all its destinations that are due. Raises SiteError, ClaimLost, OutOfTime."""
+def fetch(job: Job, claimed: ClaimedStep) -> bool:
+    """Fetch one recording for all its destinations that are due; whether the appliance answered.
+
+    Raises SiteError, ClaimLost, OutOfTime.
+    """
     data, lsid, instance = DataType(claimed.body["data"]), claimed.body["lsid"], claimed.body["instance"]
-    carrying.carry(job, claimed, data, lambda: job.appliance.recording(data, lsid, instance))
+    return carrying.carry(job, claimed, data, lambda: job.appliance.recording(data, lsid, instance))

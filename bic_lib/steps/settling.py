@@ -121,7 +121,14 @@ def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
     now = job.ledger.now()
     outcome = Outcome(State.GIVEN_UP, reason=reason)
     ended = [
-        replace(record, outcome=outcome, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
+        replace(
+            record,
+            outcome=outcome,
+            attempts=record.attempts + 1,
+            next_try=None,
+            first_failed=record.first_failed or now,
+            last_failed=now,
+        )
         for record in transfers(job, claimed)
         if record.outcome.state in _OPEN
     ]

@@ -31,10 +31,11 @@ REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
     StepKind.DOWNLOAD: downloads.fetch,
     StepKind.IMPORT: imports.fetch,
 }
-CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], None]] = {
+CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], bool]] = {
     StepKind.RECORDING: recordings.fetch,
     StepKind.BACKUP: backups.fetch,
 }
+"""They tell whether the appliance answered."""
 
 
 class Worker:
@@ -142,7 +143,7 @@ class Worker:
         """Claim and do the step behind an index row; False when it could not be had."""
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
-            return self.carries and self._do_claimed(index, lambda step: carry(job, step))
+            return self.carries and self._carry(state, index, carry)
         report = ReportKind(index.body["home"][2].split("|")[2])
         asks_site = kind is not StepKind.IMPORT
         if asks_site and not state.report_rest(report).over(job.ledger.now()):
@@ -152,6 +153,13 @@ class Worker:
             return self._do_claimed(index, lambda step: REPORT_STEPS[kind](job, report, step))
 
         return self._with_reports(state, report, work, asks_site=asks_site)
+
+    def _carry(self, state: SiteState, index: Row, carry: Callable[[Job, ClaimedStep], bool]) -> bool:
+        def do(step: ClaimedStep) -> None:
+            if carry(self.job, step):
+                _site_works(self.job, state)
+
+        return self._do_claimed(index, do)
 
     def _with_reports(self, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool], *, asks_site: bool = True) -> bool:
         """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""

@@ -35,6 +35,17 @@ def test_beginning_again_changes_nothing(ledger: Ledger) -> None:
     assert run.pending == {"a"}
 
 
+def test_a_run_may_be_of_any_number_of_sites(ledger: Ledger) -> None:
+    """A thousand with twelve streams each; one that was killed at its beginning has all of them once it is repeated."""
+    units = [f"site-with-a-rather-long-name-{site:04d}|data-{data}|archive" for site in range(1000) for data in range(12)]
+    ledger.history.begin(RUN, "hourly", units[: 99 * 12])
+    ledger.history.begin(RUN, "hourly", units)
+    run = ledger.history.run(str(RUN))
+    assert run
+    assert run.pending == frozenset(units)
+    assert ledger.history.runs(NOW) == [run]
+
+
 def test_counts_of_several_visits_add_up(ledger: Ledger) -> None:
     """Each visit writes its own row again as it grows."""
     ledger.history.begin(RUN, "hourly", ["a"])

@@ -35,6 +35,13 @@ def test_only_one_of_two_gets_the_row(store: Store, row: Row) -> None:
     assert leases.take(store, "t", there(store), "b") is None
 
 
+def test_of_two_that_find_no_row_one_makes_and_holds_it(store: Store) -> None:
+    """The other gets nothing; whoever reads the row later finds it held."""
+    assert leases.take_at(store, "t", "p", "k", None, "a")
+    assert leases.take_at(store, "t", "p", "k", None, "b") is None
+    assert leases.take_at(store, "t", "p", "k", there(store), "b") is None
+
+
 def test_a_lease_runs_for_five_minutes(store: Store, row: Row, clock: Clock) -> None:
     """A second before its end it is held, at its end it is free, and its last holder counts as lost."""
     assert leases.take(store, "t", row, "a")

@@ -109,12 +109,13 @@ def test_given_up_items_that_are_delivered_later_are_cleared(world: World) -> No
     assert world.tick(1) == ["bic, over: transfers from support were given up"]
 
 
-def test_lost_items_are_told_once(world: World) -> None:
-    """What has expired can't be mended: one mail, no daily reminder, no all-clear; a further one is news the next day."""
-    world.fails(State.EXPIRED)
+@pytest.mark.parametrize("state", [State.EXPIRED, State.NONE])
+def test_lost_items_are_told_once(world: World, state: State) -> None:
+    """What is gone can't be mended: one mail, no daily reminder, no all-clear; a further one is news the next day."""
+    world.fails(state)
     assert world.tick() == ["bic: items of support are lost"]
     assert (world.tick(12), world.tick(13), world.tick(48)) == ([], [], [])
-    world.fails(State.EXPIRED, "a2")
+    world.fails(state, "a2")
     assert world.tick(1) == ["bic: items of support are lost"]
 
 

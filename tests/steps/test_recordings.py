@@ -38,11 +38,11 @@ def test_a_recording_that_is_not_ready_waits_and_is_no_failure(world: World, sim
     world.demand_whole(recordings=True)
 
 
-@pytest.mark.parametrize(("fault", "state"), [(Recording(expired=True), "expired"), (Recording(none=True), State.NONE)])
+@pytest.mark.parametrize(("fault", "state"), [(Recording(expired=True), "expired"), (Recording(none=True), "none")])
 def test_a_recording_that_is_gone_is_named_once_and_never_asked_for_again(
     world: World, sim: Simulator, recording: str, fault: Recording, state: str
 ) -> None:
-    """It is final at once: expired ones stay on the list of failures with their reason."""
+    """It is final at once: it stays on the list of failures with its reason and without a next try."""
     sim.faults.recordings = {recording: fault}
     world.once()
     before = asked(sim)["SupportSessionRecording"]
@@ -54,7 +54,20 @@ def test_a_recording_that_is_gone_is_named_once_and_never_asked_for_again(
         record for record in world.records() if record.item.lsid == recording and record.item.data == "session_recordings"
     ]
     assert record.outcome.state == state
-    assert [failure["lsid"] for failure in world.failures()] == ([recording] if state == "expired" else [])
+    [failure] = world.failures()
+    assert (failure["lsid"], failure["state"], failure["next_try"]) == (recording, state, None)
+
+
+def test_a_recording_that_failed_and_turns_out_not_to_exist_is_named_so(world: World, sim: Simulator, recording: str) -> None:
+    """The list of failures tells how it stands now, not how it stood after the first try."""
+    sim.faults.standing = [Fault("SupportSessionRecording", status=500)]
+    world.once()
+    assert (recording, "failed") in [(failure["lsid"], failure["state"]) for failure in world.failures()]
+    sim.faults.standing = []
+    sim.faults.recordings = {recording: Recording(none=True)}
+    world.pass_time(HOUR)
+    world.once()
+    assert [(failure["state"], failure["next_try"], failure["attempts"]) for failure in world.failures()] == [("none", None, 2)]
 
 
 def test_what_a_lost_worker_staged_goes_when_nothing_comes_any_more(world: World, sim: Simulator, recording: str) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from bic_lib.model import DAY
+from bic_lib.ledger import Ledger
+from bic_lib.ledgers import sqlite
+from bic_lib.model import DAY, DataType, Schedule, Site, Transfer
+from bic_lib.run import App, tick
 from bic_lib.simulator import Fault, Profile, Simulator
+from bic_lib.steps.job import Uploads
 from tests.steps.world import World, asked, wanted
 
 HOUR = 3600
@@ -151,3 +156,19 @@ def test_a_presentation_report_that_fails_does_not_stop_the_sessions(world: Worl
     assert len(drained.troubles) == 1
     world.demand_whole()
     assert asked(sim)["PresentationSession"] == 1
+
+
+def test_one_schedule_may_have_a_thousand_sites(tmp_path: Path) -> None:
+    """The tick fires it and wants visits to all of them."""
+
+    def untouched(*_: object) -> NoReturn:
+        raise AssertionError
+
+    sites = {name: Site(name, f"{name}.example.com") for name in (f"site-{number:04d}" for number in range(1000))}
+    transfers = tuple(Transfer(name, "archive", (DataType.SESSIONS, DataType.SESSION_RECORDINGS)) for name in sites)
+    ledger = Ledger(sqlite.create(tmp_path / "ledger.sqlite"), "test")
+    schedules = [Schedule("hourly", HOUR, transfers)]
+    app = App(sites, schedules, ledger, untouched, untouched, Uploads(untouched, untouched), ("archive",))
+    assert {visit.site for visit in tick(app)} == sites.keys()
+    [run] = ledger.history.runs(ledger.now())
+    assert len(run.pending) == 2000

@@ -17,7 +17,7 @@ _COLUMNS = ("id", "site", "data", "destination", "lsid", "state", "attempts#", "
 @click.command(name="failures")
 @click.pass_obj
 def command(call: Call) -> None:
-    """Show transfers that failed, were given up, expired or refused, with the reason. `bic retry ID` tries one again."""
+    """Show transfers that failed, were given up, refused, expired or don't exist, and why. `bic retry ID` tries one again."""
     found = failures(call.app())
     if call.json:
         stream_json({}, "failures", found)
