@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from bic_lib import naming
+from bic_lib import azure_hosts, naming
 from bic_lib.model import DAY
 from bic_lib.references import APP_SERVICE, fault, is_reference
 
@@ -151,8 +151,7 @@ def _mail_host(text: str) -> str:
 def _https(text: str) -> str:
     try:
         url = urlsplit(text)
-        loopback = url.hostname in {"127.0.0.1", "localhost", "::1"}
-        well = url.scheme == "https" or (url.scheme == "http" and loopback)
+        well = url.scheme == "https" or (url.scheme == "http" and url.hostname in azure_hosts.LOOPBACK)
         well = well and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         well = False
@@ -163,6 +162,17 @@ def _https(text: str) -> str:
     if url.query or url.fragment:
         raise ValueError("has a query or signature; the plain URL (a signed one belongs into a connection by env: or keyvault:)")
     return text
+
+
+def _azure(service: tuple[str, ...], otherwise: str) -> AfterValidator:
+    """A service's URL that is entered by tokens. `otherwise` is what to do for any other host."""
+
+    def check(text: str) -> str:
+        if not azure_hosts.takes_tokens(azure_hosts.host(_https(text)), service):
+            raise ValueError(f"is no host of Azure, and a token is sent to no other; one that ends in {service[0]}, {otherwise}")
+        return text
+
+    return AfterValidator(check)
 
 
 def _local_directory(text: str) -> str:
@@ -264,7 +274,10 @@ Text = Annotated[str, AfterValidator(_filled)]
 Host = Annotated[str, AfterValidator(_host), _schema("host")]
 MailHost = Annotated[str, AfterValidator(_mail_host), _schema("host")]
 MailAddress = Annotated[str, _pattern(_MAIL, 'is no mail address; such as "ops@example.com"'), _schema("mail address")]
-HttpsUrl = Annotated[str, AfterValidator(_https), _schema("https URL")]
+_CUSTOM_DOMAIN = "or for a custom domain a connection string by env: or keyvault: as connection"
+BlobUrl = Annotated[str, _azure(azure_hosts.BLOB, _CUSTOM_DOMAIN), _schema("https URL")]
+TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("https URL")]
+VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]
