@@ -164,6 +164,17 @@ def test_what_is_no_json_object_is_refused(running: Service, body: bytes) -> Non
     assert running.post("/api/download", data=body, headers={"Content-Type": "text/plain"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/api/" + "x" * 5_000, "/api/runs/" + "x" * 5_000])
+def test_refusals_repeat_little(running: Service, path: str) -> None:
+    """What was sent stands shortened in the problems: at most a hundred characters of a value."""
+    long = "authorization=" + " " * 500_000 + "x"
+    body = {"sites": [long], "destinations": long, "data": [long], "start": long, "duration": long, "lsid": long, long: 1}
+    answered = running.post("/api/download", json=body)
+    assert answered.status_code == 400
+    assert max(map(len, answered.json()["problems"])) < 400
+    assert len(running.get(path).text) < 400
+
+
 # --- uploads ---------------------------------------------------------------------------------------------------------
 
 
