@@ -28,6 +28,9 @@ STARS = "********"
 SHORTEST_SECRET = 4
 """Shorter values are not looked for: they would be found in every other word."""
 
+_TALKATIVE = ("azure", "msal", "smbclient", "smbprotocol", "spnego", "urllib3")
+"""Libraries that log each request at INFO or DEBUG, with its path: names of files hold ids of sessions and external keys."""
+
 LogFormat = Literal["text", "json"]
 
 # --- masking ---------------------------------------------------------------------------------------------------------
@@ -252,6 +255,8 @@ def configure(directory: Path | None, *, keep_days: int = 30, log_format: LogFor
     """Mask all logging and, with a directory, write the two loggers to daily files there. Replaces an earlier call's files."""
     protect()
     events.setLevel(logging.INFO)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for logger in (scheduler, transfers):
         logger.setLevel(logging.INFO)
         for handler in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:

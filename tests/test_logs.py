@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bic_lib import logs
+from bic_lib.destinations import azure_blob
+from bic_lib.errors import LedgerError
+from bic_lib.ledgers import azure_table
 from bic_lib.logs import STARS, DailyFile, LogFormat, Mask, configure, masked, protect
 
 REGISTERED = 'pa"ss\\wörd /1&<2'
@@ -234,6 +239,45 @@ def test_each_logger_has_its_own_file(tmp_path: Path) -> None:
     assert not (tmp_path / "old").exists()
     assert sorted(path.name.split("-")[0] for path in (tmp_path / "logs").iterdir()) == ["scheduler", "transfers"]
     assert all(path.read_text("utf-8").count("\n") == 1 for path in (tmp_path / "logs").iterdir())
+
+
+class _Storage(BaseHTTPRequestHandler):
+    """As much of a storage account as the SDKs need: containers are made, everything else is not there."""
+
+    def do_GET(self) -> None:
+        self.send_response(201 if self.command == "PUT" else 404)
+        self.send_header("x-ms-error-code", "BlobNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_libraries_tell_no_names_of_files(caplog: pytest.LogCaptureFixture) -> None:
+    """Where all is logged at INFO, as in the function app, Azure's SDKs do not log the paths of what they read."""
+    for name in ("azure", "urllib3"):
+        caplog.set_level(logging.NOTSET, name)
+    caplog.set_level(logging.INFO)
+    configure(None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Storage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/acct"
+        account = f"DefaultEndpointsProtocol=http;AccountName=acct;AccountKey={'k' * 44};"
+        blobs = azure_blob.create(connection_string=f"{account}BlobEndpoint={address};", container="archive")
+        assert blobs.look(f"{LSID}-Jane Doe.xml") is None
+        table = azure_table.create(connection=f"{account}TableEndpoint={address};")
+        with pytest.raises(LedgerError):
+            table.get("items", "support|2026-11-18", f"sessions|{LSID}")
+        server.shutdown()
+    assert "Jane" not in caplog.text
+    assert LSID not in caplog.text
 
 
 def record(day: str, message: str = "x") -> logging.LogRecord:
