@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
@@ -32,7 +32,8 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+|[^<>\r\n]*<[^@\s<>]+@[^@\s<>]+>")
 _CREDENTIALS = re.compile(
     r"(?:^|[;?&=])\s*(?:pwd|password|accesstoken|accountkey|sharedaccesssignature|sharedaccesskey)\s*=", re.IGNORECASE
 )
-_URL_PASSWORD = re.compile(r"\w://[^/@]*:[^/@]+@")
+_URL_PASSWORD = re.compile(r"\w://[^:/@]*:[^@]+@")
+"""As SQLAlchemy reads it: a password may hold slashes, a user may not."""
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 
 
@@ -229,7 +230,7 @@ def _plain_or_reference(text: str) -> str:
 def _connection_string(text: str) -> str:
     if is_reference(text) or text.startswith(APP_SERVICE):
         return _reference(text)
-    if _CREDENTIALS.search(unquote(text)) or _URL_PASSWORD.search(text):
+    if _CREDENTIALS.search(_unquoted(text)) or _URL_PASSWORD.search(text):
         raise ValueError("holds credentials, which must not be written here; env:NAME or keyvault:NAME for the whole string")
     scheme = text.partition("://")[0].partition("+")[0] if "://" in text else ""
     if scheme not in {"sqlite", "mssql"} and (scheme or "=" not in text):
@@ -239,6 +240,13 @@ def _connection_string(text: str) -> str:
         )
     if scheme == "sqlite" and (":memory:" in text or not text.partition(":///")[2]):
         raise ValueError("is a database in memory, which keeps nothing; a file, such as sqlite:///sessions.sqlite")
+    return text
+
+
+def _unquoted(text: str) -> str:
+    """Without URL encoding, however often it was encoded."""
+    while (plain := unquote_plus(text)) != text:
+        text = plain
     return text
 
 

@@ -231,6 +231,16 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "destinations.rows.connection_string",
         "credentials",
     ),
+    "rows with a slash in the password": (
+        changed("sqlite:///sessions.sqlite", "mssql+pyodbc://sa:hunter2/very-secret@server/db"),
+        "destinations.rows.connection_string",
+        "credentials",
+    ),
+    "rows with a password encoded twice": (
+        changed("sqlite:///sessions.sqlite", f"mssql+pyodbc://server/db?odbc_connect=DRIVER%253Dx%253B+PWD%2520%253D{SECRET}"),
+        "destinations.rows.connection_string",
+        "credentials",
+    ),
     "rows in another database": (
         changed("sqlite:///sessions.sqlite", "mysql://server/db"),
         "destinations.rows.connection_string",
