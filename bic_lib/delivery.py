@@ -27,12 +27,16 @@ _NAMES_HELD = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One document for one destination. `previous` is what the ledger knows of the same transfer."""
+    """One document for one destination. `previous` is what the ledger knows of the same transfer.
+
+    `only_new`: what is there stays, whatever the conflict rule says.
+    """
 
     item: Item
     document: Document
     previous: Record | None = None
     force: bool = False
+    only_new: bool = False
 
 
 @dataclass(slots=True)
@@ -97,11 +101,11 @@ class FileDestination:
 
     def _publish(self, host: str, delivery: Delivery) -> Outcome:
         content, previous = delivery.document.xml, delivery.previous
-        if previous and previous.open and previous.outcome.state is State.STORED:
+        if previous and previous.open and previous.outcome.state is State.STORED and not delivery.only_new:
             self.store.put(previous.outcome.location, content, replace=True)
             return _stored(previous.outcome.location, content)
         location = self.location(host, delivery.item, "xml")
-        if self.rules.on_conflict is OnConflict.OVERWRITE:
+        if self.rules.on_conflict is OnConflict.OVERWRITE and not delivery.only_new:
             self.store.put(location, content, replace=True)
             return _stored(location, content)
         if self.store.put(location, content, replace=False):
@@ -121,7 +125,7 @@ class FileDestination:
                 numbers.note(candidate, held, self._identify(held))
             if not delivery.force and (own := numbers.holders.get((document.lsid, document.fingerprint))):
                 return own
-            if self.rules.on_conflict is OnConflict.SKIP:
+            if self.rules.on_conflict is not OnConflict.APPEND_NUMBER:
                 return Outcome(State.SKIPPED, location=location, reason="the name is taken")
             if held is None and self.store.put(candidate, content, replace=False):
                 return _stored(candidate, content)
@@ -159,9 +163,19 @@ class RowDestination:
     def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
         check()
         try:
-            return Delivered(self.table.load(host, [delivery.document for delivery in deliveries]))
+            kept = self._kept(host, [delivery for delivery in deliveries if delivery.only_new])
+            loaded = iter(self.table.load(host, [one.document for one in deliveries if one.item.lsid not in kept]))
         except DestinationError as error:
             return Delivered(error=error)
+        return Delivered([kept.get(delivery.item.lsid) or next(loaded) for delivery in deliveries])
+
+    def _kept(self, host: str, only_new: Sequence[Delivery]) -> dict[str, Outcome]:
+        """The sessions whose rows are there in another version, and stay."""
+        if not only_new:
+            return {}
+        there = {one.lsid: one.fingerprint for one in self.table.loaded(host, [delivery.item.lsid for delivery in only_new])}
+        rivals = (one for one in only_new if there.get(one.item.lsid, one.document.fingerprint) != one.document.fingerprint)
+        return {one.item.lsid: Outcome(State.SKIPPED, reason="the session is there already") for one in rivals}
 
 
 def _stored(location: str, content: bytes) -> Outcome:

@@ -17,6 +17,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
+from bic_lib import azure_hosts
 from bic_lib.errors import DestinationError
 from bic_lib.ports import Tokens
 from bic_lib.references import Unresolved
@@ -30,9 +31,6 @@ WAIT_LIMIT = 30.0
 """Longest time, in seconds, for which a throttling vault is waited for."""
 PAUSE_UNNAMED = 2.0
 _TIMEOUT = (10.0, 30.0)
-
-CLOUDS = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net")
-"""Where vaults live: a token is sent to no other host, but the one of `[key_vault]`."""
 
 _RESOURCE = re.compile(r'(?:resource|scope)="?(https://[^",/\s]+)', re.IGNORECASE)
 
@@ -110,12 +108,9 @@ class Vault:
                     f"keyvault:{secret}: which vault is not said.", hint="Give [key_vault] url, or the secret's URL."
                 )
             return f"{self._url}/secrets/{secret}"
-        host = urlsplit(secret).netloc.lower()
-        own = urlsplit(self._url or "").netloc.lower()
-        if host != own and not host.endswith(tuple(f".{cloud}" for cloud in CLOUDS)):
-            raise Unresolved(
-                f"{host} is no Key Vault.", hint="A vault's name ends in vault.azure.net; or name it in [key_vault]."
-            )
+        if not azure_hosts.takes_tokens(azure_hosts.host(secret), azure_hosts.VAULT):
+            hint = "A token is sent to vaults only: their names end in vault.azure.net (or as other clouds have it)."
+            raise Unresolved(f"{secret} is no Key Vault's.", hint=hint)
         return secret.rstrip("/")
 
     def _age(self, address: str) -> float:
@@ -131,8 +126,9 @@ class Vault:
         """The JSON answer; a 429 is waited out up to the limit, a challenge for another audience is answered once."""
         if (left := self._throttled_until - self._monotonic()) > 0:
             raise Away(f"{address}: the vault throttles; it is asked again in {left:.0f} s.")
-        host = urlsplit(address).netloc
-        audience = next((f"https://{cloud}" for cloud in CLOUDS if host.lower().endswith(f".{cloud}")), f"https://{CLOUDS[0]}")
+        vault = azure_hosts.host(address)
+        cloud = next((cloud for cloud in azure_hosts.VAULT if vault.endswith(f".{cloud}")), azure_hosts.VAULT[0])
+        audience = f"https://{cloud}"
         waited = 0.0
         answered_challenge = False
         while True:
@@ -181,7 +177,7 @@ def _is_pinned(address: str) -> bool:
 def _demanded(address: str, response: requests.Response) -> str:
     """The audience that the vault's challenge names; only one that is a Key Vault's, or the token might serve elsewhere."""
     match = _RESOURCE.search(response.headers.get("WWW-Authenticate", ""))
-    if match is None or match[1].removeprefix("https://") not in CLOUDS:
+    if match is None or match[1].removeprefix("https://") not in azure_hosts.VAULT:
         raise _refused(address, response)
     return match[1]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from bic_lib import settings, wiring
+from bic_lib import azure_hosts, settings, wiring
 from bic_lib.access import environment_tokens
 from bic_lib.errors import BicError, Conflict, DestinationError, SettingsError
 from bic_lib.ledger import Ledger
@@ -93,8 +93,12 @@ def _blob(url: str, environ: Mapping[str, str]) -> str:
     from azure.core.exceptions import AzureError  # noqa: PLC0415  # only where settings are in a blob
     from azure.storage.blob import BlobClient  # noqa: PLC0415
 
+    signed = "sig=" in url
+    if not signed and not azure_hosts.takes_tokens(azure_hosts.host(url), azure_hosts.BLOB):
+        hint = f"BIC_SETTINGS names a blob at a host that ends in {azure_hosts.BLOB[0]}, or holds a signed URL."
+        raise SettingsError(f"The settings at {masked(url)} are at no host of Azure; a token is sent to no other.", hint=hint)
     # Tokens have the SDK's shape; its protocol names more options.
-    credential: Any = None if "sig=" in url else environment_tokens(environ)
+    credential: Any = None if signed else environment_tokens(environ)
     try:
         with BlobClient.from_blob_url(url, credential=credential, retry_total=2) as blob:
             return blob.download_blob().readall().decode("utf-8-sig")

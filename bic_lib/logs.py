@@ -13,7 +13,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -28,6 +28,9 @@ STARS = "********"
 SHORTEST_SECRET = 4
 """Shorter values are not looked for: they would be found in every other word."""
 
+_TALKATIVE = ("azure", "msal", "smbclient", "smbprotocol", "spnego", "urllib3")
+"""Libraries that log each request at INFO or DEBUG, with its path: names of files hold ids of sessions and external keys."""
+
 LogFormat = Literal["text", "json"]
 
 # --- masking ---------------------------------------------------------------------------------------------------------
@@ -37,23 +40,27 @@ _KEYS = (
     r"|access[_-]?token|refresh[_-]?token"
 )
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+_BRACED = r"\{(?:[^}\r\n]|}})*+}?"
+"""A value in braces, as ODBC has them; one that is not closed goes on to the end of its line."""
+
+# Each reads a text in linear time (`*+` gives nothing back), or a long one from outside would stop the process.
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # A signed link to a chat or recording (appliance-api.md 5.1), and its check value standing alone.
     (re.compile(r"(session_download)\?[^\s\"'<>]*", re.IGNORECASE), rf"\1?{STARS}"),
     (re.compile(r"((?:(?<=%3B)|(?<![a-z]))h(?:%3D|=))[0-9a-f]{16,}", re.IGNORECASE), rf"\1{STARS}"),
     # A shared access signature: the signature is the secret, the rest helps to see what it was for.
     (re.compile(r"\b(sig(?:%3D|=))[^&;\s\"'<>]+", re.IGNORECASE), rf"\1{STARS}"),
-    (re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?\s*(?:[a-z]+ )?)[^\s\"',]+", re.IGNORECASE), rf"\1{STARS}"),
+    (re.compile(r"(authorization[\"']?\s*+[:=]\s*+[\"']?\s*+(?:[a-z]+ )?)[^\s\"',]+", re.IGNORECASE), rf"\1{STARS}"),
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{STARS}"),
     (re.compile(r"\b(basic\s+)[A-Za-z0-9+/]{16,}={0,2}", re.IGNORECASE), rf"\1{STARS}"),
     # JSON and Python spellings, then connection strings and forms: there a value ends at `;`, `&` or the line's end.
-    (re.compile(rf"([\"'](?:{_KEYS})[\"']\s*:\s*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", re.IGNORECASE), rf'\1"{STARS}"'),
-    (re.compile(rf"((?:{_KEYS})\s*(?:=|%3D)\s*)(\{{(?:[^}}]|}}}})*}}|[^;&\r\n]+)", re.IGNORECASE), rf"\1{STARS}"),
+    (re.compile(rf"([\"'](?:{_KEYS})[\"']\s*:\s*)(\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+')", re.IGNORECASE), rf'\1"{STARS}"'),
+    (re.compile(rf"((?:{_KEYS})\s*(?:=|%3D)\s*)(?:{_BRACED}|[^;&\r\n]+)", re.IGNORECASE), rf"\1{STARS}"),
     # A password in a URL.
-    (re.compile(r"(\w://[^\s/:@]*):[^\s@]+@"), rf"\1:{STARS}@"),
+    (re.compile(r"(\w://[^\s/:@]*:)[^\s@]++(@?)"), lambda found: f"{found[1]}{STARS}@" if found[2] else found[0]),
 )
 
-_PARTS = re.compile(rf"(?:^|;)\s*(?:{_KEYS})\s*=\s*(\{{(?:[^}}]|}}}})*}}|[^;]*)|\w://[^\s/:@]*:([^\s@]+)@", re.IGNORECASE)
+_PARTS = re.compile(rf"(?:^|;)\s*(?:{_KEYS})\s*=\s*({_BRACED}|[^;]*)|\w://[^\s/:@]*:([^\s@]+)@", re.IGNORECASE)
 
 
 class Mask:
@@ -248,6 +255,8 @@ def configure(directory: Path | None, *, keep_days: int = 30, log_format: LogFor
     """Mask all logging and, with a directory, write the two loggers to daily files there. Replaces an earlier call's files."""
     protect()
     events.setLevel(logging.INFO)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for logger in (scheduler, transfers):
         logger.setLevel(logging.INFO)
         for handler in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:

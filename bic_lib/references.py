@@ -18,7 +18,7 @@ APP_SERVICE = "@Microsoft.KeyVault("
 
 _VARIABLE = re.compile(r"[^\s=]+")
 _SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
-_SECRET_URL = re.compile(r"https://[^\s/?#@]+/secrets/[0-9A-Za-z-]{1,127}(/[0-9a-zA-Z]+)?/?")
+_SECRET_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/secrets/[0-9A-Za-z-]{1,127}(/[0-9a-zA-Z]+)?/?")
 
 
 class Unresolved(BicError):

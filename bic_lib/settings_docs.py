@@ -51,6 +51,9 @@ _FOOT = """\
 - `username` and `password` go together.
 - `azure_blob` takes `container_url`, or `connection` and `container`; an `azure_table` ledger one of `account_url` and
   `connection`.
+- `container_url`, `account_url` and the vault's `url` are at Azure's own hosts (`….blob.core.windows.net`,
+  `….table.core.windows.net`, `….vault.azure.net`, and those of Azure Government and China), since the identity's token goes
+  there; a custom domain is used by `connection`. This machine (`localhost`, `127.0.0.1`) is allowed, for emulators.
 
 A destination kind from another package is used by its name: `kind = "its-name"`; its keys are told by that package.
 """

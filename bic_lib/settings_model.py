@@ -40,7 +40,7 @@ class AzureTableLedger(Section):
 
     kind: Literal["azure_table"] = Field(description="The ledger in Azure Tables.")
     connection: spelling.StorageConnection | None = Field(default=None, description="Reference to a storage connection string.")
-    account_url: spelling.HttpsUrl | None = Field(
+    account_url: spelling.TableUrl | None = Field(
         default=None, description="The account's table endpoint, entered by [identity]; instead of `connection`."
     )
     prefix: spelling.TablePrefix = Field(default="bic", description="What the tables' names begin with.")
@@ -96,7 +96,7 @@ Identity = Annotated[
 class KeyVault(Section):
     """The vault that `keyvault:NAME` means."""
 
-    url: spelling.HttpsUrl = Field(description="The vault's URL.")
+    url: spelling.VaultUrl = Field(description="The vault's URL.")
 
 
 # --- [sites.NAME] ----------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class AzureBlobSettings(FileDestination):
     """A blob container. Give `container_url`, or `connection` and `container`."""
 
     kind: Literal["azure_blob"] = Field(description="A blob container.")
-    container_url: spelling.HttpsUrl | None = Field(default=None, description="The container, entered by [identity].")
+    container_url: spelling.BlobUrl | None = Field(default=None, description="The container, entered by [identity].")
     connection: spelling.StorageConnection | None = Field(default=None, description="Reference to a storage connection string.")
     container: spelling.ContainerName | None = Field(default=None, description="The container's name; with `connection` only.")
     directory: spelling.BlobDirectory = Field(default="", description="Folder within the container.")

@@ -10,12 +10,12 @@ import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from bic_lib import naming
+from bic_lib import azure_hosts, naming
 from bic_lib.model import DAY
 from bic_lib.references import APP_SERVICE, fault, is_reference
 
@@ -32,7 +32,8 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+|[^<>\r\n]*<[^@\s<>]+@[^@\s<>]+>")
 _CREDENTIALS = re.compile(
     r"(?:^|[;?&=])\s*(?:pwd|password|accesstoken|accountkey|sharedaccesssignature|sharedaccesskey)\s*=", re.IGNORECASE
 )
-_URL_PASSWORD = re.compile(r"\w://[^/@]*:[^/@]+@")
+_URL_PASSWORD = re.compile(r"\w://[^:/@]*:[^@]+@")
+"""As SQLAlchemy reads it: a password may hold slashes, a user may not."""
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 
 
@@ -151,8 +152,7 @@ def _mail_host(text: str) -> str:
 def _https(text: str) -> str:
     try:
         url = urlsplit(text)
-        loopback = url.hostname in {"127.0.0.1", "localhost", "::1"}
-        well = url.scheme == "https" or (url.scheme == "http" and loopback)
+        well = url.scheme == "https" or (url.scheme == "http" and url.hostname in azure_hosts.LOOPBACK)
         well = well and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         well = False
@@ -163,6 +163,17 @@ def _https(text: str) -> str:
     if url.query or url.fragment:
         raise ValueError("has a query or signature; the plain URL (a signed one belongs into a connection by env: or keyvault:)")
     return text
+
+
+def _azure(service: tuple[str, ...], otherwise: str) -> AfterValidator:
+    """A service's URL that is entered by tokens. `otherwise` is what to do for any other host."""
+
+    def check(text: str) -> str:
+        if not azure_hosts.takes_tokens(azure_hosts.host(_https(text)), service):
+            raise ValueError(f"is no host of Azure, and a token is sent to no other; one that ends in {service[0]}, {otherwise}")
+        return text
+
+    return AfterValidator(check)
 
 
 def _local_directory(text: str) -> str:
@@ -219,7 +230,7 @@ def _plain_or_reference(text: str) -> str:
 def _connection_string(text: str) -> str:
     if is_reference(text) or text.startswith(APP_SERVICE):
         return _reference(text)
-    if _CREDENTIALS.search(unquote(text)) or _URL_PASSWORD.search(text):
+    if _CREDENTIALS.search(_unquoted(text)) or _URL_PASSWORD.search(text):
         raise ValueError("holds credentials, which must not be written here; env:NAME or keyvault:NAME for the whole string")
     scheme = text.partition("://")[0].partition("+")[0] if "://" in text else ""
     if scheme not in {"sqlite", "mssql"} and (scheme or "=" not in text):
@@ -229,6 +240,13 @@ def _connection_string(text: str) -> str:
         )
     if scheme == "sqlite" and (":memory:" in text or not text.partition(":///")[2]):
         raise ValueError("is a database in memory, which keeps nothing; a file, such as sqlite:///sessions.sqlite")
+    return text
+
+
+def _unquoted(text: str) -> str:
+    """Without URL encoding, however often it was encoded."""
+    while (plain := unquote_plus(text)) != text:
+        text = plain
     return text
 
 
@@ -264,7 +282,10 @@ Text = Annotated[str, AfterValidator(_filled)]
 Host = Annotated[str, AfterValidator(_host), _schema("host")]
 MailHost = Annotated[str, AfterValidator(_mail_host), _schema("host")]
 MailAddress = Annotated[str, _pattern(_MAIL, 'is no mail address; such as "ops@example.com"'), _schema("mail address")]
-HttpsUrl = Annotated[str, AfterValidator(_https), _schema("https URL")]
+_CUSTOM_DOMAIN = "or for a custom domain a connection string by env: or keyvault: as connection"
+BlobUrl = Annotated[str, _azure(azure_hosts.BLOB, _CUSTOM_DOMAIN), _schema("https URL")]
+TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("https URL")]
+VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]

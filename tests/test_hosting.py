@@ -172,3 +172,11 @@ def test_settings_in_a_blob(storage: Emulator) -> None:
     with pytest.raises(SettingsError, match="Storage Blob Data Reader") as refused:
         last_settings.read(url.replace("bic.toml?", "other.toml?"), {})
     assert signature.split("sig=")[1].split("&")[0] not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/c/bic.toml", r"https://example.com\.blob.core.windows.net/c/bic.toml"])
+def test_settings_elsewhere_get_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BIC_SETTINGS at a host that is not Azure's is refused before a token is asked for."""
+    monkeypatch.setattr(last_settings, "environment_tokens", lambda _: pytest.fail("asked for a token"))
+    with pytest.raises(SettingsError, match="a token is sent to no other"):
+        last_settings.read(url, {})

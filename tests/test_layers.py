@@ -15,7 +15,7 @@ PACKAGE = ROOT / "bic_lib"
 ORDER = (
     *("model", "errors", "logs", "ports", "plan", "naming", "columns", "rows"),
     *("ledger", "telemetry", "tee", "delivery", "steps", "run", "visit"),
-    *("references", "settings", "identity", "key_vault", "access", "renewing"),
+    *("azure_hosts", "references", "settings", "identity", "key_vault", "access", "renewing"),
     *("appliance", "destinations", "ledgers", "wiring", "last_settings"),
     *("actions", "notify", "mail", "scheduler", "web", "hosting", "simulator", "cli", "__main__"),
 )
@@ -24,10 +24,10 @@ ORDER = (
 CORE = ORDER[: ORDER.index("visit") + 1]
 ADAPTERS = {
     "appliance": {"ports", "model", "errors"},
-    "destinations": {"ports", "model", "errors", "rows", "columns"},
+    "destinations": {"ports", "model", "errors", "rows", "columns", "azure_hosts"},
     "ledgers": {"ports", "model", "errors"},
 }
-"""What each adapter may know of the house; rows and columns are pure mappings that table destinations need."""
+"""What each adapter may know of the house; rows, columns and azure_hosts are pure values that table destinations need."""
 
 VENDORS = {
     "requests": {"appliance", "identity", "key_vault"},

@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bic_lib import logs
+from bic_lib.destinations import azure_blob
+from bic_lib.errors import LedgerError
+from bic_lib.ledgers import azure_table
 from bic_lib.logs import STARS, DailyFile, LogFormat, Mask, configure, masked, protect
 
 REGISTERED = 'pa"ss\\wörd /1&<2'
@@ -42,6 +48,7 @@ SPOKEN: dict[str, tuple[str, str]] = {
     "token answer": (f'{{"access_token":"{TOKEN}","token_type":"Bearer"}}', TOKEN),
     "form with secret": ("client_id=a&client_secret=b7secret&grant_type=x", "b7secret"),
     "ODBC password": ("DRIVER=x;UID=me;PWD=s3cret word;DATABASE=d", "s3cret word"),
+    "ODBC password in open braces": ("UID=me;PWD={s3;geheim", "geheim"),
     "ODBC password in braces": ("UID=me;PWD={s3;}}geheim};DATABASE=d", "geheim"),
     "ADO password": ("Server=x;Password = s3cret;Encrypt=yes", "s3cret"),
     "storage key": ("AccountName=a;AccountKey=Zm9vYmFy==;EndpointSuffix=core", "Zm9vYmFy"),
@@ -142,6 +149,37 @@ def test_what_is_no_secret_stays_readable() -> None:
         assert masked(text) == text
 
 
+_LONG = 1_000_000
+ENDLESS = {
+    "spaces after authorization": "authorization=" + " " * _LONG,
+    "spaces around a colon": "authorization" + " " * _LONG + ":" + " " * _LONG,
+    "quotes after authorization": "authorization='" * (_LONG // 15),
+    "spaces after bearer": "bearer" + " " * _LONG,
+    "spaces after basic": "basic" + " " * _LONG + "basic " * (_LONG // 6),
+    "signatures": "sig=" * (_LONG // 4),
+    "links": "session_download?" * (_LONG // 17),
+    "check values": "h=" * (_LONG // 2) + "h=0" * (_LONG // 3),
+    "strings without an end": "'pwd':\"\\" * (_LONG // 8),
+    "strings in strings": "'pwd':\"\"pwd\":'" * (_LONG // 14),
+    "backslashes": "'pwd':'" + "\\" * _LONG,
+    "spaces before an equals sign": "pwd" + " " * _LONG + "=" + "\n" * _LONG,
+    "braces without an end": "pwd={;" * (_LONG // 6),
+    "doubled braces": "pwd={" + "}}" * (_LONG // 2) + "\n" + "pwd={}};" * (_LONG // 8),
+    "keys": "shared_access_" * (_LONG // 14),
+    "colons in URLs": "a://x:" * (_LONG // 6),
+    "URLs without a password": "a://" * (_LONG // 4),
+    "colons": "a://" + ":" * _LONG,
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_long_text_does_not_hang(what: str) -> None:
+    """Whatever somebody sends is masked in a time that grows with its length only: quadratic would take hours here."""
+    begun = time.process_time()
+    masked(ENDLESS[what])
+    assert time.process_time() - begun < 5
+
+
 def test_masking_twice_changes_nothing() -> None:
     """A masked text is a fixed point."""
     for text, _ in SPOKEN.values():
@@ -201,6 +239,45 @@ def test_each_logger_has_its_own_file(tmp_path: Path) -> None:
     assert not (tmp_path / "old").exists()
     assert sorted(path.name.split("-")[0] for path in (tmp_path / "logs").iterdir()) == ["scheduler", "transfers"]
     assert all(path.read_text("utf-8").count("\n") == 1 for path in (tmp_path / "logs").iterdir())
+
+
+class _Storage(BaseHTTPRequestHandler):
+    """As much of a storage account as the SDKs need: containers are made, everything else is not there."""
+
+    def do_GET(self) -> None:
+        self.send_response(201 if self.command == "PUT" else 404)
+        self.send_header("x-ms-error-code", "BlobNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_libraries_tell_no_names_of_files(caplog: pytest.LogCaptureFixture) -> None:
+    """Where all is logged at INFO, as in the function app, Azure's SDKs do not log the paths of what they read."""
+    for name in ("azure", "urllib3"):
+        caplog.set_level(logging.NOTSET, name)
+    caplog.set_level(logging.INFO)
+    configure(None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Storage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/acct"
+        account = f"DefaultEndpointsProtocol=http;AccountName=acct;AccountKey={'k' * 44};"
+        blobs = azure_blob.create(connection_string=f"{account}BlobEndpoint={address};", container="archive")
+        assert blobs.look(f"{LSID}-Jane Doe.xml") is None
+        table = azure_table.create(connection=f"{account}TableEndpoint={address};")
+        with pytest.raises(LedgerError):
+            table.get("items", "support|2026-11-18", f"sessions|{LSID}")
+        server.shutdown()
+    assert "Jane" not in caplog.text
+    assert LSID not in caplog.text
 
 
 def record(day: str, message: str = "x") -> logging.LogRecord:

@@ -14,7 +14,7 @@ from bic_lib.references import References, Unresolved, is_reference
 from bic_lib.run import App
 from bic_lib.settings import Settings
 from bic_lib.settings_model import FileDestination as FileSettings
-from bic_lib.settings_model import Section
+from bic_lib.settings_model import Section, Security
 
 Tell = Callable[[str], None]
 
@@ -46,6 +46,7 @@ def check(
         tell(f"destination {name}")
         found += _referred(f"destination {name}", settings.destinations[name], references) or _destination(app, name)
         found += _names(settings, name)
+    found += _mail(settings)
     return found
 
 
@@ -94,6 +95,15 @@ def _destination(app: App, name: str) -> list[Check]:
     except BicError as error:
         return [Check(subject, "reachable", ok=False, detail=error.message, hint=error.hint)]
     return [replace(line, subject=subject) for line in found]
+
+
+def _mail(settings: Settings) -> Iterator[Check]:
+    """A login that everybody on the way to the mail server could read."""
+    smtp = settings.notifications.smtp
+    if smtp and smtp.password and smtp.security is Security.NONE and smtp.host not in {"localhost", "127.0.0.1"}:
+        detail = f"the password goes to {smtp.host} in the clear"
+        hint = 'Write security = "starttls" or "tls", or leave out username and password where the server asks for none.'
+        yield Check("mail", "security", ok=False, detail=detail, hint=hint)
 
 
 def _names(settings: Settings, name: str) -> Iterator[Check]:

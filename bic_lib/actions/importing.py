@@ -152,6 +152,7 @@ def _take(
                 known,
                 force=force,
                 only_new=not force,
+                origin="import",
                 open_sessions=OpenSessions.DELIVER,
                 now=app.ledger.now(),
             )

@@ -23,9 +23,7 @@ class PlannedImport:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def plan_import(
-    app: App, files: Sequence[tuple[str, bytes]], destinations: Sequence[str], *, site: str | None, force: bool
-) -> PlannedImport:
+def plan_import(app: App, files: Sequence[tuple[str, bytes]], destinations: Sequence[str], *, site: str | None) -> PlannedImport:
     """Keep the usable files and write the steps that take them in. Raises UsageError, DestinationError, LedgerError."""
     demand_known(app, destinations, site)
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
@@ -43,7 +41,7 @@ def plan_import(
     app.ledger.history.begin(run, SCHEDULE, [imports.unit(*place) for place in kept])
     now = app.ledger.now()
     for (name, kind), locations in kept.items():
-        step = imports.import_step(name, kind, planned.run, now, files=locations, destinations=destinations, force=force)
+        step = imports.import_step(name, kind, planned.run, now, files=locations, destinations=destinations)
         app.ledger.work.plan([step])
     return planned
 

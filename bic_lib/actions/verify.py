@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,9 +29,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Verified:
-    """How many transfers were looked at, and what is wrong."""
+    """How many transfers were looked at, how many of them the appliance did not send (by origin), and what is wrong."""
 
     checked: int = 0
+    brought: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -72,6 +73,8 @@ def _look(app: App, site: Site, records: list[Record], verified: Verified, *, qu
         found = [_problem(record, "unreadable", str(error)) for record in records]
     for record, problem in zip(records, found, strict=True):
         verified.checked += 1
+        if record.origin:
+            verified.brought[record.origin] += 1
         if problem:
             verified.problems.append(problem)
         seen(record, problem)

@@ -97,7 +97,8 @@ bic = _with_common_options(Commands(name="bic", help=_HELP, context_settings={"h
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `bic` with the process's arguments and end the process."""
+    """Run `bic` with the process's arguments and end the process. Files that it makes are its user's only."""
+    os.umask(0o077)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -20,7 +20,8 @@ class Record:
     """One transfer: an item, a destination, a version of the item, and what became of it.
 
     `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
-    (design.md 9.1).
+    (design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
+    `upload` (the HTTP route) or `import` (the command line).
     """
 
     item: Item
@@ -36,6 +37,7 @@ class Record:
     forgotten_at: float = 0.0
     at: float = 0.0
     intent: dict[str, Any] | None = None
+    origin: str = ""
 
     @property
     def stream(self) -> Stream:
@@ -72,7 +74,10 @@ def transfer_key(record: Record) -> str:
 
 _ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
 _OUTCOME_FIELDS = ("location", "size", "sha256", "reason")
-_RECORD_FIELDS = ("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent")
+_RECORD_FIELDS = (
+    *("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent"),
+    "origin",
+)
 
 
 def transfer_body(record: Record) -> dict[str, Any]:

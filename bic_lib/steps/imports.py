@@ -21,10 +21,10 @@ def kind_of(document: Document) -> ReportKind:
 
 
 def import_step(
-    site: str, kind: ReportKind, run: str, due_at: float, *, files: Sequence[str], destinations: Sequence[str], force: bool
+    site: str, kind: ReportKind, run: str, due_at: float, *, files: Sequence[str], destinations: Sequence[str]
 ) -> Step:
     """The step that takes in one site's documents of a kind; `files` are locations among the uploads."""
-    body: dict[str, Any] = {"run": run, "files": list(files), "destinations": list(destinations), "force": force, "attempts": 0}
+    body: dict[str, Any] = {"run": run, "files": list(files), "destinations": list(destinations), "attempts": 0}
     return Step(
         StepKind.IMPORT,
         site,
@@ -52,8 +52,8 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         kind,
         members,
         job.ledger.proof.known(job.site.name),
-        force=body["force"],
-        only_new=not body["force"],
+        only_new=True,
+        origin="upload",
         open_sessions=OpenSessions.DELIVER,
         now=job.ledger.now(),
     )

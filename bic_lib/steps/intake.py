@@ -54,7 +54,8 @@ class Intake:
     """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
 
     `force` delivers again what is there, by the conflict rule. `dry_run` only tells what would be done (outcomes in state
-    PLANNED); `only_new` leaves alone what the ledger knows in any version. `now` is the appliance's clock, where it isn't asked.
+    PLANNED); `only_new` leaves alone what is there or what the ledger knows, in any version. `origin` marks documents that
+    somebody brought (Record). `now` is the appliance's clock, where it isn't asked.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Intake:
         force: bool = False,
         dry_run: bool = False,
         only_new: bool = False,
+        origin: str = "",
         open_sessions: OpenSessions | None = None,
         by_lsid: bool = False,
         placed_at: int = 0,
@@ -81,6 +83,7 @@ class Intake:
         self.force = force
         self.dry_run = dry_run
         self.only_new = only_new
+        self.origin = origin
         self.open_sessions = open_sessions
         self.by_lsid = by_lsid
         """The sessions were asked for one by one: what came is noted in `seen`, and each is to blame for itself."""
@@ -163,7 +166,9 @@ class Intake:
             served |= before.served
         elif before and before.fingerprint and self.only_new:
             return before
-        return KnownDocument(document.fingerprint, frozenset(served), document.end is None and not self._abnormal(document))
+        # What the appliance did not send it is asked for, once it lists the session: nobody's file stands in for its own.
+        open_ = bool(self.origin) or (document.end is None and not self._abnormal(document))
+        return KnownDocument(document.fingerprint, frozenset(served), open_)
 
     def _abnormal(self, document: Document) -> bool:
         return plan.abnormally_ended(document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after)
@@ -208,7 +213,7 @@ class Intake:
                 if previous.outcome.state in SETTLED:
                     batch.served[document.lsid].add(served_name(stream))
                 continue
-            deliveries.append(Delivery(item, document, previous, self.force))
+            deliveries.append(Delivery(item, document, previous, self.force, self.only_new))
         return deliveries
 
     def _settled(self, previous: Record, document: Document) -> bool:
@@ -219,7 +224,7 @@ class Intake:
         if previous.outcome.state in FAILING:
             same = previous.fingerprint == document.fingerprint
             return same and (previous.next_try is None or previous.waits(self.job.ledger.now()))
-        return previous.fingerprint == document.fingerprint and previous.outcome.state in SETTLED
+        return previous.outcome.state in SETTLED and (self.only_new or previous.fingerprint == document.fingerprint)
 
     def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
         document, previous = delivery.document, delivery.previous
@@ -235,6 +240,7 @@ class Intake:
             first_failed=previous.first_failed if previous and again else None,
             forgotten_at=self._forgotten_at(delivery.item),
             at=self.job.ledger.now(),
+            origin=self.origin,
         )
         if outcome.state is State.FAILED:
             record = self._failed(record, outcome.failure or Failure.UNEXPECTED)

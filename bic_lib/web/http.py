@@ -9,6 +9,8 @@ from typing import Any
 
 from bic_lib.logs import masked
 
+LONGEST_VALUE = 100
+"""Characters of a value that a refusal repeats; whatever requests name here is shorter."""
 LARGEST_BODY = 20 * 1024 * 1024
 """Bytes of a request's body (design.md 7)."""
 

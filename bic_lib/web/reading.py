@@ -13,7 +13,7 @@ from bic_lib.actions.download import Download
 from bic_lib.actions.moments import length, moment
 from bic_lib.errors import UsageError
 from bic_lib.model import DataType, Window
-from bic_lib.web.http import Refusal, Request
+from bic_lib.web.http import LONGEST_VALUE, Refusal, Request
 
 LONGEST_WAIT = 200
 """Seconds; the Functions platform ends an unanswered request after 230."""
@@ -26,14 +26,15 @@ class Fields:
 
     def __init__(self, values: Mapping[str, Any], known: Sequence[str]) -> None:
         self._values = values
-        self.problems = [f"{name}: is unknown; there are: {', '.join(known)}" for name in values if name not in known]
+        unknown = [name[:LONGEST_VALUE] for name in values if name not in known]
+        self.problems = [f"{name}: is unknown; there are: {', '.join(known)}" for name in unknown]
 
     def texts(self, *names: str) -> tuple[str, ...]:
         """Texts, or one text alone, under the first of these names that is there."""
         for name in names:
             if (value := self._values.get(name)) is not None:
                 given = value if isinstance(value, list) else [value]
-                texts = tuple(text for text in given if isinstance(text, str))
+                texts = tuple(self._short(name, text) for text in given if isinstance(text, str))
                 if len(texts) < len(given):
                     self.problems.append(f"{name}: must be a text or a list of texts")
                 return texts
@@ -59,11 +60,16 @@ class Fields:
             return None
         try:
             if isinstance(value, str):
-                return read(value, name)
+                return read(self._short(name, value), name)
             self.problems.append(f"{name}: must be a text")
         except (UsageError, OverflowError) as error:
             self.problems.append(str(error))
         return otherwise
+
+    def _short(self, name: str, text: str) -> str:
+        if len(text) > LONGEST_VALUE:
+            self.problems.append(f"{name}: is longer than {LONGEST_VALUE} characters")
+        return text[:LONGEST_VALUE]
 
 
 def fields(request: Request, known: Sequence[str]) -> Fields:

@@ -20,7 +20,7 @@ from bic_lib.run import App
 from bic_lib.settings import Settings
 from bic_lib.settings_model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
-from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, answer, refuse
+from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
 from bic_lib.web.reading import asked_download, fields
 
 _LOOK_AGAIN_SECONDS = 0.25
@@ -89,8 +89,8 @@ def _find(request: Request) -> tuple[Route, Mapping[str, str]]:
             return route, params
     if there:
         methods = ", ".join(route.method for route in there)
-        raise Refusal(405, [f"{request.path} takes {methods} only"], {"Allow": methods})
-    raise Refusal(404, [f"there is nothing at {request.path}"])
+        raise Refusal(405, [f"{request.path[:LONGEST_VALUE]} takes {methods} only"], {"Allow": methods})
+    raise Refusal(404, [f"there is nothing at {request.path[:LONGEST_VALUE]}"])
 
 
 # --- handlers --------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _status(host: Host, _request: Request) -> Response:
 
 def _run(host: Host, request: Request) -> Response:
     try:
-        return answer(200, one_run(host.app(), request.params["id"]))
+        return answer(200, one_run(host.app(), request.params["id"][:LONGEST_VALUE]))
     except UsageError as error:
         raise Refusal(404, [str(error)]) from error
 

@@ -15,7 +15,7 @@ from bic_lib.run import App
 from bic_lib.web.http import Refusal, Request
 from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
 
-_FIELDS = ("sites", "destinations", "data", "force", "wait")
+_FIELDS = ("sites", "destinations", "data", "wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,12 @@ class Upload:
     sites: tuple[str, ...]
     destinations: tuple[str, ...]
     data: tuple[DataType, ...]
-    force: bool
     wait: int
 
     def recordings(self) -> Download | None:
         """The download of the uploaded sessions' recordings, where such are wanted; they come from the site."""
         wanted = tuple(data for data in self.data if data not in DOCUMENTS)
-        return Download(self.sites, self.destinations, wanted, lsids=self._lsids(), force=self.force) if wanted else None
+        return Download(self.sites, self.destinations, wanted, lsids=self._lsids()) if wanted else None
 
     def _lsids(self) -> tuple[str, ...]:
         read = (document for file in self.files for document in read_document(file.content))
@@ -42,20 +41,24 @@ class Upload:
 def read(request: Request) -> Upload:
     """The form of `POST /api/download`: files, and the fields of the JSON body that go with them. Raises Refusal."""
     sent = parts(request)
-    given = Fields(_values([part for part in sent if part.file is None]), _FIELDS)
+    values = _values([part for part in sent if part.file is None])
+    forced = values.pop("force", ["false"]) != ["false"]
+    given = Fields(values, _FIELDS)
     names = given.texts("data") or (str(DataType.SESSIONS),)
     unknown = [f"data: there is no data type {name}" for name in names if name not in set(DataType)]
     files = [part for part in sent if part.file is not None]
     sites, destinations = given.texts("sites"), given.texts("destinations")
-    force, wait = given.flag("force"), given.whole("wait", LONGEST_WAIT)
+    wait = given.whole("wait", LONGEST_WAIT)
     problems = given.problems + unknown
+    if forced:
+        problems.append("force: an upload replaces nothing; a JSON body with lsid and force fetches from the site again")
     if not files:
         problems.append("no file is uploaded")
     if len(sites) > 1:
         problems.append("sites: name one at most: the one that the files came from")
     if problems:
         raise Refusal(400, problems)
-    return Upload(files, sites, destinations, tuple(map(DataType, names)), force, wait)
+    return Upload(files, sites, destinations, tuple(map(DataType, names)), wait)
 
 
 def _values(sent: Sequence[Part]) -> dict[str, Any]:
@@ -63,9 +66,7 @@ def _values(sent: Sequence[Part]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for part in sent:
         text = part.content.decode(errors="replace").strip()
-        if part.name == "force":
-            values[part.name] = {"true": True, "false": False}.get(text.lower(), text)
-        elif part.name == "wait":
+        if part.name == "wait":
             values[part.name] = int(text) if text.isdecimal() else text
         else:
             values.setdefault(part.name, []).extend(word.strip() for word in text.split(",") if word.strip())
@@ -79,7 +80,7 @@ def plan(app: App, upload: Upload) -> PlannedImport | None:
     if not any(data in DOCUMENTS for data in upload.data):
         return None
     files = [(PurePosixPath((file.file or "").replace("\\", "/")).name, file.content) for file in upload.files]
-    planned = plan_import(app, files, upload.destinations, site=upload.sites[0] if upload.sites else None, force=upload.force)
+    planned = plan_import(app, files, upload.destinations, site=upload.sites[0] if upload.sites else None)
     sent = {name: file.file or "" for (name, _), file in zip(files, upload.files, strict=True)}
     planned.refused = [(sent.get(name, name), reason) for name, reason in planned.refused]
     return planned

@@ -306,3 +306,14 @@ def test_manifest(wide: Bic, appliance: Simulator) -> None:
     lines = [json.loads(line) for line in (wide.folder / "manifest.jsonl").read_text().splitlines()]
     assert {line["lsid"] for line in lines} == served_sessions(appliance).keys()
     assert all(len(line["sha256"]) == 64 and line["problem"] is None for line in lines)
+
+
+def test_what_was_imported_is_marked(wide: Bic) -> None:
+    """Verify counts what an import brought, and the manifest tells it from what the appliance sent."""
+    wide("run", "--once")
+    shutil.copytree(wide.folder / "archive", wide.folder / "past")
+    imported = wide("import", "--destination", "other", "past", "--json").json["stored"]
+    ended = wide("verify", "--manifest", "manifest.jsonl", "--json")
+    assert ended.json["brought"] == {"import": imported}
+    lines = [json.loads(line) for line in (wide.folder / "manifest.jsonl").read_text().splitlines()]
+    assert {(line["destination"], line["origin"]) for line in lines} == {("archive", "appliance"), ("other", "import")}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
 from bic_lib.simulator import Fault, Simulator
-from tests.support import SECRET, Bic, end, served_sessions, stored_sessions
+from tests.support import SECRET, Bic, end, hourly, served_sessions, stored_sessions
 
 EMPTY = {"stored": 0, "skipped": 0, "failed": 0, "waiting": 0, "bytes": 0, "items": []}
 
@@ -25,6 +27,22 @@ def test_first_run_stores_every_ended_session_unaltered(bic: Bic, appliance: Sim
     second = bic("run", "--now", "--json")
     assert second.status == 0
     assert EMPTY.items() <= second.json.items()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders' rights count there")
+def test_what_it_writes_is_its_users_only(bic: Bic) -> None:
+    """Whatever the umask of its caller: nobody else may read archive, database, ledger or logs, or enter their folders."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    settings = bic.folder / "bic.toml"
+    settings.write_text(settings.read_text() + rows + hourly(name="rows", destination="rows") + '[logs]\ndirectory = "logs"\n')
+    before = os.umask(0o022)
+    try:
+        bic("run", "--once")
+    finally:
+        os.umask(before)
+    made = [path for path in bic.folder.rglob("*") if path != settings]
+    assert {path.name for path in made} >= {"archive", "rows.sqlite", "bic-ledger.sqlite", "logs"}
+    assert not [path for path in made if path.stat().st_mode & 0o077]
 
 
 def test_run_for_people(bic: Bic) -> None:

@@ -108,6 +108,19 @@ def test_check_warns_of_names_that_collide(bic: Bic, appliance: Simulator, confl
     assert all("%LSID%" in line["detail"] for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("host", "security", "warned"),
+    [("mail.example.com", "none", True), ("mail.example.com", "tls", False), ("localhost", "none", False)],
+)
+def test_check_warns_of_a_mail_password_in_the_clear(bic: Bic, host: str, security: str, warned: bool) -> None:
+    """A login without TLS is allowed, and told: whoever listens on the way reads the password."""
+    login = 'username = "bic"\npassword = "env:MAIL"\nfrom = "bic@example.com"\nto = ["ops@example.com"]\n'
+    with (bic.folder / "bic.toml").open("a") as file:
+        file.write(f'[notifications.smtp]\nhost = "{host}"\nsecurity = "{security}"\n{login}')
+    told = [line for line in bic("check", "--json").json["checks"] if line["subject"] == "mail"]
+    assert [(line["ok"], "in the clear" in line["detail"]) for line in told] == [(False, True)] * warned
+
+
 def test_settings_show_and_schema(bic: Bic, appliance: Simulator) -> None:
     """The effective settings hold defaults and references, never a secret; the schema is a JSON Schema."""
     shown = bic("settings", "show", "--json")

@@ -89,7 +89,13 @@ def test_a_url_names_another_secret_or_pins_a_version(cloud: Cloud, vault: Vault
 
 def test_a_token_goes_to_vaults_only(cloud: Cloud, vault: Vault) -> None:
     """A reference to some other host is refused before anything is sent."""
-    for url in ("https://vault.azure.net.example.com/secrets/x", "https://example.com/secrets/x"):
+    for url in (
+        "https://vault.azure.net.example.com/secrets/x",
+        "https://example.com/secrets/x",
+        r"https://localhost\.vault.azure.net/secrets/x",
+        "https://localhost#.vault.azure.net/secrets/x",
+        "https://me@v.vault.azure.net/secrets/x",
+    ):
         with pytest.raises(Unresolved, match="is no Key Vault"):
             vault(url)
     assert cloud.asked == []

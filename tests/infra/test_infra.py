@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from pathspec import GitIgnoreSpec
 from tree_sitter import Node
 
 from tests.infra import bicep
@@ -301,3 +302,26 @@ def test_azd_runs_hooks_that_are_there() -> None:
     for script in scripts:
         used = set(re.findall(r"(?:\$\{?|\$env:)((?:BIC|AZURE)_[A-Z_]+)", (ROOT / script).read_text()))
         assert used <= known, script
+
+
+LIES_ABOUT = (
+    *("bic.toml", ".env", "key.pem", "archive/a.xml", "logs/scheduler.log", "bic-uploads/a.xml", "bic-ledger.sqlite-wal"),
+    *("local.settings.json", ".azure/bic/.env", "infra/main.bicep", "docs/security.md", "tests/support.py", "new/folder/file"),
+)
+"""What may be in the folder that is deployed."""
+
+
+def test_only_the_program_is_deployed() -> None:
+    """By gitignore's rules, which azd follows, the package holds the program without its simulator, and nothing else."""
+    program = [path.relative_to(ROOT).as_posix() for path in (ROOT / "bic_lib").rglob("*.py")]
+    named = {"function_app.py", "host.json", "requirements.txt"}
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text().splitlines())
+    packed = {path for path in (*program, *named, *LIES_ABOUT, "bic_lib/__pycache__/run.pyc") if not ignored.match_file(path)}
+    assert packed == named | {path for path in program if not path.startswith("bic_lib/simulator/")}
+
+
+def test_core_tools_deploy_nothing_that_lies_about() -> None:
+    """Core Tools take along what begins like a line with `!`, whatever the others say: that is the program only."""
+    kept = tuple(line[2:] for line in (ROOT / ".funcignore").read_text().splitlines() if line.startswith("!/"))
+    assert set(kept) == {"bic_lib", "function_app.py", "host.json", "requirements.txt"}
+    assert not [path for path in LIES_ABOUT if path.startswith(kept)]

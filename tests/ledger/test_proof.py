@@ -68,6 +68,7 @@ times = st.none() | st.floats(0, 4e9)
         forgotten_at=st.floats(0, 4e9),
         at=st.floats(0, 4e9),
         intent=st.none() | st.just({"token": "t", "size": 1}),
+        origin=st.sampled_from(["", "upload", "import"]),
     )
 )
 def test_a_transfer_row_reads_as_it_was_written(before: Record) -> None:

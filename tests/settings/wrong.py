@@ -93,6 +93,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "identity.client_secret",
         "is a secret written out",
     ),
+    "ledger elsewhere": (
+        changed('kind = "sqlite"\npath = "bic-ledger.sqlite"', 'kind = "azure_table"\naccount_url = "https://t.example.com"'),
+        "ledger.account_url",
+        "a token is sent to no other",
+    ),
+    "vault elsewhere": (changed("vault.vault.azure.net", "vault.example.com"), "key_vault.url", "no host of Azure"),
+    "vault's secret behind a backslash": (
+        changed(CLIENT_SECRET, r"client_secret = 'keyvault:https://localhost\.vault.azure.net/secrets/x'"),
+        "sites.support.client_secret",
+        "names no vault secret",
+    ),
     "vault by http": (changed("https://vault.vault", "http://vault.vault"), "key_vault.url", "https URL"),
     "vault missing": (
         changed('[key_vault]\nurl = "https://vault.vault.azure.net"', "").replace("env:SECRET", "keyvault:name"),
@@ -183,10 +194,21 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "blob without container": (changed(BLOB, 'connection = "env:C"'), "destinations.blob.container", "missing"),
     "blob with a container twice": (after(BLOB, 'container = "abc"'), "destinations.blob.container", "already in"),
     "blob's signed URL": (
-        changed(BLOB, f'container_url = "https://a.b/c?sig={SECRET}"'),
+        changed(BLOB, f'container_url = "https://a.blob.core.windows.net/c?sig={SECRET}"'),
         "destinations.blob.container_url",
         "signature",
     ),
+    "blob elsewhere": (
+        changed(BLOB, 'container_url = "https://files.example.com/c"'),
+        "destinations.blob.container_url",
+        "connection",
+    ),
+    "blob behind a backslash": (
+        changed(BLOB, r"container_url = 'https://example.com\.blob.core.windows.net/c'"),
+        "destinations.blob.container_url",
+        "no host of Azure",
+    ),
+    "blob at a table's host": (changed(BLOB, BLOB.replace(".blob.", ".table.")), "destinations.blob.container_url", "no host"),
     "blob by http": (changed(BLOB, 'container_url = "http://a.b/c"'), "destinations.blob.container_url", "https"),
     "blob's literal connection": (
         changed(BLOB, f'connection = "AccountName=a;AccountKey={SECRET}"\ncontainer = "abc"'),
@@ -206,6 +228,16 @@ WRONG: dict[str, tuple[str, str, str]] = {
     ),
     "rows with password in a query": (
         changed("sqlite:///sessions.sqlite", f"mssql+pyodbc:///?odbc_connect=SERVER%3Dy%3BPWD%3D{SECRET}"),
+        "destinations.rows.connection_string",
+        "credentials",
+    ),
+    "rows with a slash in the password": (
+        changed("sqlite:///sessions.sqlite", "mssql+pyodbc://sa:hunter2/very-secret@server/db"),
+        "destinations.rows.connection_string",
+        "credentials",
+    ),
+    "rows with a password encoded twice": (
+        changed("sqlite:///sessions.sqlite", f"mssql+pyodbc://server/db?odbc_connect=DRIVER%253Dx%253B+PWD%2520%253D{SECRET}"),
         "destinations.rows.connection_string",
         "credentials",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 import requests
 
+from bic_lib.actions.verify import verify
+from bic_lib.ledger.records import Record
 from bic_lib.model import DAY
 from bic_lib.simulator import Simulator
 from bic_lib.web.http import LARGEST_BODY
@@ -161,6 +164,17 @@ def test_what_is_no_json_object_is_refused(running: Service, body: bytes) -> Non
     assert running.post("/api/download", data=body, headers={"Content-Type": "text/plain"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/api/" + "x" * 5_000, "/api/runs/" + "x" * 5_000])
+def test_refusals_repeat_little(running: Service, path: str) -> None:
+    """What was sent stands shortened in the problems: at most a hundred characters of a value."""
+    long = "authorization=" + " " * 500_000 + "x"
+    body = {"sites": [long], "destinations": long, "data": [long], "start": long, "duration": long, "lsid": long, long: 1}
+    answered = running.post("/api/download", json=body)
+    assert answered.status_code == 400
+    assert max(map(len, answered.json()["problems"])) < 400
+    assert len(running.get(path).text) < 400
+
+
 # --- uploads ---------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +239,48 @@ def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appl
         answered = running.post("/api/download", files=sent, data=wanted)
         assert (answered.status_code, answered.json()["stored"]) == (200, 3)
         assert _until(lambda: len(list((running.folder / "second").glob("*.flv"))) == 3)
+
+
+@pytest.mark.parametrize("fields", [{"force": "true"}, {}])
+@pytest.mark.parametrize("other_day", [False, True])
+def test_an_upload_replaces_nothing_that_the_appliance_sent(
+    tmp_path: Path, appliance: Simulator, fields: dict[str, str], other_day: bool
+) -> None:
+    """Neither force nor Overwrite nor another start lets an upload replace what the appliance sent, in files or in rows."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    schedules = hourly() + hourly(name="rows", destination="rows")
+    with serving(tmp_path, appliance, site(appliance) + archive(more='on_conflict = "Overwrite"') + rows + schedules) as running:
+        running.tick()
+        assert _until(lambda: len(stored_sessions(tmp_path / "archive")) == len(served_sessions(appliance)))
+        assert _until(lambda: all(run["finished"] for run in running.get("/api/status").json()["runs"]))
+        before = stored_sessions(tmp_path / "archive")
+        real = next((tmp_path / "archive").glob("*.xml"))
+        forged = real.read_bytes().replace(b"<lseq>", b"<lseq>9")
+        forged = re.sub(rb'(<start_time timestamp=")\d+', rb"\g<1>1700000000", forged) if other_day else forged
+        sent = {"destinations": "archive,rows", "sites": "support", "wait": "60", **fields}
+        answered = running.post("/api/download", files=[("files", ("a.xml", forged))], data=sent)
+        assert (answered.status_code, "force: " in answered.text) == ((400, True) if fields else (200, False))
+        assert answered.json().get("stored", 0) == 0
+        assert stored_sessions(tmp_path / "archive") == before
+        assert verify(running.current.app).problems == []
+
+
+def test_what_was_uploaded_is_told_from_what_the_appliance_sent(tmp_path: Path, appliance: Simulator) -> None:
+    """The ledger marks uploaded sessions; once the appliance's own document comes, it is stored too, and is not marked."""
+    broken_off = {truth.lsid for truth in appliance.sessions() if truth.state == "abnormal"}
+    lsid = next(lsid for lsid in served_sessions(appliance) if lsid in broken_off)
+    forged = b"<session_list>%s</session_list>" % appliance.session_xml(lsid).replace(b"<lseq>", b"<lseq>9")
+    with serving(tmp_path, appliance, site(appliance) + archive() + hourly()) as running:
+        for content in (forged, _SESSION):
+            running.post("/api/download", files=[("files", ("a.xml", content))], data={"destinations": "archive", "wait": "60"})
+        assert verify(running.current.app).brought == {"upload": 2}
+        running.tick()
+        assert _until(lambda: any(record.item.lsid == lsid and not record.origin for record in _stored(running)))
+        assert verify(running.current.app).brought == {"upload": 2}
+
+
+def _stored(running: Service) -> list[Record]:
+    return list(running.current.app.ledger.proof.records("support"))
 
 
 def test_upload_of_something_else_is_told_by_its_own_name(running: Service) -> None:

@@ -39,10 +39,11 @@ def command(call: Call, destination: str | None, quick: bool, manifest: TextIO |
         problems = [
             {name: value for name, value in asdict(one).items() if name != "detail" or value} for one in verified.problems
         ]
-        print_json({"checked": verified.checked, "problems": problems})
+        print_json({"checked": verified.checked, "brought": verified.brought, "problems": problems})
     else:
         rows = [(one.destination, one.location, one.lsid, one.problem, one.detail) for one in verified.problems]
-        line(f"{verified.checked:,} checked")
+        brought = "".join(f", {count:,} of them by {origin}" for origin, count in sorted(verified.brought.items()))
+        line(f"{verified.checked:,} checked{brought}")
         table("Problems", ("destination", "location", "lsid", "problem", "detail"), rows)
     return 1 if verified.problems else 0
 
@@ -60,6 +61,7 @@ def _manifest_line(record: Record, problem: Problem | None) -> str:
         "sha256": outcome.sha256,
         "version": record.version,
         "stored_at": iso(record.at),
+        "origin": record.origin or "appliance",
         "problem": problem.problem if problem else None,
     }
     return json.dumps(shown) + "\n"

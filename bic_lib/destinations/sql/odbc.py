@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
 from sqlalchemy.engine import URL
 
+from bic_lib import azure_hosts
 from bic_lib.errors import DestinationError, SettingsError
 
 SQL_COPT_SS_ACCESS_TOKEN = 1256
@@ -44,6 +45,7 @@ _SPELLINGS = {
     "POOLING": "",
 }
 _NAMES_A_USER = frozenset({"UID", "PWD", "TRUSTED_CONNECTION", "AUTHENTICATION"})
+_SERVER = re.compile(r"(?:tcp:)?([A-Za-z0-9.-]+)(?:,[0-9]{1,5})?")
 _PART = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|$)")
 
 
@@ -113,11 +115,24 @@ def connected(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait
     drivers = pyodbc.drivers()
     string = as_string({**parts, "DRIVER": driver(parts.get("DRIVER", ""), drivers)} if "DSN" not in parts else parts)
     attributes = {}
-    if token is not None and not _NAMES_A_USER & parts.keys():
+    by_token = token is not None and not _NAMES_A_USER & parts.keys()
+    if by_token or parts.get("AUTHENTICATION", "").upper().startswith("ACTIVEDIRECTORY"):
+        _demand_azure(parts)
+    if token is not None and by_token:
         attributes[SQL_COPT_SS_ACCESS_TOKEN] = token_structure(token())
     connection = pyodbc.connect(string, autocommit=True, timeout=max(1, round(wait)), attrs_before=attributes)
     connection.timeout = STATEMENT_SECONDS
     return connection
+
+
+def _demand_azure(parts: Mapping[str, str]) -> None:
+    """A token is sent to Azure's databases only, and where a DSN leads is not known. Raises DestinationError."""
+    servers = [_SERVER.fullmatch(parts[place]) for place in ("SERVER", "FAILOVER_PARTNER") if place in parts]
+    if "DSN" in parts or not all(match and azure_hosts.takes_tokens(match[1].lower(), azure_hosts.DATABASE) for match in servers):
+        hint = (
+            "Name a user by UID and PWD, or write Trusted_Connection=yes; for Azure SQL write SERVER=name.database.windows.net."
+        )
+        raise DestinationError(f"{name(parts)} is not at a host of Azure, and a token is sent to no other.", hint=hint)
 
 
 def as_string(parts: Mapping[str, str]) -> str:

@@ -141,10 +141,12 @@ def test_tokens_are_packed_as_the_driver_takes_them() -> None:
 @pytest.mark.parametrize(
     ("string", "with_token"),
     [
-        ("SERVER=db", True),
+        ("SERVER=db.database.windows.net", True),
+        ("SERVER=tcp:DB.Database.Windows.net,1433", True),
+        ("SERVER=db;Authentication=SqlPassword;UID=u;PWD=p", False),
         ("SERVER=db;UID=u;PWD=p", False),
         ("SERVER=db;Integrated Security=true", False),
-        ("SERVER=db;Authentication=ActiveDirectoryMsi", False),
+        ("SERVER=db.database.windows.net;Authentication=ActiveDirectoryMsi", False),
     ],
 )
 def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, string: str, with_token: bool) -> None:
@@ -163,6 +165,26 @@ def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, 
     odbc.connected(odbc.parse(string), token=lambda: "token", wait=3)
     assert given[0]["attrs_before"] == ({1256: odbc.token_structure("token")} if with_token else {})
     assert given[0]["autocommit"] is True
+
+
+@pytest.mark.parametrize(
+    "string",
+    [
+        "SERVER=db.example.com",
+        "SERVER=db.database.windows.net.example.com",
+        r"SERVER=db.example.com\.database.windows.net",
+        "SERVER=db.database.windows.net;Failover_Partner=db.example.com",
+        "SERVER=db.example.com;Authentication=ActiveDirectoryMsi",
+        "DSN=db",
+        "DSN=db;SERVER=db.database.windows.net",
+    ],
+)
+def test_a_token_goes_to_azure_only(monkeypatch: pytest.MonkeyPatch, string: str) -> None:
+    """A connection string that names no user and some other server is refused before a token is asked for or sent."""
+    monkeypatch.setattr(pyodbc, "connect", lambda *_, **__: pytest.fail("connected"))
+    monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
+    with pytest.raises(DestinationError, match="a token is sent to no other"):
+        odbc.connected(odbc.parse(string), token=lambda: pytest.fail("asked for a token"), wait=3)
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
