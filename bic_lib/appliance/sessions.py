@@ -76,14 +76,21 @@ def fingerprint(record: etree._Element) -> str:
     if b"_url" in canonical:
         canonical = _SIGNED_ELEMENT.sub(b"", canonical)
         if b'_url"' in canonical:
-            canonical = _SIGNED_VALUE.sub(_unless_data, canonical)
+            canonical = _without_signed_values(canonical)
     return hashlib.sha256(canonical).hexdigest()
 
 
-def _unless_data(value: re.Match[bytes]) -> bytes:
-    """Nothing for a `data/value`, any other `value` (a survey's answer) as it is."""
-    opened, closed = (value.string.rfind(tag, 0, value.start()) for tag in (b"<data", b"</data>"))
-    return b"" if opened > closed else value[0]
+def _without_signed_values(canonical: bytes) -> bytes:
+    """Without each `data/value` named like a link; any other `value` (a survey's answer) stays."""
+    kept, taken, seen, in_data = [], 0, 0, False
+    for value in _SIGNED_VALUE.finditer(canonical):
+        opened, closed = (canonical.rfind(tag, seen, value.start()) for tag in (b"<data", b"</data>"))
+        in_data = in_data if opened == closed else opened > closed
+        seen = value.start()
+        if in_data:
+            kept.append(canonical[taken:seen])
+            taken = value.end()
+    return b"".join([*kept, canonical[taken:]])
 
 
 class _Reader:
