@@ -1,5 +1,8 @@
 """Troubles that no appliance should make: redirects, missing lengths, dates instead of seconds, foreign certificates."""
 
+import gzip
+import tracemalloc
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -179,12 +182,63 @@ def test_no_error_shows_a_secret(odd: OddServer, odd_client: MakeClient, status:
         assert not any(secret in repr(told.value) + str(told.value) for secret in ("tOkEn", "s3cret", "0123456"))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"[]", b'{"token_type": "bearer"}', TOKEN.replace(b"bearer", b"mac")])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html></html>",
+        b"[]",
+        b'{"token_type": "bearer"}',
+        TOKEN.replace(b"bearer", b"mac"),
+        TOKEN.replace(b"1799", b"9" * 400),
+        TOKEN.replace(b"1799", b"9" * 5000),
+        TOKEN.replace(b"1799", b"-1"),
+        TOKEN.replace(b"1799", b"NaN"),
+        TOKEN.replace(b"1799", b"Infinity"),
+        TOKEN.replace(b"tOkEn123", b"tOkEn\\r\\nX-Evil: 1"),
+        TOKEN.replace(b"tOkEn123", b"t" * 4097),
+        TOKEN.replace(b'"tOkEn123"', b'""'),
+        b'{"a":' * 12_000,
+        b" " * 70_000 + TOKEN,
+    ],
+    ids=lambda body: f"{body[:60].decode()}…{len(body)}",
+)
 def test_what_is_no_token_is_a_site_error(odd: OddServer, odd_client: MakeClient, body: bytes) -> None:
     """The host may be another machine altogether."""
     odd.on_token = lambda handler: answer(handler, 200, body)
     with pytest.raises(SiteError, match="token endpoint"):
         odd_client().now()
+
+
+def test_no_more_of_a_token_s_answer_is_read_than_a_token_needs(odd: OddServer, odd_client: MakeClient) -> None:
+    """Nor is it unpacked: a small answer could fill the memory."""
+    packed = gzip.compress(b" " * 50_000_000 + TOKEN)
+    odd.on_token = lambda handler: answer(handler, 200, packed, Content_Encoding="gzip")
+    tracemalloc.start()
+    with pytest.raises(SiteError, match="token endpoint"):
+        odd_client().now()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+    assert odd.asked[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_the_body_of_a_redirect_is_not_read(odd: OddServer, odd_client: MakeClient) -> None:
+    """It could be endless, and leads nowhere."""
+    sent = 0
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        answer(handler, 302, Location=f"https://{odd.host}/elsewhere", Content_Length="1000000000")
+        with suppress(OSError):
+            while sent < 200:
+                handler.wfile.write(b"x" * 1_000_000)
+                sent += 1
+
+    odd.on_token = endless
+    with pytest.raises(SiteError, match="redirected"):
+        odd_client().now()
+    assert sent < 200
 
 
 def test_a_broken_token_request_is_a_site_error(odd: OddServer, odd_client: MakeClient) -> None:
