@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from bic_lib.appliance.answers import plain_text, report_error
-from bic_lib.appliance.markup import hardened, text_of, without_namespaces
+from bic_lib.appliance.answers import message, report_error
+from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
 from bic_lib.errors import Unexpected
 
 
@@ -42,7 +42,7 @@ def _root(content: bytes, name: str) -> etree._Element:
     try:
         root = without_namespaces(etree.fromstring(content.lstrip(), hardened()))
     except etree.XMLSyntaxError as error:
-        raise Unexpected(f"the command API's answer is no XML: {error}") from error
+        raise Unexpected(f"the command API's answer is no XML: {fault(error)}") from error
     if root.tag != name or root.find("error") is not None:
-        raise report_error("the command API", plain_text(content))
+        raise report_error("the command API", message(content))
     return root

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bic_lib.appliance.answers import LEAD, quoted, web_page
+from bic_lib.appliance.answers import LEAD, TEXT_BYTES, message, web_page
 from bic_lib.errors import Interrupted, SiteError, Unexpected
 
 RECORD_LIMIT = 64 * 1024 * 1024
@@ -140,9 +140,9 @@ class Cutter:
             self._more(0)
 
     def _no_xml(self) -> Unexpected:
-        while len(self._held) < 1000 and (chunk := next(self._chunks, None)) is not None:
+        while len(self._held) < TEXT_BYTES and (chunk := next(self._chunks, None)) is not None:
             self._held += chunk
-        return Unexpected(f"the answer is no XML: {quoted(self._held[:1000].decode('utf-8', 'replace'))}")
+        return Unexpected(f"the answer is no XML: {message(bytes(self._held[:TEXT_BYTES])).shown}")
 
     def _document_type(self) -> SiteError | Unexpected:
         self._past(b">", 2)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from bic_lib.appliance.answers import is_nothing_found, plain_text, quoted, report_error
+from bic_lib.appliance.answers import is_nothing_found, message, report_error
 from bic_lib.appliance.cutting import Cutter, Frame, Piece, attribute, local
-from bic_lib.appliance.markup import hardened, text_of, without_namespaces
+from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
 from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
 
 TEXT_NODE = 10_000_000
@@ -109,7 +109,7 @@ class _Reader:
         try:
             record = self._record(piece)
         except etree.XMLSyntaxError as error:
-            return _broken(piece, quoted(str(error)))
+            return _broken(piece, fault(error))
         if not record.get("lsid"):
             return _broken(piece, "it has no lsid")
         return self._document(piece, record)
@@ -209,6 +209,6 @@ def _find_time(content: bytes, name: bytes) -> int | None:
 
 def _raise_unless_empty(piece: Piece) -> None:
     """An `<error>` is no session when it says that nothing was found (appliance-api.md 2.5), and an error otherwise."""
-    text = plain_text(piece.frame.declaration + piece.content)
-    if not is_nothing_found(text):
-        raise report_error("the report", text)
+    said = message(piece.frame.declaration + piece.content)
+    if not is_nothing_found(said.text):
+        raise report_error("the report", said)

@@ -6,6 +6,7 @@ says (performance-notes.md 3) and follows no redirect: a token goes to the confi
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -20,11 +21,12 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from bic_lib.appliance.answers import plain_text, quoted
+from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
 from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.errors import BicError, Interrupted, Refused, SiteError, Unexpected
+from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0
 
@@ -32,9 +34,6 @@ PAUSE_UNNAMED = 10.0
 """Seconds to wait after a 429 that names none (appliance-api.md 8.3.2)."""
 PAUSE_USED_UP = 1.0
 """Seconds without a request after `X-RateLimit-Remaining: 0`: the shortest known limit is per second (8.3.1)."""
-
-TEXT_BYTES = 64 * 1024
-"""Most bytes that are read of an answer that is only a message."""
 
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may be a token: it goes into a header."""
@@ -179,8 +178,11 @@ class Transport:
     def _granted(self, account: Account) -> Grant:
         """A token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
         call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"}, gzip=False)
+        pair = (account.client_id.encode(), account.secret.encode())
+        for secret in (account.secret, base64.b64encode(b":".join(pair)).decode()):
+            mask.register(secret)
         try:
-            with self._send(call, HTTPBasicAuth(account.client_id.encode(), account.secret.encode())) as response:
+            with self._send(call, HTTPBasicAuth(*pair)) as response:
                 if response.status_code in {400, 401}:
                     raise Refused(
                         f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
@@ -247,14 +249,12 @@ class Transport:
         return failure(f"{self.host}: {call.subject}", call, response.status_code, self._message(call, response), pause)
 
     def _message(self, call: Call, response: requests.Response) -> str:
-        """The appliance's own words of a refusal, without our secrets should it repeat them."""
+        """The appliance's own words of a refusal, as an error may show them."""
+        answer = Answer(response, call.subject)
         try:
-            text = plain_text(Answer(response, call.subject).beginning())
+            return message(answer.beginning(), answer.content_type).shown
         except Interrupted:
             return ""
-        for secret in (self._account.secret, *_authorizations(response)):
-            text = text.replace(secret, "***") if secret else text
-        return quoted(text)
 
 
 class _Session(requests.Session):
@@ -273,10 +273,6 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def _authorizations(response: requests.Response) -> list[str]:
-    return response.request.headers.get("Authorization", "").split()[1:]
 
 
 def _grant(host: str, content: bytes) -> Grant:

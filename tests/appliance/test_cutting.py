@@ -209,6 +209,16 @@ def test_a_tail_of_comments_ends_the_report(size: int) -> None:
         cut(whole + b"<!-- ", size)
 
 
+def test_what_is_no_report_is_not_quoted() -> None:
+    """It may be what somebody said: its size and hash are told; a JSON message is the appliance's own."""
+    with pytest.raises(Unexpected) as told:
+        cut(b"the customer's password is hunter2")
+    assert "hunter2" not in str(told.value)
+    assert "34 bytes, SHA-256 " in str(told.value)
+    with pytest.raises(Unexpected, match="Broken tape"):
+        cut(b'{"message": "Broken tape"}')
+
+
 NAMES = st.sampled_from(["session", "session_type", "event", "x:note", "body"])
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="<&>\ufffe\uffff"), max_size=12)
 LEAVES = st.one_of(

@@ -218,6 +218,14 @@ def test_a_reason_shows_no_signed_link() -> None:
     assert "secret" not in record.reason
 
 
+def test_a_reason_holds_no_content() -> None:
+    """Of a malformed session it tells what is wrong, and where, never what stands there."""
+    for bad in ("&hunter2;", "<hunter2>", "</hunter2>", "<hunter2:a/>", "<a hunter2=1/>", "\x01hunter2"):
+        record = broken(report(SESSION.replace("<lseq>", f"<lseq>{bad}")))
+        assert record.reason.startswith("malformed XML: ")
+        assert "hunter2" not in record.reason
+
+
 def test_signed_values_take_time_by_their_number() -> None:
     """Not by its square: where a data element begins and ends is looked up once, not for each value named like a link."""
     content = report(SESSION.replace("</session>", '<value name="a_url"/>' * 40_000 + "</session>"))
@@ -269,12 +277,12 @@ def test_nothing_found_is_no_session(text: str, shape: str) -> None:
 
 @pytest.mark.parametrize("shape", ["<error>{}</error>", "<session_list><error><![CDATA[{}]]></error></session_list>"])
 def test_another_error_is_told(shape: str) -> None:
-    """Unknown texts are quoted, at most 300 characters of them; one about rights refuses the site."""
+    """Unknown texts are quoted, at most 200 characters of them; one about rights refuses the site."""
     with pytest.raises(Unexpected, match="Invalid lsid"):
         read_document(shape.format("Invalid lsid.").encode())
     with pytest.raises(Unexpected) as told:
         read_document(shape.format("word " * 1000).encode())
-    assert len(told.value.message) < 360
+    assert len(told.value.message) < 260
     with pytest.raises(Refused):
         read_document(shape.format("You do not have permission to do this.").encode())
 
