@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lxml import etree
@@ -26,7 +27,7 @@ def api_info(content: bytes) -> ApiInfo:
     timestamp = text_of(root.find("timestamp"))
     return ApiInfo(
         api_version=text_of(root.find("api_version")),
-        timestamp=int(timestamp) if timestamp.isascii() and timestamp.isdigit() else None,
+        timestamp=int(timestamp) if re.fullmatch("[0-9]{1,10}", timestamp) else None,
         permissions={entry.get("name", ""): text_of(entry) for entry in root.iter("permission")},
     )
 
