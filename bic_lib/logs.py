@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -68,25 +69,39 @@ class Mask:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spellings: set[str] = set()
+        self._spellings: Counter[str] = Counter()
         self._known: re.Pattern[str] | None = None
 
     def register(self, value: str) -> None:
         """From now on `value` is masked, also as URLs, JSON, Python and XML spell it, and so are passwords within it."""
         with self._lock:
-            for secret in (value, *_passwords(value)):
-                self._spellings.update(form for form in _spellings(secret) if len(form) >= SHORTEST_SECRET)
-            if self._spellings:
-                longest_first = sorted(self._spellings, key=lambda form: (-len(form), form))
-                self._known = re.compile("|".join(map(re.escape, longest_first)))
+            self._spellings.update(_forms(value))
+            self._compile()
+
+    def forget(self, value: str) -> None:
+        """`value`, which was registered, is no secret any more: a token that has been replaced. Others keep what they share."""
+        with self._lock:
+            self._spellings.subtract(_forms(value))
+            self._spellings = +self._spellings
+            self._compile()
+
+    def _compile(self) -> None:
+        longest_first = sorted(self._spellings, key=lambda form: (-len(form), form))
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def masked(self, text: str) -> str:
         """The text with stars in place of registered secrets, signed links, tokens and passwords."""
-        if self._known:
-            text = self._known.sub(STARS, text)
+        if known := self._known:
+            text = known.sub(STARS, text)
         for pattern, stars in _PATTERNS:
             text = pattern.sub(stars, text)
         return text
+
+
+def _forms(value: str) -> set[str]:
+    """What is looked for of a secret."""
+    secrets = {value, *_passwords(value)}
+    return {form for secret in secrets for form in _spellings(secret) if len(form) >= SHORTEST_SECRET}
 
 
 def _passwords(connection: str) -> Iterator[str]:

@@ -158,6 +158,11 @@ class Recording:
     instance: int = 0
 
 
+def instance_of(text: str) -> int | None:
+    """A recording's instance as a document writes it, None for what is no number of at most nine digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """One session (or presentation) as an appliance served it.
@@ -166,7 +171,8 @@ class Document:
     end tag. `record` is the same record parsed, without namespaces. `fingerprint` is the hex SHA-256 of the record's canonical
     form without namespaces and signed links (design.md 10), so that it is the same in every answer. `start` and `end` are None
     where the document has none (running, or abnormally ended). `as_of` is the appliance's time of the answer, None where it
-    told none.
+    told none. `session_type`, `lseq` and `external_key` are for names and the ledger: where the record has longer ones than these
+    take, they are cut here, and whole in `xml` and `record`.
     """
 
     lsid: str

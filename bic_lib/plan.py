@@ -32,9 +32,12 @@ _UNTIL_FORGOTTEN = (Failure.INTERRUPTED, Failure.NOT_READY)
 
 
 def pause(failures: int, retry_after: float | None = None) -> float:
-    """How long a site, stream or destination rests after its n-th failure in a row (n ≥ 1); never given up."""
+    """How long a site, stream or destination rests after its n-th failure in a row (n ≥ 1); never given up.
+
+    A longer `retry_after` counts, up to the hour with which the table ends.
+    """
     rest = float(_PAUSES[min(failures, len(_PAUSES)) - 1])
-    return max(rest, retry_after or 0.0)
+    return max(rest, min(retry_after or 0.0, HOUR))
 
 
 def next_try(failure: Failure, attempts: int, now: float, forgotten_at: float) -> float | None:

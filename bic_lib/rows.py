@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from bic_lib.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment, number
-from bic_lib.model import DataType
+from bic_lib.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment
+from bic_lib.model import DataType, instance_of
 
 Row = tuple[Value, ...]
 Places = dict[str, etree._Element]  # noqa: SLF001  the one name that lxml has for its elements
@@ -160,9 +160,7 @@ def _session_recording(link: etree._Element, _session: Places, rows: SessionRows
 def _recordings(part: etree._Element, _session: Places, rows: SessionRows) -> None:
     """Recordings by instance (appliance-api.md 3.5); the list is named as its data type."""
     for recording in part.iterchildren(part.tag[:-1]):
-        instance = recording.get("instance", "")
-        row = (part.tag, number(instance) if instance.isdecimal() else None, recording.findtext("download_url"))
-        rows.bic_recording.append(row)
+        rows.bic_recording.append((part.tag, instance_of(recording.get("instance", "")), recording.findtext("download_url")))
 
 
 # --- events: nine rows in ten are here, so this is written for speed --------------------------------------------------

@@ -23,11 +23,14 @@ ORDER = (
 
 CORE = ORDER[: ORDER.index("visit") + 1]
 ADAPTERS = {
-    "appliance": {"ports", "model", "errors"},
+    "appliance": {"ports", "model", "errors", "logs"},
     "destinations": {"ports", "model", "errors", "rows", "columns", "azure_hosts"},
     "ledgers": {"ports", "model", "errors"},
 }
-"""What each adapter may know of the house; rows, columns and azure_hosts are pure values that table destinations need."""
+"""What each adapter may know of the house; rows, columns and azure_hosts are pure values that table destinations need.
+
+An appliance's words are masked before an error quotes them, and its tokens are secrets of this process: hence the logs.
+"""
 
 VENDORS = {
     "requests": {"appliance", "identity", "key_vault"},

@@ -194,6 +194,19 @@ def test_registered_values_are_masked_longest_first() -> None:
     assert mask.masked("abcdefgh abcd abc") == f"{STARS} {STARS} abc"
 
 
+def test_a_forgotten_value_is_masked_only_while_another_secret_is_the_same() -> None:
+    """Tokens come and go: nothing is left of them; what was registered twice has to be forgotten twice."""
+    mask = Mask()
+    for value in ("token-1", "token-1", "token/2"):
+        mask.register(value)
+    mask.forget("token/2")
+    mask.forget("token-1")
+    assert mask.masked("token-1 token/2 token%2F2") == f"{STARS} token/2 token%2F2"
+    mask.forget("token-1")
+    assert mask.masked("token-1") == "token-1"
+    assert not mask._spellings
+
+
 def test_passwords_within_a_registered_connection_string_are_masked_alone() -> None:
     """A driver's error quotes the password without its key."""
     mask = Mask()

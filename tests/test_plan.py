@@ -57,7 +57,8 @@ def test_a_pause_grows_to_an_hour_and_never_ends(failures: int, minutes: int) ->
 
 
 def test_a_pause_obeys_what_the_appliance_asks() -> None:
-    """A longer `Retry-After` counts; a shorter one makes no pause shorter."""
+    """A longer `Retry-After` counts, but for an hour at most; a shorter one makes no pause shorter."""
+    assert plan.pause(1, 999_999_999.0) == HOUR
     assert plan.pause(1, 900.0) == 900.0
     assert plan.pause(4, 1.0) == 15 * MINUTE
 

@@ -109,6 +109,13 @@ def test_every_column_of_a_full_session() -> None:
     assert rows.warnings == []
 
 
+@pytest.mark.parametrize("instance", ["9" * 5000, "9" * 30, "٣", "-1", "x"])
+def test_an_instance_that_is_no_number_is_null(instance: str) -> None:
+    """The recording keeps its row."""
+    listed = f'<command_shell_recordings><command_shell_recording instance="{instance}"/></command_shell_recordings>'
+    assert rows_of(f'<session lsid="a">{listed}</session>').bic_recording == [("command_shell_recordings", None, None)]
+
+
 def test_an_empty_session_has_one_row() -> None:
     """What is missing is NULL, but for the public site, which has documented defaults."""
     rows = rows_of('<session lsid="a"/>')

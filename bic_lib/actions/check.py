@@ -15,6 +15,7 @@ from bic_lib.run import App
 from bic_lib.settings import Settings
 from bic_lib.settings_model import FileDestination as FileSettings
 from bic_lib.settings_model import Section, Security
+from bic_lib.steps.job import unexpected
 
 Tell = Callable[[str], None]
 
@@ -81,10 +82,13 @@ def _site(app: App, settings: Settings, name: str, data: frozenset[DataType]) ->
         return [
             Check(subject, "ca_file", ok=False, detail=f"there is no file {path}", hint="Name the PEM file of the authority.")
         ]
+    found: list[Check] = []
     try:
-        found = app.appliance(app.sites[name], 0).checks(data)
+        with unexpected(subject) as failed:
+            found = app.appliance(app.sites[name], 0).checks(data)
     except BicError as error:
         return [Check(subject, "settings", ok=False, detail=error.message, hint=error.hint)]
+    found += [Check(subject, "answers", ok=False, detail=error.message) for error in failed]
     return [replace(line, subject=subject) for line in found]
 
 

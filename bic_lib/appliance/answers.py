@@ -1,15 +1,20 @@
 """What an appliance means by its error texts, as data (appliance-api.md 8.1, 8.2, 5.3).
 
-Patterns are looked for in the text without regard to case and white space. Unknown texts are :class:`Unexpected`, text included.
+Patterns are looked for in the text without regard to case and white space. Unknown texts are :class:`Unexpected`. Errors quote an
+appliance's own words, which are the text of an `<error>` element or of a JSON message. Anything else may be what somebody said or
+typed in a session: of that they tell size and hash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
+from typing import NamedTuple
 
 from bic_lib.errors import BicError, Gone, NotReady, Refused, SiteError, Unexpected
+from bic_lib.logs import masked
 
 NOTHING_FOUND = (
     "matching your chosen criteria",
@@ -44,8 +49,26 @@ LEAD = b" \t\r\n\xef\xbb\xbf"
 MARKUP = (b"<?xml", b"<error", b"<!doctype", b"<html")
 """How a message begins where a file was asked for (appliance-api.md 5.3.4)."""
 
-TEXT_LIMIT = 300
+TEXT_BYTES = 64 * 1024
+"""Most bytes that are read of an answer that is only a message."""
+
+TEXT_LIMIT = 200
 """Most characters of an appliance's text that an error quotes."""
+
+_MASKED_LIMIT = 8 * 1024
+"""Characters in which secrets are looked for: more than are shown, so that none is cut before it is found."""
+
+_DECLARED = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""")
+_ERROR = re.compile(r"(?:<\?[^<>]*>\s*)?(?:<[^<>!?/][^<>]*>\s*)?<(?:[\w.-]+:)?error(?=[\s/>])[^<>]*>")
+_ERROR_END = re.compile(r"</(?:[\w.-]+:)?error\s*>")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Message(NamedTuple):
+    """What an answer says that is only a message: `text` to understand it by, `shown` as an error may show it."""
+
+    text: str
+    shown: str
 
 
 def is_message(content_type: str, beginning: bytes) -> bool:
@@ -69,17 +92,18 @@ def web_page() -> SiteError:
     return SiteError("the appliance answered with a web page", hint="It may be restarting or failing over; or the host is wrong.")
 
 
-def plain_text(content: bytes) -> str:
-    """What a small XML, JSON or text answer says, without its markup."""
-    declared = re.match(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""", content.lstrip(LEAD))
-    try:
-        text = content.lstrip(LEAD).decode(declared[1].decode() if declared else "utf-8", "replace")
-    except LookupError:
-        text = content.decode("utf-8", "replace")
-    if text.startswith("{"):
-        text = _json_message(text)
-    text = re.sub(r"<!\[CDATA\[(.*?)\]\]>", r"\1", text, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
+def message(content: bytes, content_type: str = "") -> Message:
+    """What a small XML, JSON or text answer says; what comes behind its first 64 KB is not looked at."""
+    text = _decoded(content[:TEXT_BYTES].lstrip(LEAD))
+    said = _error_text(text) or _json_message(text)
+    return Message(_plain(said or text), quoted(said) if said else described(content, content_type))
+
+
+def described(content: bytes, content_type: str = "") -> str:
+    """What an error tells of an answer that it may not quote."""
+    kind = content_type.partition(";")[0].strip()
+    named = f" of {kind}" if re.fullmatch(r"[\w.+/-]{1,60}", kind) else ""
+    return f"{len(content)} bytes{named}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}" if content else ""
 
 
 def is_nothing_found(text: str) -> bool:
@@ -87,30 +111,30 @@ def is_nothing_found(text: str) -> bool:
     return _says(text, NOTHING_FOUND)
 
 
-def report_error(subject: str, text: str) -> BicError:
+def report_error(subject: str, said: Message) -> BicError:
     """The error for a report's or backup's `<error>` text."""
-    if _says(text, REFUSED):
-        return missing_right(subject, text)
-    return Unexpected(f"{subject}: the appliance answered: {quoted(text)}")
+    if _says(said.text, REFUSED):
+        return missing_right(subject, said.shown)
+    return Unexpected(f"{subject}: the appliance answered: {said.shown}")
 
 
-def recording_error(subject: str, text: str) -> BicError:
+def recording_error(subject: str, said: Message) -> BicError:
     """The error for a recording's `<error>` text (appliance-api.md 5.3.5, 5.3.6, 5.3.9)."""
-    message = f"{subject}: the appliance answered: {quoted(text)}"
-    if _says(text, EXPIRED):
-        return Gone(message, expired=True)
-    if _says(text, NOT_READY):
-        return NotReady(message)
-    if _says(text, NO_RECORDING):
-        return Gone(message, expired=False)
-    if is_nothing_found(text):
-        return Unexpected(message, hint="The appliance does not know this session.")
-    return report_error(subject, text)
+    told = f"{subject}: the appliance answered: {said.shown}"
+    if _says(said.text, EXPIRED):
+        return Gone(told, expired=True)
+    if _says(said.text, NOT_READY):
+        return NotReady(told)
+    if _says(said.text, NO_RECORDING):
+        return Gone(told, expired=False)
+    if is_nothing_found(said.text):
+        return Unexpected(told, hint="The appliance does not know this session.")
+    return report_error(subject, said)
 
 
-def missing_right(subject: str, text: str = "", right: str = "") -> Refused:
+def missing_right(subject: str, shown: str = "", right: str = "") -> Refused:
     """The account may not do this: a right is missing, the XML API is off, or our address is not allowed (8.1)."""
-    said = f": {quoted(text)}" if text else ""
+    said = f": {shown}" if shown else ""
     named = f"the right “{right}”" if right else "the right for it"
     return Refused(
         f"{subject}: the appliance refuses our account{said}",
@@ -120,20 +144,45 @@ def missing_right(subject: str, text: str = "", right: str = "") -> Refused:
 
 
 def quoted(text: str) -> str:
-    """An appliance's text as an error may show it: one line, no markup, no link's parameters, at most 300 characters."""
-    plain = re.sub(r"<[^<>]*>", " ", text)
-    plain = re.sub(r"(https?://[^\s?#]+)[?#]\S*", r"\1", plain)
-    line = " ".join(plain.split())
+    """An appliance's own words as an error may show them: one line of at most 200 characters.
+
+    Markup, links' parameters and secrets are left out.
+    """
+    line = masked(re.sub(r"(?<=\S)[?#]\S+", "", _plain(text))[:_MASKED_LIMIT])
     return line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT - 1] + "…"
 
 
-def _json_message(text: str) -> str:
-    """The `message` (or `error`) of a JSON refusal (appliance-api.md 1.12), else the text as it is."""
+def _decoded(content: bytes) -> str:
+    declared = _DECLARED.match(content)
     try:
-        body = json.loads(text)
-    except ValueError:
-        return text
-    return str(body.get("message") or body.get("error") or text)
+        return content.decode(declared[1].decode() if declared else "utf-8", "replace")
+    except (LookupError, ValueError):  # no encoding, or one that is none of text
+        return content.decode("utf-8", "replace")
+
+
+def _error_text(text: str) -> str:
+    """What stands in the `<error>` that is the root or its first child (appliance-api.md 8.1), "" where there is none."""
+    begin = _ERROR.match(text)
+    if begin is None or begin[0].endswith("/>"):
+        return ""
+    end = _ERROR_END.search(text, begin.end())
+    return text[begin.end() : end.start() if end else None]
+
+
+def _json_message(text: str) -> str:
+    """The `message` (or `error`) of a JSON refusal (appliance-api.md 1.12), "" where there is none."""
+    try:
+        body = json.loads(text) if text.startswith("{") else {}
+    except (ValueError, RecursionError):
+        return ""
+    said = body.get("message") or body.get("error")
+    return said if isinstance(said, str) else ""
+
+
+def _plain(text: str) -> str:
+    """The text in one line, without markup."""
+    text = re.sub(r"<!\[CDATA\[(.*?)\]\]>", r"\1", text, flags=re.DOTALL)
+    return " ".join(_UNPRINTABLE.sub(" ", html.unescape(re.sub(r"<[^<>]*>", " ", text))).split())
 
 
 def _says(text: str, patterns: tuple[str, ...]) -> bool:

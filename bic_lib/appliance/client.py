@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from bic_lib.appliance import preflight
-from bic_lib.appliance.answers import is_message, is_web_page, plain_text, recording_error, report_error, web_page
+from bic_lib.appliance.answers import Message, is_message, is_web_page, message, recording_error, report_error, web_page
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
 from bic_lib.appliance.pacing import Pace
@@ -188,14 +188,14 @@ class Client:
         with self._transport.call(call) as answer:
             yield StreamedBytes(answer, self._beginning(answer, "backup", report_error))
 
-    def _beginning(self, answer: Answer, subject: str, error_of: Callable[[str, str], BicError]) -> bytes:
+    def _beginning(self, answer: Answer, subject: str, error_of: Callable[[str, Message], BicError]) -> bytes:
         """The first bytes of a file, once they are known not to be a message with status 200 (appliance-api.md 5.3.4, 6.8)."""
         subject = f"{self.host}: {subject}"
         beginning = next(answer.chunks(BINARY_CHUNK), b"")
         if is_web_page(beginning):
             raise Interrupted(f"{subject}: {web_page().message}", hint=web_page().hint)
         if is_message(answer.content_type, beginning):
-            raise error_of(subject, plain_text(beginning))
+            raise error_of(subject, message(beginning, answer.content_type))
         if not answer.end_is_certain:
             raise Interrupted(f"{subject}: the answer has neither length nor chunks, so a cut-off could not be noticed")
         return beginning

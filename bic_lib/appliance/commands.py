@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lxml import etree
 
-from bic_lib.appliance.answers import plain_text, report_error
-from bic_lib.appliance.markup import hardened, text_of, without_namespaces
+from bic_lib.appliance.answers import message, report_error
+from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
 from bic_lib.errors import Unexpected
 
 
@@ -26,7 +27,7 @@ def api_info(content: bytes) -> ApiInfo:
     timestamp = text_of(root.find("timestamp"))
     return ApiInfo(
         api_version=text_of(root.find("api_version")),
-        timestamp=int(timestamp) if timestamp.isascii() and timestamp.isdigit() else None,
+        timestamp=int(timestamp) if re.fullmatch("[0-9]{1,10}", timestamp) else None,
         permissions={entry.get("name", ""): text_of(entry) for entry in root.iter("permission")},
     )
 
@@ -42,7 +43,7 @@ def _root(content: bytes, name: str) -> etree._Element:
     try:
         root = without_namespaces(etree.fromstring(content.lstrip(), hardened()))
     except etree.XMLSyntaxError as error:
-        raise Unexpected(f"the command API's answer is no XML: {error}") from error
+        raise Unexpected(f"the command API's answer is no XML: {fault(error)}") from error
     if root.tag != name or root.find("error") is not None:
-        raise report_error("the command API", plain_text(content))
+        raise report_error("the command API", message(content))
     return root

@@ -13,15 +13,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bic_lib.appliance.answers import LEAD, quoted, web_page
+from bic_lib.appliance.answers import LEAD, TEXT_BYTES, message, web_page
 from bic_lib.errors import Interrupted, SiteError, Unexpected
 
 RECORD_LIMIT = 64 * 1024 * 1024
 """Bytes of one record that may be held (design.md 2)."""
 
 TAG_LIMIT = 1024 * 1024
+TAIL_LIMIT = 1024 * 1024
+"""Bytes without an element that may follow the root's end tag."""
+
 HEAD = 64 * 1024
 """Bytes kept of a record that is larger than the limit, to name it by."""
+
+MOST_RECORD_NAMES = 4
+"""Names that the records of one report may have: each changes the pattern by which their ends are found."""
 
 CLOSED_BY = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 """What hides tags, and how it ends."""
@@ -29,7 +35,11 @@ CLOSED_BY = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 _HIDING = rb"<!--|<!\[CDATA\[|<\?"
 _MARKUP = re.compile(_HIDING + rb"|</|<(?=[^!?/])")
 _TAG = re.compile(rb"""<[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+>""")
-_NAME = re.compile(rb"<([^\s<>/=\"'!?\x00]+)")
+_LETTER = rb"[^\s<>/=\"'!?\x00]"
+_NAME = re.compile(rb"<(" + _LETTER + rb"{1,200}+)(?!" + _LETTER + rb")")
+_ANY_TAG = re.compile(_HIDING + rb"|</?" + _LETTER + rb"++(?=[\s/>])")
+_OVERLAP = 256
+"""Bytes at the end of what is held in which a tag's name, or what hides tags, may be incomplete."""
 _ENCODING = re.compile(rb"""\sencoding\s*=\s*["']([^"']*)""")
 _READABLE = re.compile(r"utf-8|ascii|iso8859-\d+|cp125\d")
 
@@ -76,8 +86,9 @@ class Cutter:
     """The pieces of one report, in order, from the chunks of its body.
 
     Iterating raises Interrupted when the chunks end before the root's end tag, Unexpected for what is no report (a DOCTYPE, an
-    encoding other than UTF-8 and its 8-bit elders, no XML), SiteError for a web page. The root's end tag is the one with no
-    element behind it, so that a stray one inside a malformed record does not end the report.
+    encoding other than UTF-8 and its 8-bit elders, no XML, more names of records or more text at the end than a report has),
+    SiteError for a web page. The root's end tag is the one with no element behind it, so that a stray one inside a malformed
+    record does not end the report.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, record_limit: int = RECORD_LIMIT) -> None:
@@ -86,6 +97,7 @@ class Cutter:
         self._held = bytearray()
         self._head = b""
         self._record_names: set[bytes] = set()
+        self._boundary = _ANY_TAG
 
     def __iter__(self) -> Iterator[Piece]:
         frame = self._frame()
@@ -128,9 +140,9 @@ class Cutter:
             self._more(0)
 
     def _no_xml(self) -> Unexpected:
-        while len(self._held) < 1000 and (chunk := next(self._chunks, None)) is not None:
+        while len(self._held) < TEXT_BYTES and (chunk := next(self._chunks, None)) is not None:
             self._held += chunk
-        return Unexpected(f"the answer is no XML: {quoted(self._held[:1000].decode('utf-8', 'replace'))}")
+        return Unexpected(f"the answer is no XML: {message(bytes(self._held[:TEXT_BYTES])).shown}")
 
     def _document_type(self) -> SiteError | Unexpected:
         self._past(b">", 2)
@@ -154,7 +166,7 @@ class Cutter:
         """Bring the next child of the root to the beginning of what is held; False when the root ends."""
         at = 0
         while True:
-            start, at, token = self._search(_MARKUP, at, overlap=8)
+            start, at, token = self._search(_MARKUP, at)
             if token in CLOSED_BY:
                 at = self._past(CLOSED_BY[token], at)
             elif token == b"</":
@@ -173,8 +185,8 @@ class Cutter:
         _, end = self._tag(0)
         start_tag = bytes(self._held[:end])
         name = _name(start_tag)
-        if attribute(start_tag, "lsid"):
-            self._record_names.add(name)
+        if name and attribute(start_tag, "lsid"):
+            self._learn(name, frame)
         whole = True
         if not start_tag.endswith(b"/>") and name:
             end, whole = self._end(name, frame, end)
@@ -187,53 +199,45 @@ class Cutter:
         self._drop(end)
         return Piece(frame, name, start_tag, content, defect)
 
+    def _learn(self, name: bytes, frame: Frame) -> None:
+        """Records are called so: from now on such a tag is a boundary. Raises Unexpected for a name too many."""
+        if name in self._record_names:
+            return
+        if len(self._record_names) == MOST_RECORD_NAMES:
+            raise Unexpected(f"the answer is malformed: its records have more than {MOST_RECORD_NAMES} different names")
+        self._record_names.add(name)
+        names = b"|".join(map(re.escape, (*self._record_names, frame.name)))
+        self._boundary = re.compile(_HIDING + rb"|</?(?:" + names + rb")(?=[\s/>])")
+
     def _end(self, name: bytes, frame: Frame, at: int) -> tuple[int, bool]:
         """Where the element ends whose start tag ended at `at`, and whether by its own end tag."""
-        end_tag = b"</" + name + b">"
-        end = self._held.find(end_tag, at)
-        if end >= 0 and self._is_plain(name, at, end):
-            return end + len(end_tag), True
-        return self._end_step_by_step(name, frame, at)
-
-    def _is_plain(self, name: bytes, at: int, end: int) -> bool:
-        """Whether nothing there hides tags, nor begins or ends a record: then the first end tag is the right one."""
-        if self._held.find(b"<!", at, end) >= 0 or self._held.find(b"<?", at, end) >= 0:
-            return False
-        return not any(
-            re.compile(mark + re.escape(known) + rb"[\s/>]").search(self._held, at, end)
-            for known in {name, *self._record_names}
-            for mark in (b"<", b"</")
-        )
-
-    def _end_step_by_step(self, name: bytes, frame: Frame, at: int) -> tuple[int, bool]:
-        names = b"|".join(re.escape(known) for known in {name, *self._record_names})
-        ends = b"|".join(re.escape(known) for known in (name, frame.name))
-        pattern = re.compile(_HIDING + b"|<(?:" + names + rb")(?=[\s/>])|</(?:" + ends + rb")(?=[\s>])")
-        overlap = max(8, len(name) + 2, len(frame.name) + 2, *(len(known) + 2 for known in self._record_names))
+        begins = {name, *self._record_names}
+        ends = {b"</" + name, b"</" + frame.name}
+        pattern = self._boundary if name in self._record_names else _ANY_TAG
         depth = 1
         while depth:
-            start, at, token = self._search(pattern, at, overlap=overlap)
+            start, at, token = self._search(pattern, at)
             if token in CLOSED_BY:
                 at = self._past(CLOSED_BY[token], at)
-                continue
-            start, at = self._tag(start)
-            if token == b"</" + frame.name != b"</" + name:
-                if self._is_last(at):
+            elif token in ends:
+                start, at = self._tag(start)
+                if token == b"</" + name:
+                    depth -= 1
+                elif self._is_last(at):
                     return start, False
-            elif token.startswith(b"</"):
-                depth -= 1
-            elif attribute(bytes(self._held[start:at]), "lsid"):
-                return start, False
-            elif token[1:] == name and self._held[at - 2 : at] != b"/>":
-                depth += 1
+            elif token[1:] in begins:
+                start, at = self._tag(start)
+                if attribute(bytes(self._held[start:at]), "lsid"):
+                    return start, False
+                depth += token[1:] == name and self._held[at - 2 : at] != b"/>"
         return at, True
 
     # --- what is held ------------------------------------------------------------------------------------------------
 
-    def _search(self, pattern: re.Pattern[bytes], at: int, *, overlap: int) -> tuple[int, int, bytes]:
-        """The next match from `at` on: start, end, text. `overlap`: bytes at the end in which a match may be incomplete."""
+    def _search(self, pattern: re.Pattern[bytes], at: int) -> tuple[int, int, bytes]:
+        """The next match from `at` on: start, end, text."""
         while (match := pattern.search(self._held, at)) is None:
-            at = self._more(max(at, len(self._held) - overlap))
+            at = self._more(max(at, len(self._held) - _OVERLAP))
         return match.start(), match.end(), match.group()
 
     def _past(self, token: bytes, at: int) -> int:
@@ -254,17 +258,26 @@ class Cutter:
             at = self._more(at)
         return match.span()
 
-    def _is_last(self, at: int) -> bool:
-        """Whether no further element begins or ends behind `at`, so that the root's end tag before it is the real one."""
+    def _is_last(self, begin: int) -> bool:
+        """Whether no further element begins or ends behind `begin`, so that the root's end tag before it is the real one."""
+        at = begin
         while True:
-            while (match := _MARKUP.search(self._held, at)) is None:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    return True
-                self._held += chunk
-            if match.group() not in CLOSED_BY:
+            match = _MARKUP.search(self._held, at)
+            if match and match.group() not in CLOSED_BY:
                 return False
-            at = self._past(CLOSED_BY[match.group()], match.end())
+            end = self._held.find(CLOSED_BY[match.group()], match.end()) if match else -1
+            if end >= 0:
+                at = end
+                continue
+            at = match.start() if match else max(at, len(self._held) - _OVERLAP)
+            if len(self._held) - begin > TAIL_LIMIT:
+                raise Unexpected("the answer is malformed: more than 1 MB without an element follow its root's end tag")
+            chunk = next(self._chunks, None)
+            if chunk is None and match:
+                raise Interrupted("the report ended within a comment")
+            if chunk is None:
+                return True
+            self._held += chunk
 
     def _more(self, at: int) -> int:
         """Take one more chunk. What stands before `at` is let go where a record is too large to be held; returns the new `at`."""

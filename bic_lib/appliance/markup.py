@@ -28,3 +28,13 @@ def without_namespaces(tree: etree._Element) -> etree._Element:
 def text_of(element: etree._Element | None) -> str:
     """The element's trimmed text, "" where there is none (appliance-api.md 3.1)."""
     return "" if element is None else (element.text or "").strip()
+
+
+_FAULTS = {code: name for name, code in vars(etree.ErrorTypes).items() if isinstance(code, int)}
+
+
+def fault(error: etree.XMLSyntaxError) -> str:
+    """What is wrong with XML, and where; the parser's own words would quote it."""
+    kind = _FAULTS.get(getattr(error, "code", 0), "malformed").removeprefix("ERR_").replace("_", " ").lower()
+    line, column = error.position
+    return f"malformed XML: {kind}, line {line}, column {column}"

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from lxml import etree
 
-from bic_lib.appliance.answers import is_nothing_found, plain_text, quoted, report_error
+from bic_lib.appliance.answers import is_nothing_found, message, report_error
 from bic_lib.appliance.cutting import Cutter, Frame, Piece, attribute, local
-from bic_lib.appliance.markup import hardened, text_of, without_namespaces
-from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
+from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
+from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
+
+log = logging.getLogger("bic.transfers")
 
 TEXT_NODE = 10_000_000
 """Characters of one text node that libxml2 takes without `huge_tree` (performance-notes.md 4)."""
 
 LATEST = 253_402_300_800
 """The year 10000: no later time is believed."""
+
+LSID_LIMIT = 200
+"""Characters of an lsid: an appliance's has 32; keys of the ledger have room for so many."""
+
+WORD_LIMIT = 200
+KEY_LIMIT = 1024
+"""Characters of a session type or lseq, and of an external key, that names and the ledger take."""
 
 _ATTRIBUTES = rb'(?: [^\s=]+="[^"]*")*'
 _SIGNED_ELEMENT = re.compile(rb"<([^\s<>/]*_url)" + _ATTRIBUTES + rb">.*?</\1>", re.DOTALL)
@@ -63,7 +73,7 @@ def listed(chunks: Iterator[bytes]) -> Iterator[Listed]:
         if local(piece.name) == b"error":
             _raise_unless_empty(piece)
         elif lsid := attribute(piece.start_tag, "lsid"):
-            yield Listed(lsid, has_recording=attribute(piece.start_tag, "has_recording") == "1")
+            yield Listed(_cut(lsid, LSID_LIMIT), has_recording=attribute(piece.start_tag, "has_recording") == "1")
 
 
 def fingerprint(record: etree._Element) -> str:
@@ -76,14 +86,21 @@ def fingerprint(record: etree._Element) -> str:
     if b"_url" in canonical:
         canonical = _SIGNED_ELEMENT.sub(b"", canonical)
         if b'_url"' in canonical:
-            canonical = _SIGNED_VALUE.sub(_unless_data, canonical)
+            canonical = _without_signed_values(canonical)
     return hashlib.sha256(canonical).hexdigest()
 
 
-def _unless_data(value: re.Match[bytes]) -> bytes:
-    """Nothing for a `data/value`, any other `value` (a survey's answer) as it is."""
-    opened, closed = (value.string.rfind(tag, 0, value.start()) for tag in (b"<data", b"</data>"))
-    return b"" if opened > closed else value[0]
+def _without_signed_values(canonical: bytes) -> bytes:
+    """Without each `data/value` named like a link; any other `value` (a survey's answer) stays."""
+    kept, taken, seen, in_data = [], 0, 0, False
+    for value in _SIGNED_VALUE.finditer(canonical):
+        opened, closed = (canonical.rfind(tag, seen, value.start()) for tag in (b"<data", b"</data>"))
+        in_data = in_data if opened == closed else opened > closed
+        seen = value.start()
+        if in_data:
+            kept.append(canonical[taken:seen])
+            taken = value.end()
+    return b"".join([*kept, canonical[taken:]])
 
 
 class _Reader:
@@ -100,11 +117,19 @@ class _Reader:
         if piece.defect:
             return _broken(piece, piece.defect)
         try:
-            record = self._record(piece)
+            return self._read(piece)
         except etree.XMLSyntaxError as error:
-            return _broken(piece, quoted(str(error)))
-        if not record.get("lsid"):
+            return _broken(piece, fault(error))
+        except (etree.LxmlError, LookupError, OverflowError, RecursionError, ValueError) as error:
+            return _broken(piece, f"it can't be read ({type(error).__name__})")
+
+    def _read(self, piece: Piece) -> Document | BrokenDocument | None:
+        record = self._record(piece)
+        lsid = record.get("lsid", "")
+        if not lsid:
             return _broken(piece, "it has no lsid")
+        if len(lsid) > LSID_LIMIT:
+            return _broken(piece, f"its lsid has {len(lsid)} characters")
         return self._document(piece, record)
 
     def _record(self, piece: Piece) -> etree._Element:
@@ -126,12 +151,12 @@ class _Reader:
             xml=_framed(piece),
             record=record,
             fingerprint=fingerprint(record),
-            session_type=session_type,
-            lseq=text_of(children.get("lseq")),
-            external_key=text_of(children.get("external_key")),
+            session_type=_cut(session_type, WORD_LIMIT),
+            lseq=_cut(text_of(children.get("lseq")), WORD_LIMIT),
+            external_key=_cut(text_of(children.get("external_key")), KEY_LIMIT),
             start=_time(children.get("start_time")),
             end=_time(children.get("end_time")),
-            recordings=tuple(_recordings(piece.content, children, is_presentation=is_presentation)),
+            recordings=tuple(_recordings(record, piece.content, children, is_presentation=is_presentation)),
             as_of=self._as_of,
         )
 
@@ -149,7 +174,9 @@ def _framed(piece: Piece) -> bytes:
     return b"\n".join(parts if frame.declaration else parts[1:])
 
 
-def _recordings(content: bytes, children: dict[str, etree._Element], *, is_presentation: bool) -> Iterator[Recording]:
+def _recordings(
+    record: etree._Element, content: bytes, children: dict[str, etree._Element], *, is_presentation: bool
+) -> Iterator[Recording]:
     """What the record announces (appliance-api.md 5.1, 3.5)."""
     if any(text_of(children.get(f"session_recording_{link}_url")) for link in ("download", "view")):
         yield Recording(DataType.PRESENTATION_RECORDINGS if is_presentation else DataType.SESSION_RECORDINGS)
@@ -160,7 +187,10 @@ def _recordings(content: bytes, children: dict[str, etree._Element], *, is_prese
                 value.get("value", "")
                 for value in details.iterfind(f"event[@event_type='{event_type}']/data/value[@name='instance']")
             ]
-        yield from (Recording(data, number) for number in sorted({int(text) for text in instances if text.isdecimal()}))
+        numbers = [instance_of(text) for text in instances if text]
+        if None in numbers:
+            log.warning("session %r announces a recording by no number, so it can't be fetched: %s", record.get("lsid"), data)
+        yield from (Recording(data, number) for number in sorted({number for number in numbers if number is not None}))
 
 
 def _time(element: etree._Element | None) -> int | None:
@@ -177,15 +207,20 @@ def _instant(stamp: str, text: str) -> int | None:
     else:
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        except (ValueError, OverflowError):
             return None
-        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     return seconds if 0 < seconds < LATEST else None
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text, or where it is too long its beginning and a hash of all of it."""
+    return text if len(text) <= limit else f"{text[: limit - 17]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _broken(piece: Piece, reason: str) -> BrokenDocument | None:
     """What can be told of a record that could not be read, by looking for it in its bytes."""
-    lsid = attribute(piece.start_tag, "lsid")
+    lsid = _cut(attribute(piece.start_tag, "lsid"), LSID_LIMIT)
     start, end = _find_time(piece.content, b"start_time"), _find_time(piece.content, b"end_time")
     if not lsid and start is None:
         return None
@@ -202,6 +237,6 @@ def _find_time(content: bytes, name: bytes) -> int | None:
 
 def _raise_unless_empty(piece: Piece) -> None:
     """An `<error>` is no session when it says that nothing was found (appliance-api.md 2.5), and an error otherwise."""
-    text = plain_text(piece.frame.declaration + piece.content)
-    if not is_nothing_found(text):
-        raise report_error("the report", text)
+    said = message(piece.frame.declaration + piece.content)
+    if not is_nothing_found(said.text):
+        raise report_error("the report", said)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from bic_lib.logs import mask
 
 MARGIN = 60.0
 """Seconds before its end when a token counts as ended; a tenth of its life where that is less."""
@@ -23,13 +26,17 @@ class Grant:
 
 
 class Tokens:
-    """The token of one account, shared by all threads; while one thread fetches it the others wait."""
+    """The token of one account, shared by all threads; while one thread fetches it the others wait.
+
+    It is masked in logs and errors; so is the one before it, which calls on their way still carry.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._monotonic = monotonic
         self._token = ""
         self._good_until = 0.0
+        self._masked: deque[str] = deque()
 
     def get(self, fetch: Callable[[], Grant]) -> str:
         """The token that is there, or a new one by `fetch`, whose errors pass through."""
@@ -37,9 +44,16 @@ class Tokens:
             if not self._token or self._monotonic() >= self._good_until:
                 begun = self._monotonic()
                 grant = fetch()
+                self._mask(grant.token)
                 self._token = grant.token
                 self._good_until = begun + grant.expires_in - min(MARGIN, grant.expires_in / 10)
             return self._token
+
+    def _mask(self, token: str) -> None:
+        mask.register(token)
+        self._masked.append(token)
+        if len(self._masked) > 2:
+            mask.forget(self._masked.popleft())
 
     def reject(self, token: str) -> None:
         """The appliance refused this token; nothing happens when another thread has replaced it already."""

@@ -6,6 +6,10 @@ says (performance-notes.md 3) and follows no redirect: a token goes to the confi
 
 from __future__ import annotations
 
+import base64
+import json
+import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +21,12 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from bic_lib.appliance.answers import plain_text, quoted
+from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
 from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.errors import BicError, Interrupted, Refused, SiteError, Unexpected
+from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0
 
@@ -30,8 +35,8 @@ PAUSE_UNNAMED = 10.0
 PAUSE_USED_UP = 1.0
 """Seconds without a request after `X-RateLimit-Remaining: 0`: the shortest known limit is per second (8.3.1)."""
 
-TEXT_BYTES = 64 * 1024
-"""Most bytes that are read of an answer that is only a message."""
+TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+"""What may be a token: it goes into a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,13 @@ class Answer:
         """The first 64 KB of the body: all of an answer that is only a message."""
         return self._read(TEXT_BYTES)
 
-    def _read(self, size: int) -> bytes:
+    def as_sent(self) -> bytes:
+        """The first 64 KB of the body as they are on the wire: nothing is unpacked."""
+        return self._read(TEXT_BYTES, decode=False)
+
+    def _read(self, size: int, *, decode: bool = True) -> bytes:
         try:
-            return bytes(self._response.raw.read(size, decode_content=True))
+            return bytes(self._response.raw.read(size, decode_content=decode))
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             raise Interrupted(f"{self._subject}: the answer was cut off: {reason(error)}") from error
 
@@ -168,9 +177,12 @@ class Transport:
 
     def _granted(self, account: Account) -> Grant:
         """A token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
-        call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"})
+        call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"}, gzip=False)
+        pair = (account.client_id.encode(), account.secret.encode())
+        for secret in (account.secret, base64.b64encode(b":".join(pair)).decode()):
+            mask.register(secret)
         try:
-            with self._send(call, HTTPBasicAuth(account.client_id.encode(), account.secret.encode())) as response:
+            with self._send(call, HTTPBasicAuth(*pair)) as response:
                 if response.status_code in {400, 401}:
                     raise Refused(
                         f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
@@ -179,7 +191,7 @@ class Transport:
                     )
                 if response.status_code != 200:
                     raise self._failure(call, response)
-                return _grant(self.host, response)
+                return _grant(self.host, Answer(response, f"{self.host}: token").as_sent())
         except (Interrupted, Unexpected) as error:
             raise SiteError(error.message, hint=error.hint) from error
 
@@ -208,7 +220,7 @@ class Transport:
             "User-Agent": "bic",
         }
         try:
-            with requests.Session() as session:
+            with _Session() as session:
                 return session.request(
                     "GET" if call.form is None and call.json is None else "POST",
                     f"https://{self.host}{call.path}",
@@ -237,14 +249,19 @@ class Transport:
         return failure(f"{self.host}: {call.subject}", call, response.status_code, self._message(call, response), pause)
 
     def _message(self, call: Call, response: requests.Response) -> str:
-        """The appliance's own words of a refusal, without our secrets should it repeat them."""
+        """The appliance's own words of a refusal, as an error may show them."""
+        answer = Answer(response, call.subject)
         try:
-            text = plain_text(Answer(response, call.subject).beginning())
+            return message(answer.beginning(), answer.content_type).shown
         except Interrupted:
             return ""
-        for secret in (self._account.secret, *_authorizations(response)):
-            text = text.replace(secret, "***") if secret else text
-        return quoted(text)
+
+
+class _Session(requests.Session):
+    """Sees no redirect: even where none is to be followed, requests would read the whole body of one."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the base class's arguments
+        return None
 
 
 class _Bearer(AuthBase):
@@ -258,19 +275,19 @@ class _Bearer(AuthBase):
         return request
 
 
-def _authorizations(response: requests.Response) -> list[str]:
-    return response.request.headers.get("Authorization", "").split()[1:]
-
-
-def _grant(host: str, response: requests.Response) -> Grant:
+def _grant(host: str, content: bytes) -> Grant:
     """The token of a token endpoint's answer (appliance-api.md 1.5, 1.7). Raises SiteError."""
     try:
-        body = response.json()
-        kind, grant = str(body["token_type"]), Grant(str(body["access_token"]), float(body.get("expires_in", 3600)))
-    except (requests.RequestException, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SiteError(
-            f"{host}: the token endpoint's answer is no token", hint="Is the host a Remote Support appliance?"
-        ) from error
+        body = json.loads(content)
+        kind, token, expires_in = str(body["token_type"]), str(body["access_token"]), float(body.get("expires_in", 3600))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise _no_token(host) from error
+    if not TOKEN.fullmatch(token) or not math.isfinite(expires_in) or expires_in < 0:
+        raise _no_token(host)
     if kind.lower() != "bearer":
-        raise SiteError(f"{host}: the token endpoint gave a token of the unknown type “{kind[:40]}”")
-    return grant
+        raise SiteError(f"{host}: the token endpoint gave a token of an unknown type")
+    return Grant(token, expires_in)
+
+
+def _no_token(host: str) -> SiteError:
+    return SiteError(f"{host}: the token endpoint's answer is no token", hint="Is the host a Remote Support appliance?")

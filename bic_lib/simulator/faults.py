@@ -4,7 +4,18 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-Malformation = Literal["control_reference", "control_byte", "bad_utf8", "unclosed", "bad_date", "missing_list", "unknown_entity"]
+Malformation = Literal[
+    "control_reference",
+    "control_byte",
+    "bad_utf8",
+    "unclosed",
+    "bad_date",
+    "missing_list",
+    "unknown_entity",
+    "huge_lsid",
+    "huge_values",
+    "huge_instance",
+]
 Namespace = Literal["sra", "bomgar", "beyondtrust", "none", "prefixed"]
 
 

@@ -27,6 +27,8 @@ _OPTIONAL = re.compile(
 _RECORDING = re.compile(r"\t<session_recording_(\w+)_url>.*?</session_recording_\1_url>\n")
 _BLANK_END = '\t<end_time timestamp=""></end_time>\n'
 
+_HUGE_SHELL = f'<command_shell_recordings><command_shell_recording instance="{"9" * 5000}"/></command_shell_recordings>'
+
 _MALFORMATIONS: dict[Malformation, Callable[[str], str]] = {
     "control_reference": lambda xml: xml.replace("<external_key>", "<external_key>&#1;", 1),
     "control_byte": lambda xml: xml.replace("<external_key>", "<external_key>\x01", 1),
@@ -35,6 +37,9 @@ _MALFORMATIONS: dict[Malformation, Callable[[str], str]] = {
     "unclosed": lambda xml: xml.replace("</rep_list>", "", 1),
     "bad_date": lambda xml: re.sub(r"<start_time .*?<", '<start_time timestamp="soon">not a date<', xml, count=1),
     "missing_list": lambda xml: re.sub(r"\t<(rep_list|session_details)>.*?</\1>\n", "", xml, flags=re.DOTALL),
+    "huge_lsid": lambda xml: xml.replace(' lsid="', f' lsid="{"f" * 70_000}', 1),
+    "huge_values": lambda xml: re.sub(r"<(external_key|lseq|session_type)>", rf"<\1>{'9' * 70_000}", xml),
+    "huge_instance": lambda xml: xml.replace("</session>", f"{_HUGE_SHELL}</session>", 1),
 }
 
 

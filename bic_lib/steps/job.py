@@ -14,6 +14,7 @@ from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
 from bic_lib.ledger.work import Step
+from bic_lib.logs import masked
 from bic_lib.model import (
     REPORT_OF,
     BrokenDocument,
@@ -187,4 +188,4 @@ def unexpected(what: str) -> Iterator[list[Unexpected]]:
         raise
     except Exception as error:
         log.exception("%s: unexpected error", what)
-        failed.append(Unexpected(f"unexpected error: {type(error).__name__}: {error}"))
+        failed.append(Unexpected(masked(f"unexpected error: {type(error).__name__}: {error}")))

@@ -1,5 +1,6 @@
 """Reports cut at record boundaries, whatever the chunks and whatever stands inside."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -161,6 +162,61 @@ def test_memory_is_bounded_by_one_record() -> None:
     cutter = Cutter(chunks(), record_limit=100_000)
     assert sum(not piece.defect for piece in cutter) == 1001
     assert held <= 130_000
+
+
+def test_records_have_few_names() -> None:
+    """Two kinds of records in a report are well; one whose records all have names of their own is malformed as a whole."""
+    two = session("a") + b'<presentation lsid="b"></presentation>'
+    assert len(cut(ROOT + two + END)) == 2
+    with pytest.raises(Unexpected, match="different names"):
+        cut(ROOT + b"".join(b'<s%d lsid="a"></s%d>' % (n, n) for n in range(400)) + END)
+
+
+def test_many_names_beside_the_records_take_time_by_their_number() -> None:
+    """Left-overs of malformed records may be called anything: none of the names costs a pattern."""
+    begun = time.process_time()
+    pieces = cut(ROOT + b"".join(b"<b%d><!-- --></b%d>" % (n, n) for n in range(20_000)) + session("a") + END)
+    assert len(pieces) == 20_001
+    assert time.process_time() - begun < 3
+
+
+def test_a_name_of_many_letters_is_none() -> None:
+    """Such an element costs only itself."""
+    assert cut(ROOT + b"<" + b"n" * 100_000 + b' lsid="a"/>' + session("b") + END)[-1].content == session("b")
+
+
+@pytest.mark.parametrize("tail", [b" " * 65_536, b"<!-- " + b"x" * 65_536, b"words" * 13_000])
+def test_an_endless_tail_is_refused_without_holding_it(tail: bytes) -> None:
+    """Behind the root's end tag there is room for line breaks and comments, not for more than 1 MB."""
+
+    def chunks() -> Iterator[bytes]:
+        yield ROOT + session("a") + END
+        for _ in range(10_000):
+            yield tail
+            assert len(cutter._held) < 2_000_000
+
+    cutter = Cutter(chunks())
+    with pytest.raises(Unexpected, match="more than 1 MB"):
+        list(cutter)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16])
+def test_a_tail_of_comments_ends_the_report(size: int) -> None:
+    """Line breaks, comments and processing instructions may follow; one that is cut off is noticed."""
+    whole = ROOT + session("a") + END + b"\n<!-- <b> -->\n<?note </c>?>\n\n"
+    assert [piece.content for piece in cut(whole, size)] == [session("a")]
+    with pytest.raises(Interrupted):
+        cut(whole + b"<!-- ", size)
+
+
+def test_what_is_no_report_is_not_quoted() -> None:
+    """It may be what somebody said: its size and hash are told; a JSON message is the appliance's own."""
+    with pytest.raises(Unexpected) as told:
+        cut(b"the customer's password is hunter2")
+    assert "hunter2" not in str(told.value)
+    assert "34 bytes, SHA-256 " in str(told.value)
+    with pytest.raises(Unexpected, match="Broken tape"):
+        cut(b'{"message": "Broken tape"}')
 
 
 NAMES = st.sampled_from(["session", "session_type", "event", "x:note", "body"])

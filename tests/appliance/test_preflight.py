@@ -1,5 +1,8 @@
 """The client against the simulated appliance, over real HTTPS: the preflight."""
 
+import pytest
+
+from bic_lib.appliance.commands import api_info
 from bic_lib.model import DataType
 from bic_lib.simulator import Simulator
 from tests.appliance.conftest import MakeClient
@@ -50,3 +53,9 @@ def test_checks_of_a_wrong_secret_or_a_dead_site_are_one_line(sim: Simulator, cl
     sim.stop()
     (dead,) = client(client_secret="other").checks(frozenset(DataType))
     assert "can't be reached" in dead.detail
+
+
+@pytest.mark.parametrize(("told", "timestamp"), [("1741701737", 1741701737), ("9" * 5000, None), ("soon", None), ("", None)])
+def test_a_clock_that_makes_no_sense_is_none(told: str, timestamp: int | None) -> None:
+    """The appliance then tells no time."""
+    assert api_info(f"<api_information><timestamp>{told}</timestamp></api_information>".encode()).timestamp == timestamp

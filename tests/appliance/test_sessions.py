@@ -1,11 +1,13 @@
 """Session documents out of reports: what is read, what is broken, and the fingerprint."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from bic_lib.appliance import sessions
 from bic_lib.appliance.sessions import documents, fingerprint, listed, read_document
 from bic_lib.errors import Interrupted, Refused, Unexpected
 from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
@@ -233,7 +235,69 @@ def test_entities_are_never_resolved() -> None:
 def test_a_large_text_is_read() -> None:
     """One text of more than ten million characters, as a giant shell log may be."""
     document = one(report(SESSION.replace("48213", "7" * 11_000_000)))
-    assert len(document.lseq) == 11_000_000
+    assert document.record.findtext("lseq") == f" {'7' * 11_000_000} "
+
+
+def test_values_beyond_all_measure_are_cut_for_names_and_ledger() -> None:
+    """A hash tells two of them apart; the document stays as served, and a value of the usual length is never cut."""
+    huge = [SESSION.replace("INC&#x30;", last + "K" * 70_000 + last).replace("48213", "4" * 70_000) for last in "ab"]
+    first, second = (one(report(session.replace(">support<", f">{'s' * 70_000}<"))) for session in huge)
+    assert first.external_key != second.external_key
+    assert [len(value) for value in (first.external_key, first.lseq, first.session_type)] == [1024, 200, 200]
+    assert b"K" * 70_000 in first.xml
+    assert one(report(SESSION.replace("INC&#x30;&#x30;1 Ω", "K" * 1024))).external_key == "K" * 1024
+
+
+@pytest.mark.parametrize("instance", ["9" * 5000, "9" * 1000, "1000000000", "-1", "1.0", "٣"])
+def test_an_instance_that_is_no_number_announces_no_recording(instance: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The session is read with its other recordings, and the log names it."""
+    document = one(report(SESSION.replace('instance="1"', f'instance="{instance}"')))
+    assert Recording(DataType.COMMAND_SHELL_RECORDINGS, 0) in document.recordings
+    assert len(document.recordings) == 3
+    assert f"session '{LSID}' announces a recording by no number" in caplog.text
+
+
+def test_an_lsid_beyond_all_measure_costs_only_its_session() -> None:
+    """The session is named by the beginning of its lsid and a hash, the same in the report and in a listing."""
+    first, second = read_document(report(SESSION.replace(LSID, "L" * 70_000), SESSION))
+    assert isinstance(first, BrokenDocument)
+    assert isinstance(second, Document)
+    assert (len(first.lsid), first.lsid[:9], first.reason) == (200, "L" * 9, "its lsid has 70000 characters")
+    (line,) = listed(iter([f'<l><session_summary lsid="{"L" * 70_000}" has_recording="0"/></l>'.encode()]))
+    assert line.lsid == first.lsid
+
+
+def test_an_unforeseen_exception_costs_only_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a record makes some function raise is its own defect, not the report's."""
+    raised = iter([OverflowError("too large"), RecursionError("too deep"), ValueError("12345"), None])
+
+    def surprised(record: etree._Element) -> str:
+        if (error := next(raised)) is not None:
+            raise error
+        return fingerprint(record)
+
+    monkeypatch.setattr(sessions, "fingerprint", surprised)
+    *broken, whole = read_document(report(*[SESSION] * 4))
+    assert [document.reason for document in broken if isinstance(document, BrokenDocument)] == [
+        f"it can't be read ({name})" for name in ("OverflowError", "RecursionError", "ValueError")
+    ]
+    assert isinstance(whole, Document)
+
+
+def test_a_reason_holds_no_content() -> None:
+    """Of a malformed session it tells what is wrong, and where, never what stands there."""
+    for bad in ("&hunter2;", "<hunter2>", "</hunter2>", "<hunter2:a/>", "<a hunter2=1/>", "\x01hunter2"):
+        record = broken(report(SESSION.replace("<lseq>", f"<lseq>{bad}")))
+        assert record.reason.startswith("malformed XML: ")
+        assert "hunter2" not in record.reason
+
+
+def test_signed_values_take_time_by_their_number() -> None:
+    """Not by its square: where a data element begins and ends is looked up once, not for each value named like a link."""
+    content = report(SESSION.replace("</session>", '<value name="a_url"/>' * 40_000 + "</session>"))
+    begun = time.process_time()
+    one(content)
+    assert time.process_time() - begun < 3
 
 
 def test_other_encodings_are_decoded() -> None:
@@ -260,12 +324,12 @@ def test_nothing_found_is_no_session(text: str, shape: str) -> None:
 
 @pytest.mark.parametrize("shape", ["<error>{}</error>", "<session_list><error><![CDATA[{}]]></error></session_list>"])
 def test_another_error_is_told(shape: str) -> None:
-    """Unknown texts are quoted, at most 300 characters of them; one about rights refuses the site."""
+    """Unknown texts are quoted, at most 200 characters of them; one about rights refuses the site."""
     with pytest.raises(Unexpected, match="Invalid lsid"):
         read_document(shape.format("Invalid lsid.").encode())
     with pytest.raises(Unexpected) as told:
         read_document(shape.format("word " * 1000).encode())
-    assert len(told.value.message) < 360
+    assert len(told.value.message) < 260
     with pytest.raises(Refused):
         read_document(shape.format("You do not have permission to do this.").encode())
 

@@ -1,5 +1,9 @@
 """Troubles that no appliance should make: redirects, missing lengths, dates instead of seconds, foreign certificates."""
 
+import base64
+import gzip
+import tracemalloc
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -8,6 +12,7 @@ import pytest
 
 from bic_lib.appliance.client import Client
 from bic_lib.errors import BicError, Interrupted, SiteError, Unexpected
+from bic_lib.logs import STARS, masked
 from bic_lib.model import DataType, ReportKind, Selection, Window
 from bic_lib.simulator.certificates import make_certificates
 from tests.appliance.conftest import MakeClient, Sleeps
@@ -159,32 +164,127 @@ def test_bytes_decide_what_is_a_recording(odd: OddServer, odd_client: MakeClient
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [(b'{"error":"x","message":"Broken tape"}', "Broken tape"), (b"Invalid lsid", "Invalid lsid")]
+    "body",
+    [
+        b'{"error":"x","message":"Broken tape"}',
+        b'{"error":"Broken tape"}',
+        b"<error>Broken tape</error>",
+        b'<?xml version="1.0"?>\n<list xmlns="http://a/b">\n<error><![CDATA[Broken]]> tape</error></list>',
+        b'<?xml version="1.0" encoding="idna"?><x:error xmlns:x="urn:x">Broken\x1b tape',
+    ],
 )
-def test_messages_in_json_and_text_are_quoted(odd: OddServer, odd_client: MakeClient, body: bytes, said: str) -> None:
+def test_messages_are_quoted(odd: OddServer, odd_client: MakeClient, body: bytes) -> None:
     """As the older and the newer interface send them."""
     odd.on_call = lambda handler: answer(handler, 200, body, Content_Type="text/json")
-    with pytest.raises(Unexpected, match=said):
+    with pytest.raises(Unexpected, match=r"answered: Broken tape$"):
         recording(odd_client())
 
 
-@pytest.mark.parametrize("status", [301, 400, 403, 404, 405, 408, 418, 429, 500, 503])
-def test_no_error_shows_a_secret(odd: OddServer, odd_client: MakeClient, status: int) -> None:
-    """Not even when the appliance repeats it, nor a signed link's parameters."""
-    text = b"tOkEn123 and s3cret/\xc3\xbc at https://h/d?h=0123456789abcdef"
-    odd.on_call = lambda handler: answer(handler, status, text, Retry_After="99")
+@pytest.mark.parametrize("status", [200, 403, 418])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"C:\\> net use x: /user:bob hunter2",
+        b'{"text": "hunter2"}',
+        b'{"message": {"a": "hunter2"}}',
+        b'{"a":' * 20_000 + b'"hunter2',
+        b"<chat>hunter2<error>hunter2</error></chat>",
+    ],
+)
+def test_what_is_no_message_is_not_quoted(odd: OddServer, odd_client: MakeClient, body: bytes, status: int) -> None:
+    """It may be what somebody typed in a session, a shell's recording for one: size, type and hash are told."""
+    odd.on_call = lambda handler: answer(handler, status, body, Content_Type="text/plain; charset=utf-8")
+    with pytest.raises(BicError, match=r"\d+ bytes of text/plain, SHA-256 [0-9a-f]{16}") as told:
+        recording(odd_client())
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 403, 404, 405, 408, 418, 429, 500, 503])
+@pytest.mark.parametrize("body", [b"%s", b"<error>%s</error>", b'{"message": "%s"}', b"<error>" + b"word " * 38 + b"%s</error>"])
+def test_no_error_shows_a_secret(odd: OddServer, odd_client: MakeClient, status: int, body: bytes) -> None:
+    """Not even when the appliance repeats it, also as we send it; nor a signed link's parameters, with or without a scheme."""
+    links = b"https://h/d?x=1&amp;h=0123456789abcdef session_download?x=0123456 /d?x=1&h=01234567"
+    said = b"tOkEn123 and s3cret/\xc3\xbc or %s at %s" % (base64.b64encode("id:s3cret/ü".encode()), links)
+    odd.on_call = lambda handler: answer(handler, status, body % said, Retry_After="99", Content_Type="text/xml")
+    hidden = ("tOkEn", "s3cret", "aWQ6czNj", "0123456")
     for ask in (sessions, recording):
         with pytest.raises(BicError) as told:
             ask(odd_client())
-        assert not any(secret in repr(told.value) + str(told.value) for secret in ("tOkEn", "s3cret", "0123456"))
+        assert not any(secret in repr(told.value) + str(told.value) for secret in hidden)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"[]", b'{"token_type": "bearer"}', TOKEN.replace(b"bearer", b"mac")])
+def test_tokens_are_masked_while_they_may_be_in_use(odd: OddServer, odd_client: MakeClient) -> None:
+    """In every text of the process: the newest and the one before it; older ones are forgotten."""
+    tokens = [f"masked-token-{n}" for n in range(5)]
+    remaining = iter(tokens)
+    odd.on_token = lambda handler: answer(handler, 200, TOKEN.replace(b"tOkEn123", next(remaining).encode()))
+    odd.on_call = lambda handler: answer(handler, 401)
+    with pytest.raises(BicError):
+        sessions(odd_client())
+    assert [masked(token) for token in tokens] == [STARS, STARS, *tokens[2:]]
+    odd.on_call = lambda handler: answer(handler, 401 if tokens[3] not in handler.headers["Authorization"] else 200, REPORT)
+    with pytest.raises(BicError):
+        sessions(odd_client())
+    assert [masked(token) for token in tokens] == [tokens[0], STARS, STARS, *tokens[3:]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html></html>",
+        b"[]",
+        b'{"token_type": "bearer"}',
+        TOKEN.replace(b"bearer", b"mac"),
+        TOKEN.replace(b"1799", b"9" * 400),
+        TOKEN.replace(b"1799", b"9" * 5000),
+        TOKEN.replace(b"1799", b"-1"),
+        TOKEN.replace(b"1799", b"NaN"),
+        TOKEN.replace(b"1799", b"Infinity"),
+        TOKEN.replace(b"tOkEn123", b"tOkEn\\r\\nX-Evil: 1"),
+        TOKEN.replace(b"tOkEn123", b"t" * 4097),
+        TOKEN.replace(b'"tOkEn123"', b'""'),
+        b'{"a":' * 12_000,
+        b" " * 70_000 + TOKEN,
+    ],
+    ids=lambda body: f"{body[:60].decode()}…{len(body)}",
+)
 def test_what_is_no_token_is_a_site_error(odd: OddServer, odd_client: MakeClient, body: bytes) -> None:
     """The host may be another machine altogether."""
     odd.on_token = lambda handler: answer(handler, 200, body)
     with pytest.raises(SiteError, match="token endpoint"):
         odd_client().now()
+
+
+def test_no_more_of_a_token_s_answer_is_read_than_a_token_needs(odd: OddServer, odd_client: MakeClient) -> None:
+    """Nor is it unpacked: a small answer could fill the memory."""
+    packed = gzip.compress(b" " * 50_000_000 + TOKEN)
+    odd.on_token = lambda handler: answer(handler, 200, packed, Content_Encoding="gzip")
+    tracemalloc.start()
+    with pytest.raises(SiteError, match="token endpoint"):
+        odd_client().now()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+    assert odd.asked[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_the_body_of_a_redirect_is_not_read(odd: OddServer, odd_client: MakeClient) -> None:
+    """It could be endless, and leads nowhere."""
+    sent = 0
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        answer(handler, 302, Location=f"https://{odd.host}/elsewhere", Content_Length="1000000000")
+        with suppress(OSError):
+            while sent < 200:
+                handler.wfile.write(b"x" * 1_000_000)
+                sent += 1
+
+    odd.on_token = endless
+    with pytest.raises(SiteError, match="redirected"):
+        odd_client().now()
+    assert sent < 200
 
 
 def test_a_broken_token_request_is_a_site_error(odd: OddServer, odd_client: MakeClient) -> None:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from bic_lib import settings
+from bic_lib.actions.check import check
+from bic_lib.appliance.client import Client
+from bic_lib.model import DataType
+from bic_lib.ports import Check
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, Bic, archive, hourly, site
 
@@ -88,6 +94,26 @@ def test_check_names_every_reference(bic: Bic, appliance: Simulator) -> None:
     assert "NOT_SET_1" in failed["site support"]
     assert "NOT_SET_2" in failed["site other"]
     assert "gone.pem" in failed["site third"]
+
+
+def test_check_of_a_site_that_surprises_us_hides_no_other(
+    tmp_path: Path, appliance: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug that one site's answers hit is a line of that site; the others, and the destinations, are looked at."""
+    text = site(appliance, "odd") + site(appliance) + archive() + hourly()
+    usual = Client.checks
+
+    def checks(client: Client, data: frozenset[DataType]) -> list[Check]:
+        if next(turns):
+            raise ZeroDivisionError("division by zero")
+        return usual(client, data)
+
+    turns = iter([True, False])
+    monkeypatch.setattr(Client, "checks", checks)
+    lines = check(settings.parse(text, tmp_path, "test"), environ={SECRET: appliance.client_secret})
+    failed = [(line.subject, line.detail) for line in lines if not line.ok]
+    assert failed == [("site odd", "unexpected error: ZeroDivisionError: division by zero")]
+    assert {line.subject for line in lines} == {"ledger", "site odd", "site support", "destination archive"}
 
 
 def test_check_of_one_site_leaves_the_others_alone(bic: Bic, appliance: Simulator) -> None:

@@ -12,6 +12,7 @@ from bic_lib.simulator import Simulator
 from tests.steps.world import ALL_FILES, World, wanted
 
 HOUR = 3600
+HUGE = ["huge_values", "huge_instance"]
 HARMFUL = ["control_reference", "control_byte", "bad_utf8", "unclosed", "unknown_entity"]
 HARMLESS = ["bad_date", "missing_list"]
 
@@ -56,6 +57,28 @@ def test_a_session_with_a_bad_date_or_without_a_list_is_delivered(world: World, 
         world.once()
     assert world.failures() == []
     assert bad in world.delivered()
+
+
+@pytest.mark.parametrize("malformation", HUGE)
+def test_a_session_with_values_beyond_all_measure_is_delivered(world: World, sim: Simulator, malformation: str) -> None:
+    """What neither a name nor the ledger can take is cut there; the document arrives as it is, and all others do."""
+    world.configure(data=ALL_FILES)
+    bad = wanted(sim)[3].lsid
+    sim.faults.malformed = {bad: malformation}  # type: ignore[dict-item]  # one of the literals
+    drained = world.once()
+    assert drained.troubles == []
+    assert set(world.delivered()) == {truth.lsid for truth in wanted(sim)}
+    assert [name for name, content in world.files().items() if b"9" * 5000 in content]
+    world.demand_agreement("archive")
+
+
+def test_a_session_with_an_lsid_beyond_all_measure_costs_only_itself(world: World, sim: Simulator) -> None:
+    """It is on the list of failures under the beginning of its lsid and a hash, and all others are delivered."""
+    bad = wanted(sim)[3].lsid
+    sim.faults.malformed = {bad: "huge_lsid"}
+    assert world.once().troubles == []
+    assert set(world.delivered()) == {truth.lsid for truth in wanted(sim)} - {bad}
+    assert any(failure["lsid"].startswith("fff") and len(failure["lsid"]) == 200 for failure in world.failures())
 
 
 def test_a_session_that_stays_malformed_is_given_up_and_heals_by_itself_when_it_is_mended(world: World, sim: Simulator) -> None:
