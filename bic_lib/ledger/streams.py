@@ -18,7 +18,9 @@ from bic_lib.ports import Insert, Put, Replace, Row, Store
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "hint")
+_REST = ("until", "failures", "since", "reason")
+_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at")
+"""What their rows hold; whatever else an older one holds is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,6 @@ class StreamState:
     due_at: float | None = None
     run: str | None = None
     advanced_at: float | None = None
-    caught_up_at: float | None = None
     backlog_done_at: float | None = None
     version: str = ""
     written: float = 0.0
@@ -51,7 +52,6 @@ class Rest:
     failures: int = 0
     since: float = 0.0
     reason: str = ""
-    hint: str = ""
     written: float = 0.0
 
     def over(self, now: float) -> bool:
@@ -122,15 +122,7 @@ class Streams:
 
     def write(self, state: StreamState) -> StreamState:
         """Write a stream as it was read and changed. Raises Conflict when somebody changed it in between."""
-        body = {
-            "begin": state.begin,
-            "mark": state.mark,
-            "due_at": state.due_at,
-            "run": state.run,
-            "advanced_at": state.advanced_at,
-            "caught_up_at": state.caught_up_at,
-            "backlog_done_at": state.backlog_done_at,
-        }
+        body = {name: getattr(state, name) for name in _STREAM}
         key = _key(state.stream)
         change = Replace(key, body, state.version) if state.version else Insert(key, body)
         return replace(state, version=self.store.commit(STATE, site_partition(state.stream.site), [change])[0])
@@ -188,7 +180,8 @@ def _key(stream: Stream) -> str:
 def _stream(row: Row) -> StreamState:
     _, data, destination = row.key.split("|")
     stream = Stream(row.partition.removeprefix(_SITE), DataType(data), destination)
-    return StreamState(stream, **row.body, version=row.version, written=row.written)
+    known = {name: row.body[name] for name in _STREAM if name in row.body}
+    return StreamState(stream, **known, version=row.version, written=row.written)
 
 
 def _rest(row: Row | None) -> Rest:

@@ -183,7 +183,7 @@ class Work:
         return Row(_place(step.site, step.queue)[1], put.key, put.body, "", home.written)
 
     def claim(self, index: Row) -> ClaimedStep | None:
-        """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""
+        """Claim the step that an index row points to; None when it is gone, due at another time, or in other hands."""
         table, partition, key = index.body["home"]
         home = self.store.get(table, partition, key)
         if home is None:

@@ -12,9 +12,9 @@ from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key
-from bic_lib.ledger.streams import Rest, StreamState
+from bic_lib.ledger.streams import STATE, Rest, StreamState, site_partition
 from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
-from bic_lib.ports import Row, Store
+from bic_lib.ports import Put, Row, Store
 from tests.ledger.conftest import NOW, Clock
 
 DAY = 86_400
@@ -155,6 +155,14 @@ def test_a_stream_stays_due_until_it_was_walked(ledger: Ledger, clock: Clock) ->
     later = replace(state, due_at=NOW + 60)
     assert not later.is_due(NOW)
     assert later.is_due(NOW - 61)
+
+
+def test_a_stream_s_row_may_hold_more_than_is_read(ledger: Ledger, store: Store) -> None:
+    """What another version of bic wrote beside it is passed over."""
+    ledger.streams.make_due(STREAM, None, NOW)
+    [row] = store.scan(STATE, site_partition("s"), "stream|", "stream|~")
+    store.commit(STATE, site_partition("s"), [Put(row.key, {**row.body, "caught_up_at": NOW})])
+    assert ledger.streams.read("s").streams[STREAM].due_at == NOW
 
 
 def test_a_rest_is_over_at_its_time_or_when_the_clock_went_back(ledger: Ledger, clock: Clock) -> None:
