@@ -11,10 +11,9 @@ from pathlib import Path
 from bic_lib import naming
 from bic_lib.errors import BicError, UsageError
 from bic_lib.ledger.history import RunId
-from bic_lib.model import BrokenDocument, DataType, Document, Item, OpenSessions, Outcome, ReportKind, State, Stream
+from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.run import App
-from bic_lib.steps.imports import Unconnected, kind_of
-from bic_lib.steps.intake import Intake
+from bic_lib.steps.imports import Unconnected, kind_of, taking
 from bic_lib.visit import holding_reports
 
 SCHEDULE = "import"
@@ -141,23 +140,13 @@ def _take(
 ) -> None:
     for (name, kind), documents in batch.items():
         site = app.sites[name]
-        data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
-        members = dict.fromkeys((Stream(name, data, destination) for destination in destinations), run)
         with holding_reports(app, site, kind, Unconnected(), wait) as job:
-            known = app.ledger.proof.known(name)
-            intake = Intake(
-                job,
-                kind,
-                members,
-                known,
-                force=force,
-                only_new=not force,
-                open_sessions=OpenSessions.DELIVER,
-                now=app.ledger.now(),
-            )
+            intake = taking(job, kind, destinations, run, force=force)
             intake.take(documents)
         for stream, error in intake.dropped.items():
             imported.troubles.append(f"destination {stream.destination}: {error}")
             for document in documents:
-                app.observe(Item(name, data, document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error)))
+                app.observe(
+                    Item(name, DOCUMENT_OF[kind], document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error))
+                )
     batch.clear()

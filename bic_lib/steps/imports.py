@@ -9,7 +9,7 @@ from bic_lib import plan
 from bic_lib.errors import SiteError
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
+from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
 from bic_lib.ports import Check
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
@@ -42,21 +42,25 @@ def unit(site: str, kind: ReportKind) -> str:
     return f"{site}|import|{kind}"
 
 
-def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
-    """Take in the uploaded files; a destination that fails leaves them for a later try. Raises ClaimLost, DestinationError."""
-    body = claimed.body
-    data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
-    members = dict.fromkeys((Stream(job.site.name, data, name) for name in body["destinations"]), body["run"])
-    intake = Intake(
+def taking(job: Job, kind: ReportKind, destinations: Sequence[str], run: str, *, force: bool) -> Intake:
+    """What takes imported documents: one that the ledger knows in any version is left alone, unless that is forced."""
+    members = dict.fromkeys((Stream(job.site.name, DOCUMENT_OF[kind], name) for name in destinations), run)
+    return Intake(
         job,
         kind,
         members,
         job.ledger.proof.known(job.site.name),
-        force=body["force"],
-        only_new=not body["force"],
+        force=force,
+        only_new=not force,
         open_sessions=OpenSessions.DELIVER,
         now=job.ledger.now(),
     )
+
+
+def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """Take in the uploaded files; a destination that fails leaves them for a later try. Raises ClaimLost, DestinationError."""
+    body = claimed.body
+    intake = taking(job, kind, body["destinations"], body["run"], force=body["force"])
     for location in body["files"]:
         intake.take(document for document in _documents(job, location) if kind_of(document) is kind)
     job.write_counts()

@@ -17,9 +17,9 @@ from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.work import Step
 from bic_lib.model import (
+    DOCUMENT_OF,
     DOCUMENTS,
     BrokenDocument,
-    DataType,
     Document,
     Failure,
     Item,
@@ -35,7 +35,6 @@ from bic_lib.steps.sending import send
 
 BATCH_DOCUMENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
-_DOCUMENT_DATA = {ReportKind.SUPPORT: DataType.SESSIONS, ReportKind.PRESENTATION: DataType.PRESENTATIONS}
 
 
 @dataclass(slots=True)
@@ -144,7 +143,7 @@ class Intake:
     def _item(self, document: Document) -> Item:
         return Item(
             self.job.site.name,
-            _DOCUMENT_DATA[self.kind],
+            DOCUMENT_OF[self.kind],
             document.lsid,
             start=document.start if document.start is not None else (document.end or 0),
             end=document.end,
@@ -266,7 +265,7 @@ class Intake:
         """A session that can't be read is noted as failed in each stream; the others go on."""
         item = Item(
             self.job.site.name,
-            _DOCUMENT_DATA[self.kind],
+            DOCUMENT_OF[self.kind],
             document.lsid or f"unreadable@{self.placed_at}",
             start=document.start if document.start is not None else self.placed_at,
             end=document.end,
