@@ -48,7 +48,8 @@ def import_files(
     """Import session XML from files and folders (searched for `*.xml`) into these destinations.
 
     A session that the ledger knows for a destination, in any version, is left alone; so an interrupted import goes on where it
-    stood when it is called again. Without `site` a file belongs to the site whose host its name begins with, or to the only site.
+    stood when it is called again. What fails is given up, since nobody keeps the files: another import tries it again. Without
+    `site` a file belongs to the site whose host its name begins with, or to the only site.
     Raises UsageError, LedgerError.
     """
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
@@ -141,7 +142,7 @@ def _take(
     for (name, kind), documents in batch.items():
         site = app.sites[name]
         with holding_reports(app, site, kind, Unconnected(), wait) as job:
-            intake = taking(job, kind, destinations, run, force=force)
+            intake = taking(job, kind, destinations, run, force=force, last_try=True)
             intake.take(documents)
         for stream, error in intake.dropped.items():
             imported.troubles.append(f"destination {stream.destination}: {error}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Never
 
 from bic_lib import plan
-from bic_lib.errors import SiteError
+from bic_lib.errors import DestinationError, ItemError, SiteError
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
@@ -42,7 +42,7 @@ def unit(site: str, kind: ReportKind) -> str:
     return f"{site}|import|{kind}"
 
 
-def taking(job: Job, kind: ReportKind, destinations: Sequence[str], run: str, *, force: bool) -> Intake:
+def taking(job: Job, kind: ReportKind, destinations: Sequence[str], run: str, *, force: bool, last_try: bool) -> Intake:
     """What takes imported documents: one that the ledger knows in any version is left alone, unless that is forced."""
     members = dict.fromkeys((Stream(job.site.name, DOCUMENT_OF[kind], name) for name in destinations), run)
     return Intake(
@@ -52,27 +52,40 @@ def taking(job: Job, kind: ReportKind, destinations: Sequence[str], run: str, *,
         job.ledger.proof.known(job.site.name),
         force=force,
         only_new=not force,
+        last_try=last_try,
         open_sessions=OpenSessions.DELIVER,
         now=job.ledger.now(),
     )
 
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
-    """Take in the uploaded files; a destination that fails leaves them for a later try. Raises ClaimLost, DestinationError."""
+    """Take in the uploaded files. They stay for a later try of what failed; a forced import is tried once. Raises ClaimLost."""
     body = claimed.body
-    intake = taking(job, kind, body["destinations"], body["run"], force=body["force"])
-    for location in body["files"]:
-        intake.take(document for document in _documents(job, location) if kind_of(document) is kind)
+    intake = taking(job, kind, body["destinations"], body["run"], force=body["force"], last_try=body["force"])
+    reasons = []
+    try:
+        for location in body["files"]:
+            intake.take(document for document in _documents(job, location) if kind_of(document) is kind)
+        if not (intake.dropped or intake.again):
+            _remove(job, body["files"])
+    except (DestinationError, ItemError) as error:
+        reasons.append(f"the upload waits: {error}")
     job.write_counts()
-    reason = "; ".join(str(error) for error in intake.dropped.values())
-    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), reason)
-    if intake.dropped:
+    reasons += [f"destination {stream.destination}: {error}" for stream, error in intake.dropped.items()]
+    job.troubles += reasons
+    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), "; ".join(reasons))
+    times = list(intake.again.values())
+    if reasons:
         body["attempts"] += 1
-        job.ledger.work.finish(claimed, again_at=job.ledger.now() + plan.pause(body["attempts"]))
-        return
-    for location in body["files"]:
+        times.append(job.ledger.now() + plan.pause(body["attempts"]))
+    if intake.dropped and body["force"]:
+        body["destinations"] = [stream.destination for stream in intake.dropped]
+    job.ledger.work.finish(claimed, again_at=max(times, default=None))
+
+
+def _remove(job: Job, locations: Sequence[str]) -> None:
+    for location in locations:
         job.uploads.store().remove(location)
-    job.ledger.work.finish(claimed)
 
 
 def _documents(job: Job, location: str) -> list[Document]:

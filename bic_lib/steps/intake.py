@@ -53,7 +53,8 @@ class Intake:
     """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
 
     `force` delivers again what is there, by the conflict rule. `dry_run` only tells what would be done (outcomes in state
-    PLANNED); `only_new` leaves alone what the ledger knows in any version. `now` is the appliance's clock, where it isn't asked.
+    PLANNED); `only_new` leaves alone what the ledger knows in any version, and tries what had failed whenever its next try is.
+    `last_try`: nobody will try again what fails. `now` is the appliance's clock, where it isn't asked.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Intake:
         force: bool = False,
         dry_run: bool = False,
         only_new: bool = False,
+        last_try: bool = False,
         open_sessions: OpenSessions | None = None,
         by_lsid: bool = False,
         placed_at: int = 0,
@@ -79,6 +81,7 @@ class Intake:
         self.force = force
         self.dry_run = dry_run
         self.only_new = only_new
+        self.last_try = last_try
         self.open_sessions = open_sessions
         self.by_lsid = by_lsid
         """The sessions were asked for one by one: what came is noted in `seen`, and each is to blame for itself."""
@@ -211,7 +214,7 @@ class Intake:
         """
         if previous.outcome.state in FAILING:
             same = previous.fingerprint == document.fingerprint
-            return same and (previous.next_try is None or previous.waits(self.job.ledger.now()))
+            return same and not self.only_new and (previous.next_try is None or previous.waits(self.job.ledger.now()))
         return previous.fingerprint == document.fingerprint and previous.outcome.state in SETTLED
 
     def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
@@ -248,7 +251,7 @@ class Intake:
         """One more failed attempt; the session is fetched again by its lsid when its next try is due."""
         now = self.job.ledger.now()
         attempts = record.attempts + 1
-        again = plan.next_try(failure, attempts, now, record.forgotten_at)
+        again = None if self.last_try else plan.next_try(failure, attempts, now, record.forgotten_at)
         outcome = replace(record.outcome, failure=failure, state=State.FAILED if again is not None else State.GIVEN_UP)
         if again is not None:
             self.again[record.item.lsid] = min(again, self.again.get(record.item.lsid, again))

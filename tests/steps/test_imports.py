@@ -1,0 +1,162 @@
+"""Imports: session XML that was uploaded or lies in a folder, and what becomes of it when something is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bic_lib.actions.importing import import_files
+from bic_lib.actions.uploading import plan_import
+from bic_lib.appliance.sessions import read_document
+from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.errors import Unexpected
+from bic_lib.ledger.history import Run
+from bic_lib.model import DAY
+from bic_lib.run import App
+from bic_lib.simulator import Simulator
+from tests.steps.world import World, wanted
+
+HOUR = 3600
+Refuse = Callable[[str], None]
+
+
+@pytest.fixture
+def past(world: World) -> World:
+    """A world whose schedule transfers no sessions: what comes, was imported."""
+    world.configure(destinations=("archive", "second"), data=("presentations",))
+    return world
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """Makes the folder archive refuse the file of a session ("": none)."""
+    refused, put = [""], LocalFolder.put
+
+    def refusing(self: LocalFolder, location: str, content: bytes, *, replace: bool) -> bool:
+        if refused[0] and refused[0] in location and self._root.name == "archive":
+            raise Unexpected("this name is refused")
+        return put(self, location, content, replace=replace)
+
+    monkeypatch.setattr(LocalFolder, "put", refusing)
+    return lambda lsid: refused.__setitem__(0, lsid)
+
+
+def xml(sim: Simulator, number: int = 0) -> tuple[str, bytes]:
+    """A session's id, and its file."""
+    lsid = wanted(sim)[number].lsid
+    return lsid, b"<session_list>" + sim.session_xml(lsid) + b"</session_list>"
+
+
+def upload(app: App, *files: bytes, destinations: tuple[str, ...] = ("archive",), force: bool = False) -> str:
+    """The run of an upload."""
+    named = [(f"{number}.xml", content) for number, content in enumerate(files)]
+    return plan_import(app, named, destinations, site="support", force=force).run
+
+
+def told(world: World, run: str) -> Run:
+    ledger = world.ledger()
+    found = ledger.history.run(run)
+    ledger.store.close()
+    assert found
+    return found
+
+
+def uploads(world: World) -> list[Path]:
+    """The files that wait."""
+    return list((world.folder / "bic-uploads").glob("*"))
+
+
+def test_an_uploaded_session_that_fails_is_tried_again_from_the_upload(past: World, sim: Simulator, refuse: Refuse) -> None:
+    """The upload waits until all of it was delivered; then nothing of it is kept and nothing is named as failed."""
+    (bad, first), (good, second) = xml(sim), xml(sim, 1)
+    refuse(bad)
+    run = upload(past.app(), first, second)
+    past.once()
+    assert (told(past, run).outcome, told(past, run).counts.failed) == ("failed", 1)
+    assert [(failed["lsid"], failed["state"]) for failed in past.failures()] == [(bad, "failed")]
+    assert uploads(past)
+    refuse("")
+    past.pass_time(301)
+    past.once()
+    assert past.delivered() == {bad: 1, good: 1}
+    assert past.failures() == []
+    assert not uploads(past)
+
+
+def test_an_uploaded_session_that_always_fails_is_given_up(past: World, sim: Simulator, refuse: Refuse) -> None:
+    """After its tries it is named as given up and the upload goes; another upload of it is tried at once."""
+    bad, content = xml(sim)
+    refuse(bad)
+    upload(past.app(), content)
+    for _ in range(10):
+        past.once()
+        past.pass_time(DAY)
+    assert [(failed["state"], failed["attempts"]) for failed in past.failures()] == [("given_up", 6)]
+    assert not uploads(past)
+    refuse("")
+    upload(past.app(), content)
+    past.once()
+    assert past.delivered() == {bad: 1}
+    assert past.failures() == []
+
+
+def test_a_forced_upload_is_tried_once(past: World, sim: Simulator, refuse: Refuse) -> None:
+    """What fails is given up at once; what was delivered is not delivered a second time."""
+    (bad, first), (good, second) = xml(sim), xml(sim, 1)
+    refuse(bad)
+    upload(past.app(), first, second, force=True)
+    for _ in range(5):
+        past.once()
+        past.pass_time(HOUR)
+    assert [(failed["lsid"], failed["state"]) for failed in past.failures()] == [(bad, "given_up")]
+    assert past.delivered() == {good: 1}
+    assert not uploads(past)
+
+
+def test_a_forced_upload_waits_for_the_destination_that_is_away_only(past: World, sim: Simulator) -> None:
+    """The other one gets it once."""
+    lsid, content = xml(sim)
+    (past.folder / "second").write_text("in the way")
+    upload(past.app(), content, destinations=("archive", "second"), force=True)
+    for _ in range(5):
+        past.once()
+        past.pass_time(HOUR)
+    assert uploads(past)
+    (past.folder / "second").unlink()
+    past.once()
+    assert past.delivered() == past.delivered("second") == {lsid: 1}
+    assert not uploads(past)
+
+
+def test_uploads_that_can_not_be_read_wait(past: World, sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    """That is named as what it is, and not as a bug of ours; when they can be read they are taken in."""
+    lsid, content = xml(sim)
+    run = upload(past.app(), content)
+    folder = past.folder / "bic-uploads"
+    kept = folder.rename(past.folder / "kept")
+    folder.write_text("in the way")
+    assert any("the upload waits" in trouble for trouble in past.once().troubles)
+    assert told(past, run).reason.startswith("the upload waits")
+    assert "unexpected" not in caplog.text
+    folder.unlink()
+    kept.rename(folder)
+    past.pass_time(61)
+    past.once()
+    assert past.delivered() == {lsid: 1}
+    assert not uploads(past)
+
+
+def test_an_import_gives_up_what_fails_and_the_next_one_tries_it(past: World, sim: Simulator, refuse: Refuse) -> None:
+    """Nobody keeps the files of a command, so nothing is said to be tried again; another call of the command does."""
+    bad, content = xml(sim)
+    file = past.folder / "past.xml"
+    file.write_bytes(content)
+    refuse(bad)
+    import_files(past.app(), [file], ["archive"], read_document)
+    assert [(failed["state"], failed["next_try"]) for failed in past.failures()] == [("given_up", None)]
+    refuse("")
+    import_files(past.app(), [file], ["archive"], read_document)
+    assert past.delivered() == {bad: 1}
+    assert past.failures() == []
