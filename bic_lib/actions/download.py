@@ -18,6 +18,8 @@ from bic_lib.visit import perform_steps
 
 SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""
+MOST_LSIDS = 1_000
+"""Sessions by their ids in one download: they stand in one row of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[st
         found += [f"{data} can't be stored in the database {name}" for data in download.data if data is not DataType.SESSIONS]
     if download.reports() and not download.began and not download.lsids:
         found.append("a start with a duration, or the ids of sessions, are needed")
+    if len(download.lsids) > MOST_LSIDS:
+        found.append(f"at most {MOST_LSIDS:,} sessions can be named at once")
     if download.began and download.lsids:
         found.append("either a start with a duration, or the ids of sessions: not both")
     if download.began and download.began.seconds <= 0:

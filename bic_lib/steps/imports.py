@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Never
 
 from bic_lib import plan
@@ -21,10 +22,17 @@ def kind_of(document: Document) -> ReportKind:
 
 
 def import_step(
-    site: str, kind: ReportKind, run: str, due_at: float, *, files: Sequence[str], destinations: Sequence[str], force: bool
+    site: str, kind: ReportKind, run: str, due_at: float, *, files: int, destinations: Sequence[str], force: bool
 ) -> Step:
-    """The step that takes in one site's documents of a kind; `files` are locations among the uploads."""
-    body: dict[str, Any] = {"run": run, "files": list(files), "destinations": list(destinations), "force": force, "attempts": 0}
+    """The step that takes in one site's documents of a kind, from so many files; it removes them while they are not all there."""
+    body: dict[str, Any] = {
+        "run": run,
+        "files": files,
+        "whole": False,
+        "destinations": list(dict.fromkeys(destinations)),
+        "force": force,
+        "attempts": 0,
+    }
     return Step(
         StepKind.IMPORT,
         site,
@@ -35,6 +43,16 @@ def import_step(
         due_at,
         body,
     )
+
+
+def whole(step: Step) -> Step:
+    """The same step, now that all files of its upload are there."""
+    return replace(step, body={**step.body, "whole": True})
+
+
+def upload(run: str, site: str, kind: ReportKind, number: int) -> str:
+    """Where a file of an upload waits."""
+    return f"{run}-{site}-{kind}-{number}.xml"
 
 
 def unit(site: str, kind: ReportKind) -> str:
@@ -59,32 +77,42 @@ def taking(job: Job, kind: ReportKind, destinations: Sequence[str], run: str, *,
 
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
-    """Take in the uploaded files. They stay for a later try of what failed; a forced import is tried once. Raises ClaimLost."""
+    """Take in the uploaded files, which stay for a later try of what failed. Raises ClaimLost."""
     body = claimed.body
-    intake = taking(job, kind, body["destinations"], body["run"], force=body["force"], last_try=body["force"])
-    reasons = []
+    body["attempts"] += 1
+    pause = job.ledger.now() + plan.pause(body["attempts"])
+    files = [upload(body["run"], job.site.name, kind, number) for number in range(body["files"])]
+    reasons = ["the upload was cut off: send it again"]
+    times: list[float] = []
     try:
-        for location in body["files"]:
-            intake.take(document for document in _documents(job, location) if kind_of(document) is kind)
-        if not (intake.dropped or intake.again):
-            _remove(job, body["files"])
+        if body["whole"]:
+            reasons, times = _take(job, kind, body, files, pause)
+        if not times:
+            _remove(job, files)
     except (DestinationError, ItemError) as error:
-        reasons.append(f"the upload waits: {error}")
+        reasons, times = [f"the upload waits: {error}"], [pause]
     job.write_counts()
-    reasons += [f"destination {stream.destination}: {error}" for stream, error in intake.dropped.items()]
     job.troubles += reasons
     job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), "; ".join(reasons))
-    times = list(intake.again.values())
-    if reasons:
-        body["attempts"] += 1
-        times.append(job.ledger.now() + plan.pause(body["attempts"]))
-    if intake.dropped and body["force"]:
-        body["destinations"] = [stream.destination for stream in intake.dropped]
     job.ledger.work.finish(claimed, again_at=max(times, default=None))
 
 
-def _remove(job: Job, locations: Sequence[str]) -> None:
-    for location in locations:
+def _take(job: Job, kind: ReportKind, body: dict[str, Any], files: Sequence[str], pause: float) -> tuple[list[str], list[float]]:
+    """Deliver what the files hold; which destinations failed, and the times at which there is something to try again.
+
+    What is forced is tried once by each destination: a second try would double what went well.
+    """
+    intake = taking(job, kind, body["destinations"], body["run"], force=body["force"], last_try=body["force"])
+    documents = (document for location in files for document in _documents(job, location))
+    intake.take(document for document in documents if kind_of(document) is kind)
+    if intake.dropped and body["force"]:
+        body["destinations"] = [stream.destination for stream in intake.dropped]
+    reasons = [f"destination {stream.destination}: {error}" for stream, error in intake.dropped.items()]
+    return reasons, [*intake.again.values(), *(pause for _ in reasons)]
+
+
+def _remove(job: Job, files: Sequence[str]) -> None:
+    for location in files:
         job.uploads.store().remove(location)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,3 +161,39 @@ def test_an_import_gives_up_what_fails_and_the_next_one_tries_it(past: World, si
     import_files(past.app(), [file], ["archive"], read_document)
     assert past.delivered() == {bad: 1}
     assert past.failures() == []
+
+
+def test_an_upload_may_be_of_very_many_files(past: World, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,500 small files are taken in like one, and nothing of them is left."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # so that it is quick
+    lsid, content = xml(sim)
+    run = upload(past.app(), *[content] * 1_500)
+    past.once()
+    assert told(past, run).outcome == "ok"
+    assert past.delivered() == {lsid: 1}
+    assert not uploads(past)
+
+
+def test_an_upload_that_is_cut_off_leaves_nothing_behind(past: World, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it keeps the files: a day later they are removed, and the run has failed."""
+    _, content = xml(sim)
+    put = LocalFolder.put
+
+    def killed(self: LocalFolder, location: str, content: bytes, *, replace: bool) -> bool:
+        if location.endswith("-1.xml"):
+            raise KeyboardInterrupt
+        return put(self, location, content, replace=replace)
+
+    monkeypatch.setattr(LocalFolder, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        upload(past.app(), content, content)
+    past.once()
+    assert len(uploads(past)) == 1
+    past.pass_time(DAY)
+    past.once()
+    assert not uploads(past)
+    ledger = past.ledger()
+    [run] = [run for run in ledger.history.runs(ledger.now()) if run.schedule == "import"]
+    ledger.store.close()
+    assert (run.outcome, run.reason) == ("failed", "the upload was cut off: send it again")
+    assert past.delivered() == {}

@@ -140,6 +140,10 @@ def test_dry_run_stores_nothing(running: Service) -> None:
         ),
         ({"sites": "support", "destinations": "archive", "data": "sessions", "start": "2026-01-01"}, ["start and duration"]),
         ({"sites": "support", "destinations": "archive", "data": "sessions", "lsid": "x", **_MONTH}, ["not both"]),
+        (
+            {"sites": "support", "destinations": "archive", "data": "sessions", "lsid": [f"{n:032x}" for n in range(2_000)]},
+            ["at most 1,000 sessions"],
+        ),
         ({"sitez": "support", "dry_run": "yes", "wait": True}, ["sitez", "dry_run", "wait"]),
         ({"start": "0001-01-01T00:00:00+23:59", "duration": 5}, ["duration"]),
     ],
