@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.actions.running import Drained
 from bic_lib.errors import UsageError
 from bic_lib.ledger.history import RunId
@@ -101,8 +102,7 @@ def _plan_backups(app: App, download: Download, sites: Sequence[Site], run: RunI
 
 def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[str]:
     """Everything that is wrong with a download, in words."""
-    found = [f"there is no site {name}" for name in download.sites if name not in app.sites]
-    found += [f"there is no destination {name}" for name in download.destinations if name not in app.destinations]
+    found = [*unusable_sites(app, download.sites), *unknown_destinations(app, download.destinations)]
     for word, given in (("site", download.sites), ("destination", download.destinations), ("data type", download.data)):
         if not given:
             found.append(f"no {word} is named")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bic_lib.actions.importing import SCHEDULE, demand_known, owner
-from bic_lib.errors import BicError
+from bic_lib.errors import BicError, UsageError
 from bic_lib.ledger.history import RunId
 from bic_lib.model import DAY, BrokenDocument, ReportKind
 from bic_lib.run import App
@@ -57,9 +57,10 @@ def _usable(
     """The contents to be kept, by the site that they belong to and the report that they came from."""
     kept: dict[tuple[str, ReportKind], list[bytes]] = defaultdict(list)
     for name, content in files:
-        belongs = site or owner(app, name)
-        if belongs is None:
-            planned.refused.append((name, "its name begins with no configured host; name the site"))
+        try:
+            belongs = site or owner(app, name)
+        except UsageError as error:
+            planned.refused.append((name, str(error)))
             continue
         for kind in _kinds(app, name, content, planned):
             kept[belongs, kind].append(content)

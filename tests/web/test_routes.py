@@ -214,6 +214,20 @@ def test_an_upload_is_answered_at_once(running: Service) -> None:
     assert not list((running.folder / "bic-uploads").iterdir())
 
 
+@pytest.mark.parametrize("sites", ["support", ""])
+def test_a_disabled_site_is_refused(tmp_path: Path, appliance: Simulator, sites: str) -> None:
+    """Neither a download nor an upload waits for a site whose work nobody does: both are told, and nothing is kept."""
+    with serving(tmp_path, appliance, site(appliance, more="enabled = false") + archive() + hourly()) as running:
+        wanted = {"destinations": "archive", "data": "sessions", **({"sites": sites} if sites else {})}
+        answered = [running.post("/api/download", files=[("files", ("a.xml", _SESSION))], data=wanted)]
+        if sites:
+            answered.append(running.post("/api/download", json={**wanted, "lsid": "1"}))
+        for one in answered:
+            assert one.status_code == (400 if sites else 200)
+            assert "the site support is disabled" in one.text
+        assert not list(running.folder.glob("bic-uploads/*"))
+
+
 def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appliance: Simulator) -> None:
     """Recordings that are wanted with an upload are a download of these sessions: a run of its own."""
     with serving(tmp_path, appliance, site(appliance) + archive() + archive("second") + hourly()) as running:
