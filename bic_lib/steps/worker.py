@@ -73,10 +73,13 @@ class Worker:
         return self.carries and any(self._do_due(state, queue, most=AT_ONE_LOOK) for queue in queues)
 
     def until_done(self, step: Step, wait: Callable[[], None]) -> None:
-        """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does."""
+        """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does.
+
+        Somebody asked for it now: it does not wait while the report rests.
+        """
         while (index := self.job.ledger.work.index_of(step)) is not None:
             with self._removing_spent():
-                if self._do_queued(self.job.ledger.streams.read(self.job.site.name), index):
+                if self._do_queued(self.job.ledger.streams.read(self.job.site.name), index, at_once=True):
                     break
             wait()
         self.done += 1
@@ -136,14 +139,14 @@ class Worker:
 
         return self._with_reports(state, kind, walk)
 
-    def _do_queued(self, state: SiteState, index: Row) -> bool:
+    def _do_queued(self, state: SiteState, index: Row, *, at_once: bool = False) -> bool:
         """Claim and do the step behind an index row; False when it could not be had."""
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
             return self.carries and self._do_claimed(index, lambda step: carry(job, step))
         report = ReportKind(index.body["home"][2].split("|")[2])
         asks_site = kind is not StepKind.IMPORT
-        if asks_site and not state.report_rest(report).over(job.ledger.now()):
+        if asks_site and not at_once and not state.report_rest(report).over(job.ledger.now()):
             return False
 
         def work(_claim: Lease) -> bool:
