@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from bic_lib import telemetry
 from bic_lib.errors import ClaimLost, Refused, SiteError
 from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import Step, StepKind
-from bic_lib.model import ReportKind, Site, Visit
+from bic_lib.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.ports import Appliance
 from bic_lib.run import App
 from bic_lib.steps import windows
 from bic_lib.steps.imports import Unconnected
 from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
-from bic_lib.steps.worker import Worker
+from bic_lib.steps.worker import Worker, report_of
 
 log = logging.getLogger("bic.transfers")
 
@@ -45,7 +46,8 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
     only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
     if only and not app.ledger.work.first_due(state, only):
         return Visited()
-    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency)
+    reports = site.max_concurrency > 1 and _reports_wait(app, site, state)
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=reports)
     if taken is None:
         return Visited()
     number, lane = taken
@@ -58,9 +60,9 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
                 _tell_spent(worker.job, lane)
             worker.job.check()
 
-    # With more than one lane, one never takes recordings or backups: reports must not wait for them.
+    # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
     carries = number > 0 or site.max_concurrency == 1
-    return _at_work(app, site, number, lane, deadline, carries=carries, only=only, work=work)
+    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, work=work)
 
 
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
@@ -70,12 +72,26 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
     """
     while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
         wait()
+    number, lane = taken
+    lane.body = {**lane.body, "carries": True}
+    lane.renew()  # so that nobody leaves reports to it
 
     def work(worker: Worker) -> None:
         for step in itertools.chain(steps, worker.job.planned):
             worker.until_done(step, wait)
 
-    return _at_work(app, site, *taken, None, carries=True, work=work)
+    return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+
+
+def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
+    """There are reports to be worked at: they are due, do not rest, and nobody is at them."""
+    streams, now = app.ledger.streams, app.ledger.now()
+    kinds = {kind for kind in ReportKind if state.report_rest(kind).over(now) and streams.may_claim(state, kind)}
+    if any(report_of(row) in kinds for row in app.ledger.work.first_rows(state) if row.body["kind"] != StepKind.BACKUP):
+        return True
+    due = [known.stream for stream in app.streams(site.name) if (known := state.streams.get(stream)) and known.is_due(now)]
+    rests = streams.rests() if due else {}
+    return any(REPORT_OF[stream.data] in kinds and rests.get(stream.destination, Rest()).over(now) for stream in due)
 
 
 @contextmanager
@@ -97,6 +113,7 @@ def _at_work(
     deadline: Deadline | None,
     *,
     carries: bool,
+    yields: bool,
     work: Callable[[Worker], None],
     only: StepKind | None = None,
 ) -> Visited:
@@ -107,7 +124,7 @@ def _at_work(
         if only is None:
             _take_over(app, lane, appliance)
         job = _job(app, site, appliance, lane, visited.troubles, deadline)
-        worker = Worker(job, keeper, carries=carries, only=only)
+        worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
         try:
             with job.counting():
                 work(worker)

@@ -141,9 +141,10 @@ class Streams:
 
     # --- leases ---
 
-    def take_lane(self, site: str, state: SiteState, count: int) -> tuple[int, leases.Lease] | None:
-        """A free lane of the site, None when all are taken. Lane 0 comes last: it is kept for reports."""
-        for number in reversed(range(count)):
+    def take_lane(self, site: str, state: SiteState, count: int, *, reports: bool = False) -> tuple[int, leases.Lease] | None:
+        """A free lane of the site, None when all are taken. Lane 0 is kept for reports: it comes first for these, else last."""
+        carrying = range(count - 1, 0, -1)
+        for number in (0, *carrying) if reports else (*carrying, 0):
             lease = self._take(site, f"lane|{number}", state.rows.get(f"lane|{number}"))
             if lease:
                 return number, lease
@@ -152,6 +153,16 @@ class Streams:
     def free_lanes(self, state: SiteState, count: int) -> int:
         rows = (state.rows.get(f"lane|{number}") for number in range(count))
         return sum(1 for row in rows if row is None or leases.is_free(self.store, row))
+
+    def reports_kept(self, state: SiteState) -> bool:
+        """Lane 0 is at work, by which reports are taken care of; unless its holder told that it `carries`."""
+        row = state.rows.get("lane|0")
+        return row is not None and not row.body.get("carries") and not leases.is_free(self.store, row)
+
+    def may_claim(self, state: SiteState, kind: ReportKind) -> bool:
+        """Nobody holds the claim on the site's reports of a kind."""
+        row = state.rows.get(f"claim|{kind}")
+        return row is None or leases.is_free(self.store, row)
 
     def claim_reports(self, site: str, kind: ReportKind) -> leases.Lease | None:
         """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""

@@ -40,13 +40,15 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], None]] = {
 class Worker:
     """One visit at its site's steps. `carries`: whether recordings and backups may be taken; `only`: no other kind of steps.
 
-    `done` counts the steps.
+    `yields`: reports are left to the visit in lane 0 while there is one, so that this one is free to carry. `done` counts the
+    steps.
     """
 
-    def __init__(self, job: Job, keeper: Keeper, *, carries: bool, only: StepKind | None = None) -> None:
+    def __init__(self, job: Job, keeper: Keeper, *, carries: bool, yields: bool = False, only: StepKind | None = None) -> None:
         self.job = job
         self.keeper = keeper
         self.carries = carries
+        self.yields = yields
         self.only = only
         self.done = 0
         self._passed_over: set[tuple[str, str]] = set()
@@ -144,7 +146,7 @@ class Worker:
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
             return self.carries and self._do_claimed(index, lambda step: carry(job, step))
-        report = ReportKind(index.body["home"][2].split("|")[2])
+        report = report_of(index)
         asks_site = kind is not StepKind.IMPORT
         if asks_site and not at_once and not state.report_rest(report).over(job.ledger.now()):
             return False
@@ -155,7 +157,9 @@ class Worker:
         return self._with_reports(state, report, work, asks_site=asks_site)
 
     def _with_reports(self, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool], *, asks_site: bool = True) -> bool:
-        """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""
+        """Work under the one claim on the site's reports of a kind; False when it is left to somebody else."""
+        if self.yields and self.job.ledger.streams.reports_kept(state):
+            return False
         claim = self.job.ledger.streams.claim_reports(self.job.site.name, kind)
         if claim is None:
             return False
@@ -183,6 +187,11 @@ class Worker:
             if claimed.spent:
                 self._spent.append(index)
         return True
+
+
+def report_of(index: Row) -> ReportKind:
+    """Which report's claim a step of reports needs; its key names it."""
+    return ReportKind(index.body["home"][2].split("|")[2])
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------
