@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from bic_lib import telemetry
 from bic_lib.errors import ClaimLost, Refused, SiteError
 from bic_lib.ledger.leases import Keeper, Lease
-from bic_lib.ledger.streams import Rest, SiteState
-from bic_lib.ledger.work import Step, StepKind
+from bic_lib.ledger.streams import SiteState
+from bic_lib.ledger.work import Queue, Step, StepKind
 from bic_lib.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.ports import Appliance
 from bic_lib.run import App
@@ -27,27 +27,41 @@ log = logging.getLogger("bic.transfers")
 
 @dataclass(slots=True)
 class Visited:
-    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it."""
+    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it.
+
+    `carries`: recordings and backups were within its reach, or no lane was.
+    """
 
     steps: int = 0
     again: Visit | None = None
     troubles: list[str] = field(default_factory=list)
+    carries: bool = True
 
 
 def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
     """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
 
-    At a site that rests only uploads are taken in: they ask nothing of it.
+    Of several lanes the first is for reports; a visit that was made there goes on in one that carries, if there is something to
+    carry. At a site that rests only uploads are taken in: they ask nothing of it.
     """
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()
+    visited = _visit(app, site, deadline, reports=True)
+    if visited.carries or visited.again or not _to_carry(app, site):
+        return visited
+    more = _visit(app, site, deadline, reports=False)
+    return Visited(visited.steps + more.steps, more.again, [*visited.troubles, *more.troubles])
+
+
+def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) -> Visited:
+    """Make it in one lane; `reports`: in the first one, if reports wait."""
     state = app.ledger.streams.read(site.name)
     only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
     if only and not app.ledger.work.first_due(state, only):
         return Visited()
-    reports = site.max_concurrency > 1 and _reports_wait(app, site, state)
-    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=reports)
+    first = reports and site.max_concurrency > 1 and _reports_wait(app, site, state)
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=first)
     if taken is None:
         return Visited()
     number, lane = taken
@@ -90,8 +104,14 @@ def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
     if any(report_of(row) in kinds for row in app.ledger.work.first_rows(state) if row.body["kind"] != StepKind.BACKUP):
         return True
     due = [known.stream for stream in app.streams(site.name) if (known := state.streams.get(stream)) and known.is_due(now)]
-    rests = streams.rests() if due else {}
-    return any(REPORT_OF[stream.data] in kinds and rests.get(stream.destination, Rest()).over(now) for stream in due)
+    return any(REPORT_OF[stream.data] in kinds for stream in due)
+
+
+def _to_carry(app: App, site: Site) -> bool:
+    """Recordings or backups are due."""
+    work = app.ledger.work
+    recordings = (row for queue in (Queue.BACKLOG, Queue.FRESH) for row in work.due(site.name, queue, 1))
+    return any(True for _ in recordings) or work.first_due(app.ledger.streams.read(site.name), StepKind.BACKUP) > 0
 
 
 @contextmanager
@@ -118,7 +138,7 @@ def _at_work(
     only: StepKind | None = None,
 ) -> Visited:
     """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
-    visited = Visited()
+    visited = Visited(carries=carries)
     with Keeper().running() as keeper, keeper.held(lane), _ends_noted(app, site, visited):
         appliance = app.appliance(site, number) if only is None else Unconnected()
         if only is None:

@@ -26,19 +26,34 @@ def test_recordings_come_during_the_first_pull(tmp_path: Path) -> None:
     assert names[:first].count("SupportSession") < names.count("SupportSession") / 2
 
 
-def test_recordings_do_not_wait_for_a_report_that_rests(world: World, sim: Simulator) -> None:
-    """One visit after the other: none takes the lane of reports when there is nothing for it to do."""
+def test_a_visit_goes_on_from_reports_to_recordings(world: World, sim: Simulator) -> None:
+    """It reads the reports in the first lane, which leaves the other one to recordings, and then fetches these there."""
     world.configure(data=ALL_FILES, lanes=2)
     app = world.app()
     tick(app, at_once=True)
-    perform(app, Visit("support"))  # reads the reports: the recordings are planned
-    sim.faults.standing = [Fault("SupportSession", cut_after=100)]
-    world.pass_time(3601)
-    tick(app)
-    perform(app, Visit("support"))  # the report fails, and rests
-    assert not asked(sim)["SupportSessionRecording"]
+    held = app.ledger.streams.take_lane("support", app.ledger.streams.read("support"), 2)
+    assert held
     perform(app, Visit("support"))
-    assert asked(sim)["SupportSessionRecording"]
+    assert sum(world.delivered().values())
+    assert not asked(sim)["SupportSessionRecording"]
+    held[1].release()
+    perform(app, Visit("support"))
+    world.demand_whole(recordings=True)
+
+
+def test_recordings_do_not_wait_for_reports_that_can_not_be_had(world: World, sim: Simulator) -> None:
+    """A visit that finds nothing to do in the first lane goes on to recordings too."""
+    world.configure(destinations=("archive", "second"), data=ALL_FILES, lanes=2)
+    (world.folder / "second").write_text("in the way")
+    app = world.app()
+    tick(app, at_once=True)
+    held = app.ledger.streams.take_lane("support", app.ledger.streams.read("support"), 2)
+    assert held
+    perform(app, Visit("support"))  # "second" fails, and rests; its streams stay due
+    assert not asked(sim)["SupportSessionRecording"]
+    held[1].release()
+    perform(app, Visit("support"))
+    world.demand_whole(recordings=True)
 
 
 def test_reports_are_left_to_the_first_lane(world: World, sim: Simulator) -> None:
@@ -52,7 +67,7 @@ def test_reports_are_left_to_the_first_lane(world: World, sim: Simulator) -> Non
     number, lane = taken
     assert number == 0
     perform(app, Visit("support"))
-    assert not asked(sim)["SupportSession"]
+    assert not asked(sim)["SupportSession"], "left to the first lane"
     lane.body = {"carries": True}
     lane.renew()
     perform(app, Visit("support"))
