@@ -8,6 +8,7 @@ the links in a document anew in each answer.)
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 """The (lsid, fingerprint) of each session in a file's content; none when it isn't session XML."""
 
 _NAMES_HELD = 1_000
+_SESSIONS_HELD = 100_000
+"""Of so many names that were taken, and sessions under them, it is kept in memory which file holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class FileRules:
 
 
 class FileDestination:
-    """Documents as files, named by a format, in any file store."""
+    """Documents as files, named by a format, in any file store. Threads may share it."""
 
     def __init__(self, name: str, store: FileStore, rules: FileRules, identify: Identify) -> None:
         self.name = name
@@ -77,6 +80,7 @@ class FileDestination:
         self.rules = rules
         self._identify = identify
         self._taken: OrderedDict[str, _Numbers] = OrderedDict()
+        self._guard = threading.Lock()
 
     def checks(self) -> list[Check]:
         return self.store.checks()
@@ -114,21 +118,43 @@ class FileDestination:
 
     def _name_taken(self, location: str, delivery: Delivery) -> Outcome:
         content, document = delivery.document.xml, delivery.document
-        numbers = self._taken.pop(location, None) or _Numbers()
-        self._taken[location] = numbers
-        if len(self._taken) > _NAMES_HELD:
-            self._taken.popitem(last=False)
+        numbers = self._numbers(location)
         while True:
-            candidate = naming.numbered(location, numbers.next)
+            number = numbers.next
+            candidate = naming.numbered(location, number)
             held = self._content(candidate)
             if held is not None:
-                numbers.note(candidate, held, self._identify(held))
-            if not delivery.force and (own := numbers.holders.get((document.lsid, document.fingerprint))):
+                numbers.note(number, self._identify(held))
+            if not delivery.force and (own := self._own(location, numbers, (document.lsid, document.fingerprint))):
                 return own
             if self.rules.on_conflict is not OnConflict.APPEND_NUMBER:
                 return Outcome(State.SKIPPED, location=location, reason="the name is taken")
             if held is None and self.store.put(candidate, content, replace=False):
                 return _stored(candidate, content)
+
+    def _numbers(self, location: str) -> _Numbers:
+        """What is known of a name; that of the names which were asked for last is kept."""
+        with self._guard:
+            numbers = self._taken.pop(location, None) or _Numbers()
+            self._taken[location] = numbers
+            while len(self._taken) > 1 and (len(self._taken) > _NAMES_HELD or self._sessions_held() > _SESSIONS_HELD):
+                self._taken.popitem(last=False)
+        return numbers
+
+    def _sessions_held(self) -> int:
+        return sum(len(numbers.holders) for numbers in self._taken.values())
+
+    def _own(self, location: str, numbers: _Numbers, session: tuple[str, str]) -> Outcome | None:
+        """The file that holds this very session; what was known of it may be long ago, so it is looked at again."""
+        number = numbers.holders.get(session)
+        if number is None:
+            return None
+        place = naming.numbered(location, number)
+        content = self._content(place)
+        if content is not None and session in self._identify(content):
+            return _stored(place, content)
+        numbers.holders.pop(session, None)
+        return None
 
     def _content(self, location: str) -> bytes | None:
         try:
@@ -138,16 +164,16 @@ class FileDestination:
 
 
 class _Numbers:
-    """What is known of the files that a name and its numbers hold: which sessions, and the next number to look at."""
+    """What is known of the files that a name and its numbers hold: which session is where, and the next number to look at."""
 
     def __init__(self) -> None:
         self.next = 0
-        self.holders: dict[tuple[str, str], Outcome] = {}
+        self.holders: dict[tuple[str, str], int] = {}
 
-    def note(self, location: str, content: bytes, sessions: Iterable[tuple[str, str]]) -> None:
+    def note(self, number: int, sessions: Iterable[tuple[str, str]]) -> None:
         for session in sessions:
-            self.holders.setdefault(session, _stored(location, content))
-        self.next += 1
+            self.holders.setdefault(session, number)
+        self.next = max(self.next, number + 1)
 
 
 class RowDestination:

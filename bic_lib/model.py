@@ -43,6 +43,9 @@ REPORT_OF: dict[DataType, ReportKind] = {
 DOCUMENTS: frozenset[DataType] = frozenset({DataType.SESSIONS, DataType.PRESENTATIONS})
 """Data types whose items are the XML documents themselves; the others are binary files."""
 
+DOCUMENT_OF: dict[ReportKind, DataType] = {REPORT_OF[data]: data for data in (DataType.SESSIONS, DataType.PRESENTATIONS)}
+"""What the documents of a report are, as items."""
+
 
 class Failure(StrEnum):
     """A row of the retry table (design.md 10): what kind of failure it was decides the next try."""

@@ -112,7 +112,7 @@ class SiteSettings(Section):
         default=None, description="Password that backups are encrypted with."
     )
     ca_file: spelling.LocalFile | None = Field(default=None, description="PEM file of a private certificate authority.")
-    enabled: bool = Field(default=True, description="`false`: nothing is fetched from this site.")
+    enabled: bool = Field(default=True, description="`false`: nothing is fetched from this site, nor imported for it.")
     history: Annotated[spelling.Duration, within("1m", "3650d")] = Field(
         default=90 * DAY, description="How far back a new stream begins; 1m … 3650d."
     )

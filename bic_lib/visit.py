@@ -12,40 +12,56 @@ from dataclasses import dataclass, field
 from bic_lib import telemetry
 from bic_lib.errors import ClaimLost, Refused, SiteError
 from bic_lib.ledger.leases import Keeper, Lease
-from bic_lib.ledger.work import Step, StepKind
-from bic_lib.model import ReportKind, Site, Visit
+from bic_lib.ledger.streams import SiteState
+from bic_lib.ledger.work import Queue, Step, StepKind
+from bic_lib.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.ports import Appliance
 from bic_lib.run import App
 from bic_lib.steps import backups, windows
 from bic_lib.steps.imports import Unconnected
 from bic_lib.steps.job import Deadline, Job, OutOfTime, rested
-from bic_lib.steps.worker import Worker
+from bic_lib.steps.worker import Worker, report_of
 
 log = logging.getLogger("bic.transfers")
 
 
 @dataclass(slots=True)
 class Visited:
-    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it."""
+    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it.
+
+    `carries`: recordings and backups were within its reach, or no lane was.
+    """
 
     steps: int = 0
     again: Visit | None = None
     troubles: list[str] = field(default_factory=list)
+    carries: bool = True
 
 
 def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
     """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
 
-    At a site that rests only uploads are taken in: they ask nothing of it.
+    Of several lanes the first is for reports; a visit that was made there goes on in one that carries, if there is something to
+    carry. At a site that rests only uploads are taken in: they ask nothing of it.
     """
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()
+    visited = _visit(app, site, deadline, reports=True)
+    if visited.carries or visited.again or not _to_carry(app, site):
+        return visited
+    more = _visit(app, site, deadline, reports=False)
+    return Visited(visited.steps + more.steps, more.again, [*visited.troubles, *more.troubles])
+
+
+def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) -> Visited:
+    """Make it in one lane; `reports`: in the first one, if reports wait."""
     state = app.ledger.streams.read(site.name)
     only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
     if only and not app.ledger.work.first_due(state, only):
         return Visited()
-    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency)
+    first = reports and site.max_concurrency > 1 and _reports_wait(app, site, state)
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=first)
     if taken is None:
         return Visited()
     number, lane = taken
@@ -58,9 +74,9 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
                 _tell_spent(worker.job, lane)
             worker.job.check()
 
-    # With more than one lane, one never takes recordings or backups: reports must not wait for them.
+    # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
     carries = number > 0 or site.max_concurrency == 1
-    return _at_work(app, site, number, lane, deadline, carries=carries, only=only, work=work)
+    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, work=work)
 
 
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
@@ -70,12 +86,32 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
     """
     while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
         wait()
+    number, lane = taken
+    lane.body = {**lane.body, "carries": True}
+    lane.renew()  # so that nobody leaves reports to it
 
     def work(worker: Worker) -> None:
         for step in itertools.chain(steps, worker.job.planned):
             worker.until_done(step, wait)
 
-    return _at_work(app, site, *taken, None, carries=True, work=work)
+    return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+
+
+def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
+    """There are reports to be worked at: they are due, do not rest, and nobody is at them."""
+    streams, now = app.ledger.streams, app.ledger.now()
+    kinds = {kind for kind in ReportKind if state.report_rest(kind).over(now) and streams.may_claim(state, kind)}
+    if any(report_of(row) in kinds for row in app.ledger.work.first_rows(state) if row.body["kind"] != StepKind.BACKUP):
+        return True
+    due = [known.stream for stream in app.streams(site.name) if (known := state.streams.get(stream)) and known.is_due(now)]
+    return any(REPORT_OF[stream.data] in kinds for stream in due)
+
+
+def _to_carry(app: App, site: Site) -> bool:
+    """Recordings or backups are due."""
+    work = app.ledger.work
+    recordings = (row for queue in (Queue.BACKLOG, Queue.FRESH) for row in work.due(site.name, queue, 1))
+    return any(True for _ in recordings) or work.first_due(app.ledger.streams.read(site.name), StepKind.BACKUP) > 0
 
 
 @contextmanager
@@ -97,17 +133,18 @@ def _at_work(
     deadline: Deadline | None,
     *,
     carries: bool,
+    yields: bool,
     work: Callable[[Worker], None],
     only: StepKind | None = None,
 ) -> Visited:
     """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
-    visited = Visited()
+    visited = Visited(carries=carries)
     with Keeper().running() as keeper, keeper.held(lane), _ends_noted(app, site, visited):
         appliance = app.appliance(site, number) if only is None else Unconnected()
         if only is None:
             _take_over(app, lane, appliance)
         job = _job(app, site, appliance, lane, visited.troubles, deadline)
-        worker = Worker(job, keeper, carries=carries, only=only)
+        worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
         try:
             with job.counting():
                 work(worker)

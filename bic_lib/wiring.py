@@ -125,17 +125,20 @@ class Adapters:
 
     def destination(self, name: str) -> Destination:
         """The destination of this name. Raises DestinationError when it can't be made."""
-        configured = self._settings.destinations[name]
         try:
-            if isinstance(configured, SqlDatabaseSettings):
-                return RowDestination(name, self._once(name, lambda: self._table(name, configured)))
-            made = self._once(name, lambda: self._files(name, configured))
-            if hasattr(made, "load"):  # a plug-in may take rows
-                return RowDestination(name, cast("TableDestination", made))
-            return FileDestination(name, made, _rules(configured), identify)
+            return self._once(("destination", name), lambda: self._destination(name))
         except Unresolved as error:
             refused(f"destination {name}")
             raise DestinationError(f"destination {name}: {error.message}", hint=error.hint) from error
+
+    def _destination(self, name: str) -> Destination:
+        configured = self._settings.destinations[name]
+        if isinstance(configured, SqlDatabaseSettings):
+            return RowDestination(name, self._table(name, configured))
+        made = self._files(name, configured)
+        if hasattr(made, "load"):  # a plug-in may take rows
+            return RowDestination(name, cast("TableDestination", made))
+        return FileDestination(name, made, _rules(configured), identify)
 
     def uploads(self) -> FileStore:
         """Where uploaded files wait: beside the ledger, or in a container of its storage account."""

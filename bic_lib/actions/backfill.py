@@ -25,6 +25,8 @@ def backfill(
     site = app.sites.get(site_name)
     if site is None:
         raise UsageError(f"There is no site {site_name} in the settings.", hint=f"There are: {', '.join(app.sites)}.")
+    if not site.enabled:
+        raise UsageError(f"The backfill can't be done: the site {site_name} is disabled.")
     end = int(app.ledger.now()) if until is None else until
     if since >= end:
         raise UsageError("The backfill's range is empty.", hint="--since must be before --until, and in the past.")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.actions.running import Drained
 from bic_lib.errors import UsageError
 from bic_lib.ledger.history import RunId
@@ -18,6 +19,8 @@ from bic_lib.visit import perform_steps
 
 SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""
+MOST_LSIDS = 1_000
+"""Sessions by their ids in one download: they stand in one row of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,7 @@ def _plan_backups(app: App, download: Download, sites: Sequence[Site], run: RunI
 
 def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[str]:
     """Everything that is wrong with a download, in words."""
-    found = [f"there is no site {name}" for name in download.sites if name not in app.sites]
-    found += [f"there is no destination {name}" for name in download.destinations if name not in app.destinations]
+    found = [*unusable_sites(app, download.sites), *unknown_destinations(app, download.destinations)]
     for word, given in (("site", download.sites), ("destination", download.destinations), ("data type", download.data)):
         if not given:
             found.append(f"no {word} is named")
@@ -108,6 +110,8 @@ def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[st
         found += [f"{data} can't be stored in the database {name}" for data in download.data if data is not DataType.SESSIONS]
     if download.reports() and not download.began and not download.lsids:
         found.append("a start with a duration, or the ids of sessions, are needed")
+    if len(download.lsids) > MOST_LSIDS:
+        found.append(f"at most {MOST_LSIDS:,} sessions can be named at once")
     if download.began and download.lsids:
         found.append("either a start with a duration, or the ids of sessions: not both")
     if download.began and download.began.seconds <= 0:

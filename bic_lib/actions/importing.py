@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bic_lib import naming
+from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.errors import BicError, UsageError
 from bic_lib.ledger.history import RunId
-from bic_lib.model import BrokenDocument, DataType, Document, Item, OpenSessions, Outcome, ReportKind, State, Stream
+from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.run import App
-from bic_lib.steps.imports import Unconnected, kind_of
-from bic_lib.steps.intake import Intake
+from bic_lib.steps.imports import Unconnected, kind_of, taking
 from bic_lib.visit import holding_reports
 
 SCHEDULE = "import"
@@ -49,7 +49,8 @@ def import_files(
     """Import session XML from files and folders (searched for `*.xml`) into these destinations.
 
     A session that the ledger knows for a destination, in any version, is left alone; so an interrupted import goes on where it
-    stood when it is called again. Without `site` a file belongs to the site whose host its name begins with, or to the only site.
+    stood when it is called again. What fails is given up, since nobody keeps the files: another import tries it again. Without
+    `site` a file belongs to the site whose host its name begins with, or to the only site.
     Raises UsageError, LedgerError.
     """
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
@@ -68,11 +69,8 @@ def import_files(
 
 
 def demand_known(app: App, destinations: Sequence[str], site: str | None, problems: Sequence[str] = ()) -> None:
-    """Raises UsageError when the settings have no such destination or site, or for other problems that were found."""
-    found = [f"there is no destination {name}" for name in destinations if name not in app.destinations]
-    found += problems
-    if site is not None and site not in app.sites:
-        found.append(f"there is no site {site}")
+    """Raises UsageError when the settings have no such destination or no such enabled site, or for other problems found."""
+    found = [*unknown_destinations(app, destinations), *problems, *unusable_sites(app, [site] if site is not None else [])]
     if not destinations:
         found.append("no destination is named")
     if found:
@@ -97,11 +95,8 @@ def _read(
 ) -> None:
     """Read one file into the batch; what can't be used is refused with its reason."""
     imported.files += 1
-    belongs = site or owner(app, path.name)
-    if belongs is None:
-        imported.refused.append((str(path), "its name begins with no configured host; name the site"))
-        return
     try:
+        belongs = site or owner(app, path.name)
         if path.stat().st_size > LARGEST_FILE:
             imported.refused.append((str(path), "larger than 1 GB"))
             return
@@ -119,14 +114,23 @@ def _read(
             imported.sessions += 1
 
 
-def owner(app: App, name: str) -> str | None:
-    """The site whose host the file's name begins with (the vendor's default format), or the only one."""
+def owner(app: App, name: str) -> str:
+    """The site whose host the file's name begins with (the vendor's default format), or the only one. Raises UsageError."""
+    found = _host_owner(app, name) or (next(iter(app.sites)) if len(app.sites) == 1 else None)
+    if found is None:
+        raise UsageError("its name begins with no configured host; name the site")
+    if problems := unusable_sites(app, [found]):
+        raise UsageError(*problems)
+    return found
+
+
+def _host_owner(app: App, name: str) -> str | None:
     for site in sorted(app.sites.values(), key=lambda one: -len(one.host)):
         host = site.host.partition(":")[0].lower()
         written = naming.location("%SUPPORT_SITE_HOST%", {"SUPPORT_SITE_HOST": site.host}, DataType.SESSIONS).lower()
         if name.lower().startswith((f"{host}-", f"{written}-")):
             return site.name
-    return next(iter(app.sites)) if len(app.sites) == 1 else None
+    return None
 
 
 def _take(
@@ -141,24 +145,13 @@ def _take(
 ) -> None:
     for (name, kind), documents in batch.items():
         site = app.sites[name]
-        data = DataType.SESSIONS if kind is ReportKind.SUPPORT else DataType.PRESENTATIONS
-        members = dict.fromkeys((Stream(name, data, destination) for destination in destinations), run)
         with holding_reports(app, site, kind, Unconnected(), wait) as job:
-            known = app.ledger.proof.known(name)
-            intake = Intake(
-                job,
-                kind,
-                members,
-                known,
-                force=force,
-                only_new=not force,
-                origin="import",
-                open_sessions=OpenSessions.DELIVER,
-                now=app.ledger.now(),
-            )
+            intake = taking(job, kind, destinations, run, origin="import", force=force, last_try=True)
             intake.take(documents)
         for stream, error in intake.dropped.items():
             imported.troubles.append(f"destination {stream.destination}: {error}")
             for document in documents:
-                app.observe(Item(name, data, document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error)))
+                app.observe(
+                    Item(name, DOCUMENT_OF[kind], document.lsid), stream.destination, Outcome(State.FAILED, reason=str(error))
+                )
     batch.clear()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bic_lib.actions.importing import SCHEDULE, demand_known, owner
-from bic_lib.errors import BicError
+from bic_lib.errors import BicError, UsageError
 from bic_lib.ledger.history import RunId
-from bic_lib.model import BrokenDocument, ReportKind
+from bic_lib.model import DAY, BrokenDocument, ReportKind
 from bic_lib.run import App
 from bic_lib.steps import imports
+
+_CUT_OFF_AFTER = DAY
+"""An upload that is not whole by then never will be: its sender was told so, or this process was killed."""
 
 
 @dataclass(slots=True)
@@ -28,22 +31,38 @@ def plan_import(app: App, files: Sequence[tuple[str, bytes]], destinations: Sequ
     demand_known(app, destinations, site)
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     planned = PlannedImport(str(run))
-    kept: dict[tuple[str, ReportKind], list[str]] = defaultdict(list)
-    for number, (name, content) in enumerate(files):
-        belongs = site or owner(app, name)
-        if belongs is None:
-            planned.refused.append((name, "its name begins with no configured host; name the site"))
+    kept = _usable(app, files, site, planned)
+
+    now = app.ledger.now()
+    steps = {
+        place: imports.import_step(*place, str(run), now, files=len(held), destinations=destinations)
+        for place, held in kept.items()
+    }
+    # First of all the steps, so that whatever is kept from here on goes again even if this process is killed.
+    app.ledger.work.plan([replace(step, due_at=now + _CUT_OFF_AFTER) for step in steps.values()])
+    app.ledger.history.begin(run, SCHEDULE, [imports.unit(*place) for place in kept])
+    for place, held in kept.items():
+        for number, content in enumerate(held):
+            app.uploads.store().put(imports.upload(str(run), *place, number), content, replace=True)
+    for step in steps.values():
+        app.ledger.work.make_due(imports.whole(step))
+    return planned
+
+
+def _usable(
+    app: App, files: Sequence[tuple[str, bytes]], site: str | None, planned: PlannedImport
+) -> dict[tuple[str, ReportKind], list[bytes]]:
+    """The contents to be kept, by the site that they belong to and the report that they came from."""
+    kept: dict[tuple[str, ReportKind], list[bytes]] = defaultdict(list)
+    for name, content in files:
+        try:
+            belongs = site or owner(app, name)
+        except UsageError as error:
+            planned.refused.append((name, str(error)))
             continue
         for kind in _kinds(app, name, content, planned):
-            location = f"{run}-{number}-{kind}.xml"
-            app.uploads.store().put(location, content, replace=True)
-            kept[belongs, kind].append(location)
-    app.ledger.history.begin(run, SCHEDULE, [imports.unit(*place) for place in kept])
-    now = app.ledger.now()
-    for (name, kind), locations in kept.items():
-        step = imports.import_step(name, kind, planned.run, now, files=locations, destinations=destinations)
-        app.ledger.work.plan([step])
-    return planned
+            kept[belongs, kind].append(content)
+    return kept
 
 
 def _kinds(app: App, name: str, content: bytes, planned: PlannedImport) -> list[ReportKind]:

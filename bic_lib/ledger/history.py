@@ -11,6 +11,7 @@ from typing import Any
 
 from bic_lib.errors import Conflict
 from bic_lib.ledger.records import Record
+from bic_lib.logs import masked
 from bic_lib.model import Counts
 from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Row, Store
 
@@ -85,7 +86,7 @@ class History:
     def unit_done(self, run: str, unit: str, at: float, reason: str = "") -> None:
         """A unit had its outcome; `reason` when it failed. The run ends when each unit had one."""
         place = RunId.parse(run)
-        self.store.commit(RUNS, place.partition, [Put(f"{place.key}|unit|{unit}", {"at": at, "reason": reason})])
+        self.store.commit(RUNS, place.partition, [Put(f"{place.key}|unit|{unit}", {"at": at, "reason": masked(reason)})])
 
     def count(self, run: str, visit: str, counts: Counts) -> None:
         """What one visit has done for a run so far: one row, written again as it grows."""
@@ -183,7 +184,7 @@ def _failure_body(record: Record) -> dict[str, Any]:
         "instance": item.instance,
         "state": str(outcome.state),
         "attempts": record.attempts,
-        "reason": outcome.reason[:1000],
+        "reason": masked(outcome.reason)[:1000],
         "first_failed": record.first_failed,
         "last_failed": record.last_failed,
         "next_try": record.next_try,

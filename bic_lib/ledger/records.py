@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bic_lib.logs import masked
 from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import Row
@@ -87,6 +88,8 @@ def transfer_body(record: Record) -> dict[str, Any]:
         body["failure"] = str(record.outcome.failure)
     for source, names in ((record.item, _ITEM_FIELDS), (record.outcome, _OUTCOME_FIELDS), (record, _RECORD_FIELDS)):
         body.update({name: value for name in names if (value := getattr(source, name))})
+    if "reason" in body:
+        body["reason"] = masked(body["reason"])
     return body
 
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 
 from bic_lib.errors import Conflict
 from bic_lib.ledger import leases
+from bic_lib.logs import masked
 from bic_lib.model import DataType, ReportKind, Stream
 from bic_lib.plan import CLOCK_TOLERANCE
 from bic_lib.ports import Insert, Put, Replace, Row, Store
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "hint", "files_only")
+_REST = ("until", "failures", "since", "reason", "files_only")
+_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at")
+"""What their rows hold; whatever else an older one holds is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,6 @@ class StreamState:
     due_at: float | None = None
     run: str | None = None
     advanced_at: float | None = None
-    caught_up_at: float | None = None
     backlog_done_at: float | None = None
     version: str = ""
     written: float = 0.0
@@ -54,7 +56,6 @@ class Rest:
     failures: int = 0
     since: float = 0.0
     reason: str = ""
-    hint: str = ""
     files_only: bool = False
     written: float = 0.0
 
@@ -126,15 +127,7 @@ class Streams:
 
     def write(self, state: StreamState) -> StreamState:
         """Write a stream as it was read and changed. Raises Conflict when somebody changed it in between."""
-        body = {
-            "begin": state.begin,
-            "mark": state.mark,
-            "due_at": state.due_at,
-            "run": state.run,
-            "advanced_at": state.advanced_at,
-            "caught_up_at": state.caught_up_at,
-            "backlog_done_at": state.backlog_done_at,
-        }
+        body = {name: getattr(state, name) for name in _STREAM}
         key = _key(state.stream)
         change = Replace(key, body, state.version) if state.version else Insert(key, body)
         return replace(state, version=self.store.commit(STATE, site_partition(state.stream.site), [change])[0])
@@ -153,9 +146,10 @@ class Streams:
 
     # --- leases ---
 
-    def take_lane(self, site: str, state: SiteState, count: int) -> tuple[int, leases.Lease] | None:
-        """A free lane of the site, None when all are taken. Lane 0 comes last: it is kept for reports."""
-        for number in reversed(range(count)):
+    def take_lane(self, site: str, state: SiteState, count: int, *, reports: bool = False) -> tuple[int, leases.Lease] | None:
+        """A free lane of the site, None when all are taken. Lane 0 is kept for reports: it comes first for these, else last."""
+        carrying = range(count - 1, 0, -1)
+        for number in (0, *carrying) if reports else (*carrying, 0):
             lease = self._take(site, f"lane|{number}", state.rows.get(f"lane|{number}"))
             if lease:
                 return number, lease
@@ -164,6 +158,16 @@ class Streams:
     def free_lanes(self, state: SiteState, count: int) -> int:
         rows = (state.rows.get(f"lane|{number}") for number in range(count))
         return sum(1 for row in rows if row is None or leases.is_free(self.store, row))
+
+    def reports_kept(self, state: SiteState) -> bool:
+        """Lane 0 is at work, by which reports are taken care of; unless its holder told that it `carries`."""
+        row = state.rows.get("lane|0")
+        return row is not None and not row.body.get("carries") and not leases.is_free(self.store, row)
+
+    def may_claim(self, state: SiteState, kind: ReportKind) -> bool:
+        """Nobody holds the claim on the site's reports of a kind."""
+        row = state.rows.get(f"claim|{kind}")
+        return row is None or leases.is_free(self.store, row)
 
     def claim_reports(self, site: str, kind: ReportKind) -> leases.Lease | None:
         """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""
@@ -186,7 +190,8 @@ def _key(stream: Stream) -> str:
 def _stream(row: Row) -> StreamState:
     _, data, destination = row.key.split("|")
     stream = Stream(row.partition.removeprefix(_SITE), DataType(data), destination)
-    return StreamState(stream, **row.body, version=row.version, written=row.written)
+    known = {name: row.body[name] for name in _STREAM if name in row.body}
+    return StreamState(stream, **known, version=row.version, written=row.written)
 
 
 def _rest(row: Row | None) -> Rest:
@@ -197,4 +202,4 @@ def _rest(row: Row | None) -> Rest:
 
 
 def rest_body(rest: Rest) -> dict[str, object]:
-    return {f"rest_{name}": getattr(rest, name) for name in _REST}
+    return {**{f"rest_{name}": getattr(rest, name) for name in _REST}, "rest_reason": masked(rest.reason)}

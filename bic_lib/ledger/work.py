@@ -162,9 +162,12 @@ class Work:
 
     def first_due(self, state: SiteState, kind: StepKind | None = None) -> int:
         """How many steps of the first queue are due (of one kind), as the site's state tells without a further read."""
+        return sum(1 for row in self.first_rows(state) if kind in (None, row.body["kind"]))
+
+    def first_rows(self, state: SiteState) -> list[Row]:
+        """Their index rows."""
         before = self._due_before()
-        due = (row.body for key, row in state.rows.items() if _INDEX <= key < before)
-        return sum(1 for body in due if kind in (None, body["kind"]))
+        return [row for key, row in state.rows.items() if _INDEX <= key < before]
 
     def _due_before(self) -> str:
         return _index_key(self.store.now(), "~")
@@ -188,7 +191,7 @@ class Work:
         return _step(home, index) if home else None
 
     def claim(self, index: Row) -> ClaimedStep | None:
-        """Claim the step that an index row points to; None when it is gone, not due, or in other hands."""
+        """Claim the step that an index row points to; None when it is gone, due at another time, or in other hands."""
         table, partition, key = index.body["home"]
         home = self.store.get(table, partition, key)
         if home is None:

@@ -17,9 +17,9 @@ from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.work import Step
 from bic_lib.model import (
+    DOCUMENT_OF,
     DOCUMENTS,
     BrokenDocument,
-    DataType,
     Document,
     Failure,
     Item,
@@ -35,7 +35,6 @@ from bic_lib.steps.sending import send
 
 BATCH_DOCUMENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
-_DOCUMENT_DATA = {ReportKind.SUPPORT: DataType.SESSIONS, ReportKind.PRESENTATION: DataType.PRESENTATIONS}
 
 
 @dataclass(slots=True)
@@ -54,8 +53,8 @@ class Intake:
     """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
 
     `force` delivers again what is there, by the conflict rule. `dry_run` only tells what would be done (outcomes in state
-    PLANNED); `only_new` leaves alone what is there or what the ledger knows, in any version. `origin` marks documents that
-    somebody brought (Record). `now` is the appliance's clock, where it isn't asked.
+    PLANNED); `only_new` leaves alone what is there or what the ledger knows, in any version, and tries what had failed whenever
+    its next try is. `origin` marks documents that somebody brought. `now` is the appliance's clock, where it isn't asked.
     """
 
     def __init__(
@@ -151,7 +150,7 @@ class Intake:
     def _item(self, document: Document) -> Item:
         return Item(
             self.job.site.name,
-            _DOCUMENT_DATA[self.kind],
+            DOCUMENT_OF[self.kind],
             document.lsid,
             start=document.start if document.start is not None else (document.end or 0),
             end=document.end,
@@ -223,7 +222,7 @@ class Intake:
         """
         if previous.outcome.state in FAILING:
             same = previous.fingerprint == document.fingerprint
-            return same and (previous.next_try is None or previous.waits(self.job.ledger.now()))
+            return same and not self.only_new and (previous.next_try is None or previous.waits(self.job.ledger.now()))
         return previous.outcome.state in SETTLED and (self.only_new or previous.fingerprint == document.fingerprint)
 
     def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
@@ -279,7 +278,7 @@ class Intake:
         self._unnamed += not document.lsid
         return Item(
             self.job.site.name,
-            _DOCUMENT_DATA[self.kind],
+            DOCUMENT_OF[self.kind],
             document.lsid or f"unreadable@{self.placed_at}" + (f"-{self._unnamed}" if self._unnamed > 1 else ""),
             start=document.start if document.start is not None else self.placed_at,
             end=document.end,

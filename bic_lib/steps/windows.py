@@ -102,7 +102,7 @@ def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
     now = job.ledger.now()
     wanted = replace(state, advanced_at=now, due_at=min(now, state.due_at or now))
     if arrived:
-        wanted = replace(wanted, due_at=None, caught_up_at=now, backlog_done_at=state.backlog_done_at or now)
+        wanted = replace(wanted, due_at=None, backlog_done_at=state.backlog_done_at or now)
     while True:
         try:
             job.ledger.streams.write(wanted)

@@ -41,13 +41,15 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], bool]] = {
 class Worker:
     """One visit at its site's steps. `carries`: whether recordings and backups may be taken; `only`: no other kind of steps.
 
-    `done` counts the steps.
+    `yields`: reports are left to the visit in lane 0 while there is one, so that this one is free to carry. `done` counts the
+    steps.
     """
 
-    def __init__(self, job: Job, keeper: Keeper, *, carries: bool, only: StepKind | None = None) -> None:
+    def __init__(self, job: Job, keeper: Keeper, *, carries: bool, yields: bool = False, only: StepKind | None = None) -> None:
         self.job = job
         self.keeper = keeper
         self.carries = carries
+        self.yields = yields
         self.only = only
         self.done = 0
         self._passed_over: set[tuple[str, str]] = set()
@@ -74,10 +76,13 @@ class Worker:
         return self.carries and any(self._do_due(state, queue, most=AT_ONE_LOOK) for queue in queues)
 
     def until_done(self, step: Step, wait: Callable[[], None]) -> None:
-        """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does."""
+        """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does.
+
+        Somebody asked for it now: it does not wait while the report rests.
+        """
         while (index := self.job.ledger.work.index_of(step)) is not None:
             with self._removing_spent():
-                if self._do_queued(self.job.ledger.streams.read(self.job.site.name), index):
+                if self._do_queued(self.job.ledger.streams.read(self.job.site.name), index, at_once=True):
                     break
             wait()
         self.done += 1
@@ -139,14 +144,14 @@ class Worker:
 
         return self._with_reports(state, kind, walk)
 
-    def _do_queued(self, state: SiteState, index: Row) -> bool:
+    def _do_queued(self, state: SiteState, index: Row, *, at_once: bool = False) -> bool:
         """Claim and do the step behind an index row; False when it could not be had."""
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
             return self.carries and self._carry(state, index, carry)
-        report = ReportKind(index.body["home"][2].split("|")[2])
+        report = report_of(index)
         asks_site = kind is not StepKind.IMPORT
-        if asks_site and not state.report_rest(report).over(job.ledger.now()):
+        if asks_site and not at_once and not state.report_rest(report).over(job.ledger.now()):
             return False
 
         def work(_claim: Lease) -> bool:
@@ -162,7 +167,9 @@ class Worker:
         return self._do_claimed(index, do)
 
     def _with_reports(self, state: SiteState, kind: ReportKind, work: Callable[[Lease], bool], *, asks_site: bool = True) -> bool:
-        """Work under the one claim on the site's reports of a kind; False when somebody else holds it."""
+        """Work under the one claim on the site's reports of a kind; False when it is left to somebody else."""
+        if self.yields and self.job.ledger.streams.reports_kept(state):
+            return False
         claim = self.job.ledger.streams.claim_reports(self.job.site.name, kind)
         if claim is None:
             return False
@@ -190,6 +197,11 @@ class Worker:
             if claimed.spent:
                 self._spent.append(index)
         return True
+
+
+def report_of(index: Row) -> ReportKind:
+    """Which report's claim a step of reports needs; its key names it."""
+    return ReportKind(index.body["home"][2].split("|")[2])
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------

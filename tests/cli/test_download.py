@@ -240,6 +240,23 @@ def test_backfill_of_nothing(wide: Bic) -> None:
     assert wide("backfill", "--site", "nowhere", "--since", "2026-01-01").status == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("download", "--destination", "other", "--data", "sessions", "--lsid", "1"),
+        ("backfill", "--since", "2026-01-01"),
+        ("import", "--destination", "other", "."),
+    ],
+)
+def test_a_disabled_site_is_refused(wide: Bic, words: tuple[str, ...]) -> None:
+    """Nothing is fetched from a disabled site, nor imported for it: exit status 2, and it is said why."""
+    settings = wide.folder / "bic.toml"
+    settings.write_text(settings.read_text().replace("[sites.support]", "[sites.support]\nenabled = false"))
+    ended = wide(*words, "--site", "support")
+    assert ended.status == 2
+    assert "the site support is disabled" in ended.err
+
+
 # --- import ----------------------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key
-from bic_lib.ledger.streams import Rest, StreamState
+from bic_lib.ledger.streams import STATE, Rest, StreamState, site_partition
 from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
-from bic_lib.ports import Row, Store
+from bic_lib.ports import Put, Row, Store
 from tests.ledger.conftest import NOW, Clock
 
 DAY = 86_400
@@ -158,6 +158,14 @@ def test_a_stream_stays_due_until_it_was_walked(ledger: Ledger, clock: Clock) ->
     assert later.is_due(NOW - 61)
 
 
+def test_a_stream_s_row_may_hold_more_than_is_read(ledger: Ledger, store: Store) -> None:
+    """What another version of bic wrote beside it is passed over."""
+    ledger.streams.make_due(STREAM, None, NOW)
+    [row] = store.scan(STATE, site_partition("s"), "stream|", "stream|~")
+    store.commit(STATE, site_partition("s"), [Put(row.key, {**row.body, "caught_up_at": NOW})])
+    assert ledger.streams.read("s").streams[STREAM].due_at == NOW
+
+
 def test_a_rest_is_over_at_its_time_or_when_the_clock_went_back(ledger: Ledger, clock: Clock) -> None:
     """Of a site and of a destination alike."""
     rest = Rest(NOW + 60, failures=1, since=NOW, reason="down")
@@ -185,7 +193,9 @@ def test_one_claim_on_a_site_s_reports_of_a_kind(ledger: Ledger, store: Store) -
 
 
 def test_as_many_lanes_as_the_site_has(ledger: Ledger) -> None:
-    """Three of three are given, lane 0 last; a fourth is not to be had."""
+    """Three of three are given, lane 0 last, but first for reports; a fourth is not to be had."""
     taken = [ledger.streams.take_lane("s", ledger.streams.read("s"), 3) for _ in range(4)]
     assert [lane and lane[0] for lane in taken] == [2, 1, 0, None]
     assert ledger.streams.free_lanes(ledger.streams.read("s"), 3) == 0
+    reports = [ledger.streams.take_lane("t", ledger.streams.read("t"), 3, reports=True) for _ in range(4)]
+    assert [lane and lane[0] for lane in reports] == [0, 2, 1, None]

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bic_lib.model import DAY, State
+from bic_lib.appliance.sessions import read_document
+from bic_lib.delivery import Delivery
+from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.simulator import Profile, Simulator
-from tests.steps.world import ALL_FILES, World, asked, windows
+from bic_lib.steps import intake
+from tests.steps.world import ALL_FILES, World, asked, wanted, windows
 
 HOUR = 3600
+
+
+def document_of(sim: Simulator, lsid: str) -> Document:
+    """A session as it is served."""
+    [found] = read_document(b"<session_list>" + sim.session_xml(lsid) + b"</session_list>")
+    assert isinstance(found, Document)
+    return found
 
 
 def replace_by_file(folder: Path) -> Callable[[], None]:
@@ -134,6 +146,43 @@ def test_a_lost_ledger_doubles_nothing(world: World, sim: Simulator) -> None:
     world.once()
     assert world.files() == before
     world.demand_agreement("archive")
+
+
+def test_a_name_that_all_sessions_have_is_looked_through_once(
+    world: World, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not anew with each batch: what is known of a name is kept for as long as the process lives."""
+    reads, read = Counter[str](), LocalFolder.read
+
+    def counted(self: LocalFolder, location: str) -> Iterator[bytes]:
+        reads[location] += 1
+        return read(self, location)
+
+    monkeypatch.setattr(LocalFolder, "read", counted)
+    monkeypatch.setattr(intake, "BATCH_DOCUMENTS", 1)
+    world.configure(destination='file_name_format = "all.%EXTENSION%"')
+    world.once()
+    assert len(world.delivered()) > 5
+    assert max(reads.values()) <= 2
+
+
+def test_what_is_known_of_a_name_may_be_out_of_date(world: World, sim: Simulator) -> None:
+    """A file that went away since is not taken for a session's own: the session is stored again."""
+    world.configure(destination='file_name_format = "all.%EXTENSION%"')
+    destination = world.app().destination("archive")
+    documents = [document_of(sim, truth.lsid) for truth in wanted(sim)[:3]]
+
+    def deliver(document: Document) -> Outcome:
+        item = Item("support", DataType.SESSIONS, document.lsid)
+        [outcome] = destination.deliver("host", [Delivery(item, document)], lambda: None).outcomes
+        return outcome
+
+    stored = [deliver(document).location for document in [*documents, *documents]]
+    assert stored == ["all.xml", "all.1.xml", "all.2.xml"] * 2
+    (world.folder / "archive" / "all.1.xml").unlink()
+    again = deliver(documents[1])
+    assert world.files()[again.location] == documents[1].xml
+    assert max(world.delivered().values()) == 1
 
 
 @pytest.mark.parametrize("rule", ["AppendNumber", "Skip"])

@@ -8,8 +8,9 @@ import pytest
 
 from bic_lib import run
 from bic_lib.actions import running
+from bic_lib.actions.download import Download, perform_download, plan_download
 from bic_lib.ledger.streams import StreamState
-from bic_lib.model import DAY, State
+from bic_lib.model import DAY, DataType, State
 from bic_lib.plan import SHORTEST_WINDOW
 from bic_lib.simulator import Fault, Profile, Recording, Simulator
 from bic_lib.steps.job import Deadline
@@ -162,6 +163,23 @@ def test_a_report_that_fails_rests_longer_each_time(world: World, sim: Simulator
         world.clock.offset += 10
         world.once()
         assert len(sim.requests) > before, minutes
+
+
+def test_a_download_that_somebody_waits_for_does_not_wait_for_a_resting_report(world: World, sim: Simulator) -> None:
+    """The report is asked for at once, and the answer counts; the schedules' windows go on resting."""
+    sim.faults.standing = [Fault("SupportSession", cut_after=100)]
+    world.once()
+    sim.faults.standing = []
+    app, lsid = world.app(), wanted(sim)[0].lsid
+    asked_for = Download(("support",), ("archive",), (DataType.SESSIONS,), lsids=(lsid,))
+
+    def no_wait() -> None:
+        pytest.fail("waits")
+
+    perform_download(app, plan_download(app, asked_for, frozenset()), no_wait)
+    assert world.delivered() == {lsid: 1}
+    world.once()
+    assert world.delivered() == {lsid: 1}
 
 
 @pytest.mark.parametrize("status", [500, 503])

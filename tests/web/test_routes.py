@@ -143,6 +143,10 @@ def test_dry_run_stores_nothing(running: Service) -> None:
         ),
         ({"sites": "support", "destinations": "archive", "data": "sessions", "start": "2026-01-01"}, ["start and duration"]),
         ({"sites": "support", "destinations": "archive", "data": "sessions", "lsid": "x", **_MONTH}, ["not both"]),
+        (
+            {"sites": "support", "destinations": "archive", "data": "sessions", "lsid": [f"{n:032x}" for n in range(2_000)]},
+            ["at most 1,000 sessions"],
+        ),
         ({"sitez": "support", "dry_run": "yes", "wait": True}, ["sitez", "dry_run", "wait"]),
         ({"start": "0001-01-01T00:00:00+23:59", "duration": 5}, ["duration"]),
     ],
@@ -222,6 +226,20 @@ def test_an_upload_is_answered_at_once(running: Service) -> None:
     assert running.get(place).json()["stored"] == 1
     assert len(list((running.folder / "archive").glob("*.xml"))) == 1
     assert not list((running.folder / "bic-uploads").iterdir())
+
+
+@pytest.mark.parametrize("sites", ["support", ""])
+def test_a_disabled_site_is_refused(tmp_path: Path, appliance: Simulator, sites: str) -> None:
+    """Neither a download nor an upload waits for a site whose work nobody does: both are told, and nothing is kept."""
+    with serving(tmp_path, appliance, site(appliance, more="enabled = false") + archive() + hourly()) as running:
+        wanted = {"destinations": "archive", "data": "sessions", **({"sites": sites} if sites else {})}
+        answered = [running.post("/api/download", files=[("files", ("a.xml", _SESSION))], data=wanted)]
+        if sites:
+            answered.append(running.post("/api/download", json={**wanted, "lsid": "1"}))
+        for one in answered:
+            assert one.status_code == (400 if sites else 200)
+            assert "the site support is disabled" in one.text
+        assert not list(running.folder.glob("bic-uploads/*"))
 
 
 def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appliance: Simulator) -> None:
