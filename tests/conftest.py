@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib import logs
 from bic_lib.simulator import Profile, Simulator
 from tests.support import SECRET, Bic, archive, hourly, site
 
 pytest.register_assert_rewrite("tests.steps.world")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgotten() -> Iterator[None]:
+    """What one module's tests called a secret ("nonsense", say) is a word like any other to the next ones."""
+    yield
+    logs.mask._spellings.clear()
+    logs.mask._known = None
 
 
 @pytest.fixture

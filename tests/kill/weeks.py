@@ -198,7 +198,7 @@ class Week:
         with contextlib.closing(app.ledger.store):
             failures.retry(app, None)
         for _ in range(2):
-            self.world.pass_time(3 * HOUR)
+            self.world.pass_time(DAY + HOUR)
             self.world.once()
 
     def _demand(self) -> None:
