@@ -193,15 +193,27 @@ class SqliteStore:
         return connection
 
     def _demand_ours(self, connection: sqlite3.Connection) -> None:
-        identity, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-        used = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        with connection:
+            connection.execute("BEGIN")  # one look: another process may be making the table
+            identity, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+            used = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if identity != APPLICATION_ID and (identity or used):
             raise LedgerError(f"{self._path} is a database, but no ledger.", hint="Name another file in [ledger].")
         if version > VERSION:
             raise LedgerError(f"Ledger {self._path} was written by a newer bic (form {version}).", hint="Run that one, or newer.")
 
     def _demand_log(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                break
+            except sqlite3.OperationalError as error:
+                # Here SQLite does not wait for another process that opens the same new file.
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
             raise LedgerError(f"Ledger {self._path}: this file system can't do write-ahead logging.", hint=_LOCAL_DISK)
 
     def _demand_in_place(self) -> None:

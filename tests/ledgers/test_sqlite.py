@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,32 @@ for n in range(40):
     store.close()
     assert row is not None
     assert row.body == {"n": 160}
+
+
+def test_whoever_opens_a_new_ledger_at_the_same_moment_finds_a_ledger(tmp_path: Path) -> None:
+    """30 times two processes open a file that is not there yet, both at the same instant: neither is told off."""
+    code = """
+import sys, time
+from pathlib import Path
+from bic_lib.ledgers import sqlite
+for line in sys.stdin:
+    at, name = line.split()
+    while time.time() < float(at):
+        pass
+    sqlite.create(Path(name)).close()
+    print("open", flush=True)
+"""
+    pair = [subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) for _ in range(2)]
+    told = []
+    for number in range(30):
+        at = time.time() + 0.03
+        for process in pair:
+            assert process.stdin is not None
+            print(at, tmp_path / f"{number}.sqlite", file=process.stdin, flush=True)
+        told += [process.stdout.readline() for process in pair if process.stdout]
+    for process in pair:
+        process.communicate()
+    assert told == ["open\n"] * 60
 
 
 def test_a_kill_leaves_whole_commits_only(path: Path) -> None:
