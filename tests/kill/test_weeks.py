@@ -14,6 +14,6 @@ def test_a_random_week_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> N
     """Faults, kills, two processes at once, clocks that jump, a place that is away: each session, recording and row once."""
     week = Week(tmp_path, seed)
     try:
-        week.live(steps=12)
+        week.live(steps=8)
     except AssertionError as error:
         pytest.fail("\n".join([*week.story, str(error)]))
