@@ -17,7 +17,7 @@ class Pace:
     """At most `per_second` requests in any second and `per_hour` in any hour (appliance-api.md 8.3.1), exactly, over all threads.
 
     A wait of up to `wait_limit` seconds is slept, a longer one raises SiteError with its `retry_after`. The times of the last
-    hour's requests are kept; a rate of 1.5 becomes one request in each 1/1.5 of the period.
+    hour's requests are kept; a rate of 2.5 becomes one request in each 1/2.5 of the period.
     """
 
     def __init__(
@@ -71,6 +71,6 @@ class Pace:
 
 
 def _limit(rate: float, period: float) -> tuple[int, float]:
-    """`rate` per `period` as (whole requests, seconds)."""
-    count = max(1, math.floor(rate))
-    return count, count * period / rate
+    """`rate` per `period` as (whole requests, seconds): a fraction that counts is kept by even spaces, without bursts."""
+    whole = math.floor(rate)
+    return (whole, period) if rate - whole < rate / 100 else (1, period / rate)

@@ -5,7 +5,7 @@ import threading
 from bisect import bisect_left
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bic_lib.appliance.pacing import Pace
@@ -19,6 +19,7 @@ from tests.appliance.conftest import Sleeps
     per_hour=st.integers(5, 60),
     idle=st.lists(st.floats(0, 200), min_size=1, max_size=100),
 )
+@example(per_second=2.5, per_hour=60, idle=[0.0] * 4)
 def test_no_second_and_no_hour_has_more_than_its_share(per_second: float, per_hour: int, idle: list[float]) -> None:
     """Whatever the pauses in between, over every window that begins with a request."""
     sleeps = Sleeps()
