@@ -129,6 +129,10 @@ class Job:
         """Those of them whose destination does not rest."""
         return [stream for stream in self.serving(kind) if not self.rests_now(stream.destination)]
 
+    def rest_over(self, destinations: Iterable[str]) -> float | None:
+        """When the first of these that rest takes documents again (the ledger's clock); None when none rests."""
+        return min((self.rests[name].until for name in destinations if self.rests_now(name)), default=None)
+
     def rest_destination(self, name: str, reason: str, *, files: bool = False) -> Rest:
         """The destination failed: it rests, longer with each failure in a row.
 

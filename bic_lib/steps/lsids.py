@@ -98,8 +98,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
 
 def _rest_over(job: Job, kind: ReportKind) -> float:
     """When the first destination's rest is over, where all rest; a day, where none is configured."""
-    rests = [job.rests[stream.destination].until for stream in job.serving(kind) if job.rests_now(stream.destination)]
-    return min(rests, default=job.ledger.now() + DAY)
+    return job.rest_over(stream.destination for stream in job.serving(kind)) or job.ledger.now() + DAY
 
 
 def _next_tries(job: Job, kind: ReportKind, known: Known, session: Item, now: float) -> list[float]:

@@ -36,9 +36,8 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     members = _members(job, kind, body, now)
     if not members:
         # The walk that catches a stream up makes the pass due; one in hand goes on when a destination's rest is over.
-        rests = [job.rests[stream.destination].until for stream in job.serving(kind) if job.rests_now(stream.destination)]
-        later = job.ledger.now() + DAY
-        job.ledger.work.finish(claimed, again_at=min([*rests, later]) if body.get("until") else later)
+        rest_over = job.rest_over(stream.destination for stream in job.serving(kind)) if body.get("until") else None
+        job.ledger.work.finish(claimed, again_at=rest_over or job.ledger.now() + DAY)
         return
     if not body.get("until"):
         full = any(_long_ago(passes, stream, "full", now, _WEEK) for stream in members)
