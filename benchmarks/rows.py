@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from benchmarks._reports import PARSER, sessions
-from bic_lib.rows import session_rows
+from bic_lib.core.rows import session_rows
 
 GOAL = 0.8
 

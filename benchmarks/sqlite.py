@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from benchmarks._reports import documents
-from bic_lib.columns import COLUMNS
+from bic_lib.core.columns import COLUMNS
+from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import create, ddl
 from bic_lib.destinations.sql.load import Loading, store
-from bic_lib.rows import session_rows
 
 GOAL = 0.8
 BELOW_EVENTS = ("session_event_data", "system_information")

@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from bic_lib.ports import Stamp
+from bic_lib.core.ports import Stamp
 from bic_lib.simulator.certificates import make_certificates
 from bic_lib.tee import Branch, tee
 from tests.contracts.file_store import Place

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bic_lib import identity
-from bic_lib.errors import DestinationError
+from bic_lib.core.errors import DestinationError
 from bic_lib.identity import Identity
 from bic_lib.references import References, Unresolved
 from bic_lib.settings_model import AzureCliIdentity, CertificateIdentity, ClientSecretIdentity, ManagedIdentity

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bic_lib import naming
-from bic_lib.errors import DestinationError, ItemError
+from bic_lib.core import naming
+from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
+from bic_lib.core.ports import Check, FileStore, TableDestination
 from bic_lib.ledger.records import Record
-from bic_lib.model import DataType, Document, Item, OnConflict, Outcome, State
-from bic_lib.ports import Check, FileStore, TableDestination
 
 Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 """The (lsid, fingerprint) of each session in a file's content; none when it isn't session XML."""

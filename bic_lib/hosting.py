@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bic_lib import last_settings, logs, mail, notify, run, settings, telemetry, wiring
 from bic_lib.actions.stopping import stoppable
-from bic_lib.errors import LedgerError, SettingsError
-from bic_lib.model import Visit
+from bic_lib.core.errors import LedgerError, SettingsError
+from bic_lib.core.model import Visit
 from bic_lib.run import App
 from bic_lib.settings import Settings
 from bic_lib.settings_model import LocalFolderSettings

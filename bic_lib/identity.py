@@ -1,4 +1,4 @@
-"""How Azure is entered: tokens for a managed identity, an app registration or a developer's login (bic_lib.ports.Tokens).
+"""How Azure is entered: tokens for a managed identity, an app registration or a developer's login (bic_lib.core.ports.Tokens).
 
 No guessing: the settings say which. Tokens stay in this process's memory and are renewed five minutes before they end.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bic_lib.errors import DestinationError
+from bic_lib.core.errors import DestinationError
 
 _SPARE = 300
 _TIMEOUT = 30

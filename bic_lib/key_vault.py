@@ -17,9 +17,9 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from bic_lib import azure_hosts
-from bic_lib.errors import DestinationError
-from bic_lib.ports import Tokens
+from bic_lib.core import azure_hosts
+from bic_lib.core.errors import DestinationError
+from bic_lib.core.ports import Tokens
 from bic_lib.references import Unresolved
 
 API_VERSION = "7.4"

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from bic_lib import azure_hosts, settings, wiring
+from bic_lib import settings, wiring
 from bic_lib.access import environment_tokens
-from bic_lib.errors import BicError, Conflict, DestinationError, SettingsError
+from bic_lib.core import azure_hosts
+from bic_lib.core.errors import BicError, Conflict, DestinationError, SettingsError
+from bic_lib.core.ports import Insert, Replace
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked
-from bic_lib.ports import Insert, Replace
 from bic_lib.settings import Settings
 
 _PARTITION, _KEY = "settings", "last"

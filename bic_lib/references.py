@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bic_lib.errors import BicError
+from bic_lib.core.errors import BicError
 from bic_lib.logs import STARS, mask
 
 ENVIRONMENT = "env:"

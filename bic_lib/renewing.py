@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from bic_lib import telemetry
-from bic_lib.errors import NotAdmitted
+from bic_lib.core.errors import NotAdmitted
 from bic_lib.references import References, Unresolved
 
 Adapter = TypeVar("Adapter")

@@ -10,15 +10,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bic_lib import plan, telemetry
+from bic_lib import telemetry
+from bic_lib.core import plan
+from bic_lib.core.errors import Conflict
+from bic_lib.core.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
+from bic_lib.core.ports import Appliance, Insert, Put, Replace, Row
 from bic_lib.delivery import Destination
-from bic_lib.errors import Conflict
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.streams import STATE, SiteState, Standing
 from bic_lib.ledger.work import Queue, StepKind
-from bic_lib.model import REPORT_OF, Item, OpenSessions, Outcome, ReportKind, Schedule, Site, Stream, Visit
-from bic_lib.ports import Appliance, Insert, Put, Replace, Row
 from bic_lib.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.steps.job import Observer, Uploads
 from bic_lib.steps.windows import reconcile_step

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from bic_lib import mail, run, wiring
 from bic_lib.actions.stopping import stoppable
-from bic_lib.errors import ClaimLost, LedgerError, SettingsError
+from bic_lib.core.errors import ClaimLost, LedgerError, SettingsError
+from bic_lib.core.model import Visit
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
-from bic_lib.model import Visit
 from bic_lib.notify import Notifier, notify, settings_broken, settings_mended
 from bic_lib.run import App
 from bic_lib.visit import Visited, perform

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model
 
-from bic_lib import model
-from bic_lib.errors import SettingsError
+from bic_lib.core import model
+from bic_lib.core.errors import SettingsError
 from bic_lib.logs import masked
 from bic_lib.settings_checks import contradictions, sqlite_file
 from bic_lib.settings_model import AzureBlobSettings, File, LocalFolderSettings, SmbShareSettings, SqlDatabaseSettings

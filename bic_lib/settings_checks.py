@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from bic_lib.model import DAY, DataType
+from bic_lib.core.model import DAY, DataType
 from bic_lib.references import KEY_VAULT
 from bic_lib.settings_spelling import seconds
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bic_lib.model import DataType
+from bic_lib.core.model import DataType
 from bic_lib.settings import schema
 
 Schema = Mapping[str, Any]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bic_lib import settings_spelling as spelling
-from bic_lib.model import DAY, DataType, OnConflict, OpenSessions
+from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions
 from bic_lib.settings_spelling import not_empty, within
 
 
@@ -166,7 +166,7 @@ class FileDestination(Section):
     )
 
     def formats(self) -> dict[DataType, str]:
-        """The configured format of each data type; without an entry the default of :mod:`bic_lib.naming` counts."""
+        """The configured format of each data type; without an entry the default of :mod:`bic_lib.core.naming` counts."""
         if isinstance(self.file_name_format, str):
             return dict.fromkeys(DataType, self.file_name_format)
         return dict(self.file_name_format or {})

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from bic_lib import azure_hosts, naming
-from bic_lib.model import DAY
+from bic_lib.core import azure_hosts, naming
+from bic_lib.core.model import DAY
 from bic_lib.references import APP_SERVICE, fault, is_reference
 
 _UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bic_lib.errors import BicError, DestinationError
-from bic_lib.ports import Staging
+from bic_lib.core.errors import BicError, DestinationError
+from bic_lib.core.ports import Staging
 
 QUEUED_BLOCKS = 4
 BLOCK_BYTES = 1024 * 1024

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from bic_lib.core.model import Counts, DataType, Outcome, State
 from bic_lib.logs import events
-from bic_lib.model import Counts, DataType, Outcome, State
 
 if TYPE_CHECKING:
     from bic_lib.ledger.history import Run

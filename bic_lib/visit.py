@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bic_lib import telemetry
-from bic_lib.errors import ClaimLost, Refused, SiteError
+from bic_lib.core.errors import ClaimLost, Refused, SiteError
+from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
+from bic_lib.core.ports import Appliance
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import SiteState
 from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.model import REPORT_OF, ReportKind, Site, Visit
-from bic_lib.ports import Appliance
 from bic_lib.run import App
 from bic_lib.steps import backups, windows
 from bic_lib.steps.imports import Unconnected

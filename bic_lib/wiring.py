@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from bic_lib import access, naming
+from bic_lib import access
+from bic_lib.core import naming
+from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
+from bic_lib.core.model import BrokenDocument, Document, Site
+from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
-from bic_lib.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.ledger import Ledger
-from bic_lib.model import BrokenDocument, Document, Site
-from bic_lib.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.references import References, Unresolved
 from bic_lib.renewing import Renewing, Values
 from bic_lib.run import App, unobserved

@@ -11,9 +11,9 @@ import pytest
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
 from bic_lib import last_settings
-from bic_lib.errors import SettingsError
+from bic_lib.core.errors import SettingsError
+from bic_lib.core.model import State, Visit
 from bic_lib.hosting import FUNCTION_TIMEOUT, Host
-from bic_lib.model import State, Visit
 from bic_lib.simulator import Simulator
 from bic_lib.steps.job import Deadline
 from bic_lib.visit import perform

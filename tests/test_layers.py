@@ -13,9 +13,9 @@ from tests.support import ROOT
 PACKAGE = ROOT / "bic_lib"
 
 ORDER = (
-    *("model", "errors", "logs", "ports", "plan", "naming", "columns", "rows"),
+    *("core", "logs"),
     *("ledger", "telemetry", "tee", "delivery", "steps", "run", "visit"),
-    *("azure_hosts", "references", "settings", "identity", "key_vault", "access", "renewing"),
+    *("references", "settings", "identity", "key_vault", "access", "renewing"),
     *("appliance", "destinations", "ledgers", "wiring", "last_settings"),
     *("actions", "notify", "mail", "scheduler", "web", "hosting", "simulator", "cli", "__main__"),
 )
@@ -23,9 +23,9 @@ ORDER = (
 
 CORE = ORDER[: ORDER.index("visit") + 1]
 ADAPTERS = {
-    "appliance": {"ports", "model", "errors", "logs"},
-    "destinations": {"ports", "model", "errors", "rows", "columns", "azure_hosts"},
-    "ledgers": {"ports", "model", "errors"},
+    "appliance": {"core", "logs"},
+    "destinations": {"core"},
+    "ledgers": {"core"},
 }
 """What each adapter may know of the house; rows, columns and azure_hosts are pure values that table destinations need.
 

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from bic_lib.errors import BicError
+from bic_lib.core.errors import BicError
 from bic_lib.logs import STARS, masked
 from bic_lib.references import References, Secret, Unresolved, fault, is_reference
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from bic_lib.actions.running import Drained
-from bic_lib.errors import UsageError
-from bic_lib.model import REPORT_OF
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import REPORT_OF
 from bic_lib.run import App
 from bic_lib.steps.backfill import backfill_step
 from bic_lib.visit import perform_steps

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bic_lib import access, naming, wiring
-from bic_lib.errors import BicError, LedgerError, UsageError
-from bic_lib.model import DataType, OnConflict
-from bic_lib.ports import Check
+from bic_lib import access, wiring
+from bic_lib.core import naming
+from bic_lib.core.errors import BicError, LedgerError, UsageError
+from bic_lib.core.model import DataType, OnConflict
+from bic_lib.core.ports import Check
 from bic_lib.references import References, Unresolved, is_reference
 from bic_lib.run import App
 from bic_lib.settings import Settings

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.actions.running import Drained
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.work import Step
-from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
 from bic_lib.run import App
 from bic_lib.steps import backups, downloads
 from bic_lib.visit import perform_steps

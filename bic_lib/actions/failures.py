@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bic_lib.actions.times import iso
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.ledger.records import SETTLED, Record
 from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.run import App
 from bic_lib.steps.lsids import LSIDS_PER_CALL, lsids_step
 from bic_lib.steps.recordings import recording_step

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bic_lib import naming
 from bic_lib.actions.named import unknown_destinations, unusable_sites
-from bic_lib.errors import BicError, UsageError
+from bic_lib.core import naming
+from bic_lib.core.errors import BicError, UsageError
+from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.ledger.history import RunId
-from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.run import App
 from bic_lib.steps.imports import Unconnected, kind_of, taking
 from bic_lib.visit import holding_reports

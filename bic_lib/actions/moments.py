@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
 from bic_lib.settings_spelling import seconds
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
-from bic_lib.model import Counts, Item, Outcome, State
+from bic_lib.core.model import Counts, Item, Outcome, State
 
 
 class Results:

@@ -7,9 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from bic_lib import run
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import Visit
 from bic_lib.ledger.streams import STATE
-from bic_lib.model import Visit
 from bic_lib.run import App
 from bic_lib.visit import Visited, perform
 

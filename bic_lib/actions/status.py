@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bic_lib import plan
 from bic_lib.actions.times import iso
+from bic_lib.core import plan
+from bic_lib.core.model import ReportKind, Schedule, Stream
+from bic_lib.core.ports import Row
 from bic_lib.ledger.proof import served_name
 from bic_lib.ledger.streams import Rest, SiteState, Standing
-from bic_lib.model import ReportKind, Schedule, Stream
-from bic_lib.ports import Row
 from bic_lib.run import App
 from bic_lib.settings_spelling import duration
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bic_lib.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.ports import Appliance, Check, Payload, Report
+from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
+from bic_lib.core.ports import Appliance, Check, Payload, Report
 from bic_lib.run import App
 from bic_lib.steps.job import OutOfTime
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bic_lib.actions.importing import SCHEDULE, demand_known, owner
-from bic_lib.errors import BicError, UsageError
+from bic_lib.core.errors import BicError, UsageError
+from bic_lib.core.model import DAY, BrokenDocument, ReportKind
 from bic_lib.ledger.history import RunId
-from bic_lib.model import DAY, BrokenDocument, ReportKind
 from bic_lib.run import App
 from bic_lib.steps import imports
 

@@ -13,7 +13,7 @@ import json
 import re
 from typing import NamedTuple
 
-from bic_lib.errors import BicError, Gone, NotReady, Refused, SiteError, Unexpected
+from bic_lib.core.errors import BicError, Gone, NotReady, Refused, SiteError, Unexpected
 from bic_lib.logs import masked
 
 NOTHING_FOUND = (

@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from bic_lib.appliance.answers import missing_right
-from bic_lib.errors import BicError, Interrupted, Refused, SiteError, TooOften, Unexpected
+from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, TooOften, Unexpected
 
 REPORT_SECONDS = 300.0
 """Longest silence of a report or command (appliance-api.md 8.4)."""

@@ -1,4 +1,4 @@
-"""An appliance as the core knows it (:class:`bic_lib.ports.Appliance`), over its HTTP API (appliance-api.md)."""
+"""An appliance as the core knows it (:class:`bic_lib.core.ports.Appliance`), over its HTTP API (appliance-api.md)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.sessions import documents, listed
 from bic_lib.appliance.transport import Account, Answer, Timing, Transport, no_others
-from bic_lib.errors import BicError, Interrupted, ItemError, Refused
-from bic_lib.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.ports import Check
+from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused
+from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
+from bic_lib.core.ports import Check
 
 REPORT_CHUNK = 64 * 1024
 BINARY_CHUNK = 256 * 1024
@@ -28,7 +28,7 @@ BACKUP_RIGHT = "Backup API"
 
 
 class StreamedReport:
-    """A report answer on its way (:class:`bic_lib.ports.Report`); its body can be iterated once."""
+    """A report answer on its way (:class:`bic_lib.core.ports.Report`); its body can be iterated once."""
 
     def __init__(self, answer: Answer, kind: ReportKind) -> None:
         self._answer = answer
@@ -43,7 +43,7 @@ class StreamedReport:
 
 
 class StreamedBytes:
-    """A recording or backup on its way (:class:`bic_lib.ports.Payload`); its body can be iterated once.
+    """A recording or backup on its way (:class:`bic_lib.core.ports.Payload`); its body can be iterated once.
 
     Iterating raises Interrupted when the body is cut off.
     """
@@ -67,7 +67,7 @@ class StreamedBytes:
 
 
 class Client:
-    """One site's appliance, for one lane (:class:`bic_lib.ports.Appliance`).
+    """One site's appliance, for one lane (:class:`bic_lib.core.ports.Appliance`).
 
     `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
     `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share

@@ -9,7 +9,7 @@ from lxml import etree
 
 from bic_lib.appliance.answers import message, report_error
 from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
-from bic_lib.errors import Unexpected
+from bic_lib.core.errors import Unexpected
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bic_lib.appliance.answers import LEAD, TEXT_BYTES, message, web_page
-from bic_lib.errors import Interrupted, SiteError, Unexpected
+from bic_lib.core.errors import Interrupted, SiteError, Unexpected
 
 RECORD_LIMIT = 64 * 1024 * 1024
 """Bytes of one record that may be held (design.md 2)."""

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from bic_lib.errors import SiteError
+from bic_lib.core.errors import SiteError
 
 HOUR = 3600.0
 

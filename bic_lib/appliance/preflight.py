@@ -7,9 +7,9 @@ from functools import partial
 from typing import Protocol
 
 from bic_lib.appliance.commands import ApiInfo
-from bic_lib.errors import BicError
-from bic_lib.model import REPORT_OF, DataType, ReportKind, Selection, Window
-from bic_lib.ports import Appliance, Check
+from bic_lib.core.errors import BicError
+from bic_lib.core.model import REPORT_OF, DataType, ReportKind, Selection, Window
+from bic_lib.core.ports import Appliance, Check
 
 
 class Client(Appliance, Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bic_lib.model import DataType, ReportKind, Selection, Window
+from bic_lib.core.model import DataType, ReportKind, Selection, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lxml import etree
 from bic_lib.appliance.answers import is_nothing_found, message, report_error
 from bic_lib.appliance.cutting import Cutter, Frame, Piece, attribute, local
 from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
-from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
+from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
 
 log = logging.getLogger("bic.transfers")
 

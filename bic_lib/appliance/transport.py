@@ -25,7 +25,7 @@ from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
 from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
-from bic_lib.errors import BicError, Interrupted, Refused, SiteError, Unexpected
+from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
 from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0

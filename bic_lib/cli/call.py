@@ -58,7 +58,7 @@ class Call:
 
     def current(self, stopped: Callable[[], bool]) -> Current:
         """The app of a scheduler, which looks at the settings anew at each tick. Raises SettingsError."""
-        from bic_lib.errors import LedgerError, SettingsError  # noqa: PLC0415
+        from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
         from bic_lib.scheduler import Current  # noqa: PLC0415
 
         try:
@@ -87,7 +87,7 @@ class Call:
 def make_app(settings: Settings, observe: Observer | None = None) -> App:
     """Live parts for these settings. Raises SettingsError."""
     from bic_lib import run, wiring  # noqa: PLC0415
-    from bic_lib.errors import LedgerError, SettingsError  # noqa: PLC0415
+    from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
 
     try:
         return wiring.app(settings, observe=observe or run.unobserved)

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Self
 
-from bic_lib.errors import UsageError
-from bic_lib.model import REPORT_OF, DataType
-from bic_lib.naming import INSTANCED
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import REPORT_OF, DataType
+from bic_lib.core.naming import INSTANCED
 from bic_lib.simulator import Profile, Simulator
 
 SCHEDULE = "hourly"

@@ -17,7 +17,7 @@ import rich_click as click
 
 from bic_lib.cli.call import Call
 from bic_lib.cli.stopping import Terminated
-from bic_lib.errors import BicError, SettingsError, UsageError
+from bic_lib.core.errors import BicError, SettingsError, UsageError
 from bic_lib.logs import masked
 
 FAILED = 1

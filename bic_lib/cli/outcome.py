@@ -11,7 +11,7 @@ from bic_lib.actions.words import size
 from bic_lib.cli import progress as on_terminal
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, note, stream_json
-from bic_lib.model import Counts
+from bic_lib.core.model import Counts
 
 _FAILURES_SHOWN = 10
 

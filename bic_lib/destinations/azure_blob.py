@@ -21,11 +21,11 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, ContainerClient, ContentSettings, LinearRetry
 
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
+from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp, Tokens
 from bic_lib.destinations import temporary
 from bic_lib.destinations.blob_errors import code, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
-from bic_lib.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.ports import Check, Found, Recovered, Staging, Stamp, Tokens
 
 _CHUNK = 4 << 20
 _CONTENT_TYPES = {"xml": "application/xml"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from bic_lib.errors import BicError, DestinationError, NotAdmitted, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, NotAdmitted, Unexpected
 
 _NAME_REFUSED = frozenset(
     {"InvalidUri", "InvalidResourceName", "InvalidBlobOrBlock", "InvalidBlobType", "OutOfRangeInput", "BlobImmutableDueToPolicy"}

@@ -11,9 +11,9 @@ from typing import Self
 
 from azure.storage.blob import BlobClient
 
+from bic_lib.core.errors import Unexpected
 from bic_lib.destinations.blob_errors import translated
 from bic_lib.destinations.blocks import Blocks
-from bic_lib.errors import Unexpected
 
 BLOCK = 4 << 20
 IN_FLIGHT = 4
@@ -51,7 +51,7 @@ class Uploaded:
 
 
 class BlobStaging:
-    """See bic_lib.ports.Staging. Holds at most IN_FLIGHT + 1 blocks."""
+    """See bic_lib.core.ports.Staging. Holds at most IN_FLIGHT + 1 blocks."""
 
     def __init__(self, blob: BlobClient, place: str, uploaded: Uploaded) -> None:
         self._blob = blob

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bic_lib.errors import BicError, DestinationError, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, Unexpected
 
 WINDOWS = os.name == "nt"
 _AHEAD = 8 << 20
@@ -46,7 +46,7 @@ def failed(path: Path, error: OSError) -> BicError:
 
 
 class LocalStaging:
-    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (bic_lib.ports.Staging)."""
+    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (bic_lib.core.ports.Staging)."""
 
     def __init__(self, path: Path, token: str) -> None:
         self._path = path

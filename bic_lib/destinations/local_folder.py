@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
+from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp
 from bic_lib.destinations import local_files as files
 from bic_lib.destinations import temporary
-from bic_lib.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.ports import Check, Found, Recovered, Staging, Stamp
 
 Made = TypeVar("Made")
 

@@ -18,8 +18,8 @@ from smbprotocol.exceptions import SMBAuthenticationError, SMBOSError  # type: i
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 from smbprotocol.session import Session  # type: ignore[import-untyped]  # has no types
 
+from bic_lib.core.errors import DestinationError, NotAdmitted
 from bic_lib.destinations.smb_errors import FAMILIES
-from bic_lib.errors import DestinationError, NotAdmitted
 
 Access = dict[str, Any]
 """What smbclient's functions take as keyword arguments to use one connection."""

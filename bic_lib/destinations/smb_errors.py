@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBOSError, SMBResponseException  # type: ignore[import-untyped]  # has no types
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 
-from bic_lib.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
 
 FAMILIES = (OSError, SMBException, ValueError)
 """Everything that a call of the library raises; ValueError is a closed port."""

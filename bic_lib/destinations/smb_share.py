@@ -22,12 +22,12 @@ from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  #
 from smbprotocol.file_info import FileAttributes  # type: ignore[import-untyped]  # has no types
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
+from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp
 from bic_lib.destinations import temporary
 from bic_lib.destinations.smb_connections import Access, Connections
 from bic_lib.destinations.smb_errors import FAMILIES, translated
 from bic_lib.destinations.smb_staging import ShareFile, ShareStaging, tidy
-from bic_lib.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.ports import Check, Found, Recovered, Staging, Stamp
 
 Made = TypeVar("Made")
 

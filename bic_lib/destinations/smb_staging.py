@@ -1,4 +1,4 @@
-"""A file of a share on its way: several writes in flight, so that a slow link is full (bic_lib.ports.Staging)."""
+"""A file of a share on its way: several writes in flight, so that a slow link is full (bic_lib.core.ports.Staging)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import smbclient  # type: ignore[import-untyped]  # has no types
 
+from bic_lib.core.errors import DestinationError
 from bic_lib.destinations.blocks import Blocks
 from bic_lib.destinations.smb_connections import Access, usable
 from bic_lib.destinations.smb_errors import FAMILIES, translated
-from bic_lib.errors import DestinationError
 
 BLOCK = 1 << 20
 IN_FLIGHT = 4

@@ -1,15 +1,16 @@
 """The ledger: what is due, how far each stream is, what became of every item, and what people want to know of it.
 
-Four parts (work, streams, proof, history) over one small port, :class:`bic_lib.ports.Store`: a new place for ledgers is one file.
+Four parts (work, streams, proof, history) over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one
+file.
 """
 
 from __future__ import annotations
 
+from bic_lib.core.ports import Store
 from bic_lib.ledger.history import History
 from bic_lib.ledger.proof import Proof
 from bic_lib.ledger.streams import Streams
 from bic_lib.ledger.work import Work
-from bic_lib.ports import Store
 
 
 class Ledger:

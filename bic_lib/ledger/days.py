@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from bic_lib.core.model import DAY
+from bic_lib.core.ports import Put, Row, Store
 from bic_lib.ledger.history import RUNS, RunId
-from bic_lib.model import DAY
-from bic_lib.ports import Put, Row, Store
 
 _DAYS = "days"
 _SETTLED_AFTER = 8 * DAY

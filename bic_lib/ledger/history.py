@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
+from bic_lib.core.model import Counts
+from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Row, Store
 from bic_lib.ledger.records import Record
 from bic_lib.logs import masked
-from bic_lib.model import Counts
-from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Row, Store
 
 RUNS = "runs"
 _FAR_FUTURE = 10**11

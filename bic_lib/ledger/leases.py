@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bic_lib.errors import BicError, ClaimLost, Conflict
-from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import Change, Delete, Insert, Replace, Row, Store
+from bic_lib.core.errors import BicError, ClaimLost, Conflict
+from bic_lib.core.plan import CLOCK_TOLERANCE
+from bic_lib.core.ports import Change, Delete, Insert, Replace, Row, Store
 
 log = logging.getLogger("bic.transfers")
 

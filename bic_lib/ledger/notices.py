@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
+from bic_lib.core.ports import Delete, Insert, Replace, Row, Store
 from bic_lib.ledger.history import RUNS
-from bic_lib.ports import Delete, Insert, Replace, Row, Store
 
 _NOTICES = "notices"
 _LOOK = "\0look"

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
+from bic_lib.core.model import DAY, DataType, Item, Outcome, State, Stream
+from bic_lib.core.ports import BATCH, Change, Put, Row, Store
 from bic_lib.ledger.history import History
 from bic_lib.ledger.records import (
     FAILING,
@@ -27,8 +29,6 @@ from bic_lib.ledger.records import (
     transfer_key,
 )
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.model import DAY, DataType, Item, Outcome, State, Stream
-from bic_lib.ports import BATCH, Change, Put, Row, Store
 
 _DAYS_HELD = 4
 _DATELESS = "1970-01-01"

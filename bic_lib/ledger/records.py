@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bic_lib.core.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.core.plan import CLOCK_TOLERANCE
+from bic_lib.core.ports import Row
 from bic_lib.logs import masked
-from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
-from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import Row
 
 ITEMS = "items"
 FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP})

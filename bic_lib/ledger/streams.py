@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
+from bic_lib.core.model import DataType, ReportKind, Stream
+from bic_lib.core.plan import CLOCK_TOLERANCE
+from bic_lib.core.ports import Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.logs import masked
-from bic_lib.model import DataType, ReportKind, Stream
-from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import Insert, Put, Replace, Row, Store
 
 STATE = "state"
 _SITE = "site|"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
+from bic_lib.core.plan import CLOCK_TOLERANCE
+from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.streams import STATE, SiteState, site_partition
-from bic_lib.plan import CLOCK_TOLERANCE
-from bic_lib.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 
 DUE = "due"
 _INDEX = "due|"

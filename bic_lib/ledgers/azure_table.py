@@ -19,10 +19,10 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
 
-from bic_lib.errors import Conflict, DestinationError, LedgerError, SettingsError
+from bic_lib.core.errors import Conflict, DestinationError, LedgerError, SettingsError
+from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row, Tokens
 from bic_lib.ledgers.limits import body_text, demand_allowed
 from bic_lib.ledgers.table_keys import decoded, encoded
-from bic_lib.ports import Change, Delete, Insert, Put, Replace, Row, Tokens
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -65,8 +65,8 @@ def create(
     connection string is none.
     """
     carrier = transport or Transport()
-    # Retrying has its one place (bic_lib.plan); this only bridges a moment. A commit that is repeated after a 5xx, though it had
-    # been taken, ends as a conflict with ourselves: the core then reads again, or leaves the work to the next visit.
+    # Retrying has its one place (bic_lib.core.plan); this only bridges a moment. A commit that is repeated after a 5xx, though it
+    # had been taken, ends as a conflict with ourselves: the core then reads again, or leaves the work to the next visit.
     options: dict[str, Any] = {"transport": carrier, "retry_total": 2, "retry_backoff_factor": 0.3, "retry_on_methods": ["GET"]}
     try:
         if connection is not None:

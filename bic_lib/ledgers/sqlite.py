@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bic_lib.errors import Conflict, LedgerError
+from bic_lib.core.errors import Conflict, LedgerError
+from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row
 from bic_lib.ledgers.holder import gone
 from bic_lib.ledgers.limits import body_text, demand_allowed
-from bic_lib.ports import Change, Delete, Insert, Put, Replace, Row
 
 APPLICATION_ID = 0x62_69_63_4C
 """`bicL` in the file's header: this is a ledger, and not somebody's database."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
+from bic_lib.core.ports import Change, Delete, Insert, Put
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import DestinationError, ItemError
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DataType, Item, Outcome, Schedule, Site, State
-from bic_lib.ports import Change, Delete, Insert, Put
 from bic_lib.steps import carrying, settling
 from bic_lib.steps.job import Job
 

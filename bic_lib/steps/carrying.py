@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bic_lib import naming
+from bic_lib.core import naming
+from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Refused
+from bic_lib.core.model import DAY, DataType, Failure, OnConflict, Outcome, State
+from bic_lib.core.ports import Payload, Put, Recovered, Stamp
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import DestinationError, Interrupted, ItemError, Refused
 from bic_lib.ledger.records import Record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
-from bic_lib.model import DAY, DataType, Failure, OnConflict, Outcome, State
-from bic_lib.ports import Payload, Put, Recovered, Stamp
 from bic_lib.steps import settling
 from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.tee import Branch, Sum, regrouped, tee

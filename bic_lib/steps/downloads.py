@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bic_lib import plan
-from bic_lib.errors import ItemError
+from bic_lib.core import plan
+from bic_lib.core.errors import ItemError
+from bic_lib.core.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
 from bic_lib.steps.lsids import LSIDS_PER_CALL, plan_lsids

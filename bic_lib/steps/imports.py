@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Never
 
-from bic_lib import plan
-from bic_lib.errors import DestinationError, ItemError, SiteError
+from bic_lib.core import plan
+from bic_lib.core.errors import DestinationError, ItemError, SiteError
+from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
+from bic_lib.core.ports import Check
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DOCUMENT_OF, BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
-from bic_lib.ports import Check
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
 

@@ -10,13 +10,9 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from bic_lib import plan
-from bic_lib.delivery import Delivery
-from bic_lib.errors import DestinationError, Interrupted
-from bic_lib.ledger.proof import Known, KnownDocument, served_name
-from bic_lib.ledger.records import FAILING, SETTLED, Record
-from bic_lib.ledger.work import Step
-from bic_lib.model import (
+from bic_lib.core import plan
+from bic_lib.core.errors import DestinationError, Interrupted
+from bic_lib.core.model import (
     DOCUMENT_OF,
     DOCUMENTS,
     BrokenDocument,
@@ -29,6 +25,10 @@ from bic_lib.model import (
     State,
     Stream,
 )
+from bic_lib.delivery import Delivery
+from bic_lib.ledger.proof import Known, KnownDocument, served_name
+from bic_lib.ledger.records import FAILING, SETTLED, Record
+from bic_lib.ledger.work import Step
 from bic_lib.steps import recordings
 from bic_lib.steps.job import Job
 from bic_lib.steps.sending import send

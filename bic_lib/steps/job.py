@@ -8,14 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from bic_lib.delivery import Destination
-from bic_lib.errors import ClaimLost, LedgerError, SiteError, Unexpected
-from bic_lib.ledger import Ledger
-from bic_lib.ledger.leases import Lease
-from bic_lib.ledger.streams import Rest
-from bic_lib.ledger.work import Step
-from bic_lib.logs import masked
-from bic_lib.model import (
+from bic_lib.core.errors import ClaimLost, LedgerError, SiteError, Unexpected
+from bic_lib.core.model import (
     REPORT_OF,
     BrokenDocument,
     Counts,
@@ -29,8 +23,14 @@ from bic_lib.model import (
     State,
     Stream,
 )
-from bic_lib.plan import pause
-from bic_lib.ports import Appliance, FileStore
+from bic_lib.core.plan import pause
+from bic_lib.core.ports import Appliance, FileStore
+from bic_lib.delivery import Destination
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.streams import Rest
+from bic_lib.ledger.work import Step
+from bic_lib.logs import masked
 from bic_lib.telemetry import Tally
 
 log = logging.getLogger("bic.transfers")

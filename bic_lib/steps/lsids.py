@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from bic_lib import plan
-from bic_lib.errors import ItemError
+from bic_lib.core import plan
+from bic_lib.core.errors import ItemError
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import Job
 

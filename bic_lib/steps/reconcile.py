@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bic_lib import plan
-from bic_lib.errors import ItemError, Refused, Unexpected
+from bic_lib.core import plan
+from bic_lib.core.errors import ItemError, Refused, Unexpected
+from bic_lib.core.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.work import ClaimedStep, Step
-from bic_lib.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import NEEDED_SECONDS, Job
 from bic_lib.steps.lsids import plan_lsids

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
+from bic_lib.core.ports import Change, Insert
 from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
-from bic_lib.ports import Change, Insert
 from bic_lib.steps import carrying
 from bic_lib.steps.job import Job
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bic_lib.core.errors import DestinationError
+from bic_lib.core.model import Outcome, State, Stream
 from bic_lib.delivery import Delivered, Delivery
-from bic_lib.errors import DestinationError
-from bic_lib.model import Outcome, State, Stream
 from bic_lib.steps.job import Job, unexpected
 
 

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bic_lib import naming, plan
+from bic_lib.core import naming, plan
+from bic_lib.core.errors import DestinationError, Gone, Interrupted, ItemError, TooOften
+from bic_lib.core.model import DAY, Failure, Outcome, State
+from bic_lib.core.ports import Change, Put
 from bic_lib.delivery import FileDestination
-from bic_lib.errors import DestinationError, Gone, Interrupted, ItemError, TooOften
 from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
-from bic_lib.model import DAY, Failure, Outcome, State
-from bic_lib.ports import Change, Put
 from bic_lib.steps.job import Job
 
 log = logging.getLogger("bic.transfers")

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bic_lib import plan
-from bic_lib.errors import BicError, Conflict, ItemError
+from bic_lib.core import plan
+from bic_lib.core.errors import BicError, Conflict, ItemError
+from bic_lib.core.model import DAY, Failure, ReportKind, Selection, Stream, Window
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
 from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.model import DAY, Failure, ReportKind, Selection, Stream, Window
 from bic_lib.steps.intake import Intake
 from bic_lib.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.steps.lsids import plan_lsids

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bic_lib import plan, telemetry
-from bic_lib.errors import Refused
+from bic_lib import telemetry
+from bic_lib.core import plan
+from bic_lib.core.errors import Refused
+from bic_lib.core.model import Failure, ReportKind
+from bic_lib.core.ports import Row
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
-from bic_lib.model import Failure, ReportKind
-from bic_lib.ports import Row
 from bic_lib.steps import backfill, backups, downloads, imports, lsids, reconcile, recordings, settling, windows
 from bic_lib.steps.job import Job, unexpected
 

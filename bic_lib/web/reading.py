@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from bic_lib.actions.download import Download
 from bic_lib.actions.moments import length, moment
-from bic_lib.errors import UsageError
-from bic_lib.model import DataType, Window
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import DataType, Window
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Request
 
 LONGEST_WAIT = 200

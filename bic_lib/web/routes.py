@@ -13,8 +13,8 @@ from typing import Protocol
 from bic_lib import mail, run
 from bic_lib.actions import check, download, failures
 from bic_lib.actions.overview import one_run, overview
-from bic_lib.errors import BicError, LedgerError, SettingsError, UsageError
-from bic_lib.model import Visit
+from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
+from bic_lib.core.model import Visit
 from bic_lib.notify import Unsent, send_test
 from bic_lib.run import App
 from bic_lib.settings import Settings

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from waitress import wasyncore
 from waitress.server import create_server
 
-from bic_lib.errors import BicError
-from bic_lib.model import Visit
+from bic_lib.core.errors import BicError
+from bic_lib.core.model import Visit
 from bic_lib.run import App
 from bic_lib.scheduler import Current, Scheduler, forever, scheduling
 from bic_lib.web.guard import demand_permission

@@ -10,7 +10,7 @@ import pytest
 
 from bic_lib.appliance.client import Client
 from bic_lib.appliance.transport import Timing
-from bic_lib.model import BrokenDocument, Document, ReportKind, Selection, Window
+from bic_lib.core.model import BrokenDocument, Document, ReportKind, Selection, Window
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.simulator.population import SessionTruth
 from tests.appliance.odd_server import OddServer, odd_server

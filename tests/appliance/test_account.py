@@ -2,8 +2,8 @@
 
 import pytest
 
-from bic_lib.errors import Interrupted, Refused, SiteError
-from bic_lib.model import DataType, Document, ReportKind
+from bic_lib.core.errors import Interrupted, Refused, SiteError
+from bic_lib.core.model import DataType, Document, ReportKind
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.faults import Fault
 from tests.appliance.conftest import EVER, NOW, PRESENTATION, SUPPORT, MakeClient, Sleeps, ended

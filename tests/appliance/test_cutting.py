@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from bic_lib.appliance.cutting import Cutter, Piece
-from bic_lib.errors import Interrupted, SiteError, Unexpected
+from bic_lib.core.errors import Interrupted, SiteError, Unexpected
 
 ROOT = b'<session_list xmlns="http://www.beyondtrust.com/sra/namespaces/API/reporting" xmlns:x="urn:x">'
 END = b"</session_list>"

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 
 from bic_lib.appliance.client import Client
-from bic_lib.errors import Gone, Interrupted, ItemError, NotReady, Refused, TooOften, Unexpected
-from bic_lib.model import DataType
+from bic_lib.core.errors import Gone, Interrupted, ItemError, NotReady, Refused, TooOften, Unexpected
+from bic_lib.core.model import DataType
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.faults import Backup
 from bic_lib.simulator.faults import Recording as Delivery

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bic_lib.appliance.pacing import Pace
 from bic_lib.appliance.tokens import Grant, Tokens
-from bic_lib.errors import SiteError
+from bic_lib.core.errors import SiteError
 from tests.appliance.conftest import Sleeps
 
 

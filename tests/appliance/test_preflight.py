@@ -3,7 +3,7 @@
 import pytest
 
 from bic_lib.appliance.commands import api_info
-from bic_lib.model import DataType
+from bic_lib.core.model import DataType
 from bic_lib.simulator import Simulator
 from tests.appliance.conftest import MakeClient
 

@@ -9,8 +9,8 @@ from lxml import etree
 
 from bic_lib.appliance import sessions
 from bic_lib.appliance.sessions import documents, fingerprint, listed, read_document
-from bic_lib.errors import Interrupted, Refused, Unexpected
-from bic_lib.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
+from bic_lib.core.errors import Interrupted, Refused, Unexpected
+from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
 
 LSID = "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
 SRA = "http://www.beyondtrust.com/sra/namespaces/API/reporting"

@@ -11,8 +11,8 @@ import pytest
 from bic_lib import settings
 from bic_lib.actions.check import check
 from bic_lib.appliance.client import Client
-from bic_lib.model import DataType
-from bic_lib.ports import Check
+from bic_lib.core.model import DataType
+from bic_lib.core.ports import Check
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, Bic, archive, hourly, site
 

@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
+from bic_lib.core.errors import DestinationError, NotAdmitted
+from bic_lib.core.ports import FileStore
 from bic_lib.destinations.sql import sqlserver_errors
-from bic_lib.errors import DestinationError, NotAdmitted
-from bic_lib.ports import FileStore
 from bic_lib.references import References
 from bic_lib.renewing import Renewing
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, azurite, run_samba  # noqa: F401  # azurite is a fixture

@@ -12,9 +12,9 @@ from bic_lib import telemetry
 from bic_lib.actions import running
 from bic_lib.appliance.client import Client
 from bic_lib.appliance.transport import Account
-from bic_lib.errors import DestinationError, NotAdmitted, Refused
+from bic_lib.core.errors import DestinationError, NotAdmitted, Refused
+from bic_lib.core.model import State
 from bic_lib.ledger.history import Run
-from bic_lib.model import State
 from bic_lib.references import References, Unresolved
 from bic_lib.renewing import Renewing
 from bic_lib.simulator import Profile, Simulator

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bic_lib import logs, telemetry
+from bic_lib.core.model import Counts, DataType, Outcome, State
 from bic_lib.ledger.history import Run
 from bic_lib.logs import STARS
-from bic_lib.model import Counts, DataType, Outcome, State
 from bic_lib.simulator import Fault, Profile, Simulator
 from tests.cloud import kql
 from tests.steps.world import ALL_FILES, World

@@ -1,4 +1,4 @@
-"""What every FileStore means by its methods (bic_lib.ports.FileStore).
+"""What every FileStore means by its methods (bic_lib.core.ports.FileStore).
 
 An adapter's test module inherits :class:`FileStoreContract` and overrides the fixture `place` with an empty place.
 """
@@ -18,8 +18,8 @@ from typing import Any, cast
 
 import pytest
 
-from bic_lib.errors import BicError
-from bic_lib.ports import FileStore, Found, Recovered, Stamp
+from bic_lib.core.errors import BicError
+from bic_lib.core.ports import FileStore, Found, Recovered, Stamp
 
 TRANSFER = "0123456789abcdef"
 OTHER = "fedcba9876543210"
@@ -137,7 +137,7 @@ class FileStoreContract:
         "name", ["Müller – 東京 🎥.xml", "a b.xml", "(x), y=z@w.xml", "x" * 236 + ".xml", ".hidden", "no-period"]
     )
     def test_every_safe_name_can_be_stored(self, store: FileStore, name: str) -> None:
-        """What bic_lib.naming calls safe, the store takes as it is."""
+        """What bic_lib.core.naming calls safe, the store takes as it is."""
         assert store.put(f"{name}.d/{name[-200:]}", b"x", replace=False)
         assert store.names(f"{name}.d") == {name[-200:]}
         found = store.look(f"{name}.d/{name[-200:]}")

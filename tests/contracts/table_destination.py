@@ -1,4 +1,4 @@
-"""What every TableDestination means by its methods (bic_lib.ports.TableDestination).
+"""What every TableDestination means by its methods (bic_lib.core.ports.TableDestination).
 
 An adapter's test module inherits :class:`TableDestinationContract` and overrides the fixture `database` with an empty one.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bic_lib.columns import COLUMNS
-from bic_lib.model import Document, Failure, State
-from bic_lib.ports import Loaded, TableDestination
-from bic_lib.rows import SessionRows, session_rows
+from bic_lib.core.columns import COLUMNS
+from bic_lib.core.model import Document, Failure, State
+from bic_lib.core.ports import Loaded, TableDestination
+from bic_lib.core.rows import SessionRows, session_rows
 from tests.destinations.sql.documents import FULL, HOST, LSID, document, small
 
 EVENTS = ("session_event_data", "system_information")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import naming
+from bic_lib.core import naming
+from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
+from bic_lib.core.ports import FileStore, Recovered
 from bic_lib.destinations import local_files, local_folder, temporary
-from bic_lib.errors import DestinationError, Interrupted, Unexpected
-from bic_lib.ports import FileStore, Recovered
 from tests.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
 
 

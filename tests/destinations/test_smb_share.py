@@ -13,9 +13,9 @@ import pytest
 import smbclient  # type: ignore[import-untyped]  # has no types
 from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no types
 
+from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
+from bic_lib.core.ports import Staging
 from bic_lib.destinations import smb_connections, smb_share, smb_staging, temporary
-from bic_lib.errors import DestinationError, Interrupted, Unexpected
-from bic_lib.ports import Staging
 from tests.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from tests.fixtures_servers import Samba, run_samba
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bic_lib.actions import failures
-from bic_lib.model import DAY
+from bic_lib.core.model import DAY
 from bic_lib.simulator import Backup, Profile, Recording, Simulator
 from bic_lib.simulator.faults import Fault, Malformation
 from tests.kill import driver

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.core.ports import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledgers import sqlite
-from bic_lib.ports import Store
 
 NOW = 1_795_000_000.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bic_lib.core.model import DAY, Counts
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.history import RunId
-from bic_lib.model import DAY, Counts
 from tests.ledger.conftest import NOW
 
 RUN = RunId(int(NOW), "hourly")

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
+from bic_lib.core.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.core.ports import Put, Row, Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, Rest, StreamState, site_partition
-from bic_lib.model import DataType, Failure, Item, Outcome, State, Stream
-from bic_lib.ports import Put, Row, Store
 from tests.ledger.conftest import NOW, Clock
 
 DAY = 86_400
@@ -180,7 +180,7 @@ def test_a_rest_is_over_at_its_time_or_when_the_clock_went_back(ledger: Ledger, 
 
 def test_one_claim_on_a_site_s_reports_of_a_kind(ledger: Ledger, store: Store) -> None:
     """A second worker gets none; the other kind, and another site, are free."""
-    from bic_lib.model import ReportKind  # noqa: PLC0415
+    from bic_lib.core.model import ReportKind  # noqa: PLC0415
 
     other = Ledger(store, "other")
     claim = ledger.streams.claim_reports("s", ReportKind.SUPPORT)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib.errors import DestinationError, LedgerError, SettingsError
+from bic_lib.core.errors import DestinationError, LedgerError, SettingsError
+from bic_lib.core.ports import Delete, Put, Store
 from bic_lib.ledgers import azure_table
 from bic_lib.ledgers.table_keys import decoded, encoded
-from bic_lib.ports import Delete, Put, Store
 from tests.contracts.store import StoreContract
 from tests.fixtures_servers import KEY
 from tests.host.emulator import Emulator, emulator

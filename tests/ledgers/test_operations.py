@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bic_lib import last_settings, run
+from bic_lib.core.ports import Change, Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
 from bic_lib.notify import notify
-from bic_lib.ports import Change, Row
 from bic_lib.run import App
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.visit import perform

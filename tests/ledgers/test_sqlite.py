@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib.errors import Conflict, LedgerError
+from bic_lib.core.errors import Conflict, LedgerError
+from bic_lib.core.ports import Insert, Put, Replace, Store
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
-from bic_lib.ports import Insert, Put, Replace, Store
 from tests.contracts.store import StoreContract
 
 
@@ -46,10 +46,10 @@ def child(code: str, path: Path) -> subprocess.Popen[bytes]:
     """A process with `store` open on the file; it runs the code after that."""
     begin = """
 import sys, time
-from bic_lib.errors import Conflict
+from bic_lib.core.errors import Conflict
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
-from bic_lib.ports import Insert, Put, Replace
+from bic_lib.core.ports import Insert, Put, Replace
 store = sqlite.create(sys.argv[1])
 """
     return subprocess.Popen([sys.executable, "-c", begin + code, str(path)], stdout=subprocess.PIPE)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from bic_lib.core.model import DAY, DataType, Failure, Item, Outcome, Schedule, Site, State, Transfer
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
 from bic_lib.ledgers import sqlite
-from bic_lib.model import DAY, DataType, Failure, Item, Outcome, Schedule, Site, State, Transfer
 from bic_lib.notify import Unsent, notify
 from bic_lib.run import App
 from bic_lib.steps.job import Uploads

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib import settings
-from bic_lib.errors import SettingsError
+from bic_lib.core.errors import SettingsError
 
 GOOD = r"""
 [ledger]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bic_lib import settings
-from bic_lib.errors import SettingsError
-from bic_lib.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
+from bic_lib.core.errors import SettingsError
+from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
 from bic_lib.settings_model import LocalFolderSettings, SmtpSettings, SqliteLedger
 from bic_lib.settings_spelling import duration, seconds
 from tests.settings.good import EVERY, FOLDER, GOOD, HOST, HOURLY, after

@@ -8,7 +8,7 @@ import pytest
 
 from bic_lib import run
 from bic_lib.actions import running
-from bic_lib.model import DAY, State
+from bic_lib.core.model import DAY, State
 from bic_lib.simulator import Backup, Simulator
 from tests.steps.world import World, asked, digest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bic_lib.model import DAY
+from bic_lib.core.model import DAY
 from bic_lib.simulator import Recording, Simulator
 from tests.steps.world import World, wanted, windows
 

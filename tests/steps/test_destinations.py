@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bic_lib.appliance.sessions import read_document
+from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.delivery import Delivery
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.steps import intake
 from tests.steps.world import ALL_FILES, World, asked, wanted, windows

@@ -11,10 +11,10 @@ import pytest
 from bic_lib.actions.importing import import_files
 from bic_lib.actions.uploading import plan_import
 from bic_lib.appliance.sessions import read_document
+from bic_lib.core.errors import Unexpected
+from bic_lib.core.model import DAY
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.errors import Unexpected
 from bic_lib.ledger.history import Run
-from bic_lib.model import DAY
 from bic_lib.run import App
 from bic_lib.simulator import Simulator
 from tests.steps.world import World, wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bic_lib.model import Visit
+from bic_lib.core.model import Visit
 from bic_lib.run import tick
 from bic_lib.simulator import Fault, Profile, Simulator
 from bic_lib.visit import perform

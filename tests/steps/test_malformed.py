@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bic_lib import naming
-from bic_lib.model import DAY, Item
+from bic_lib.core import naming
+from bic_lib.core.model import DAY, Item
 from bic_lib.simulator import Simulator
 from tests.steps.world import ALL_FILES, World, wanted
 

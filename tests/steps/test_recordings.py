@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bic_lib import naming
-from bic_lib.model import DAY, State
-from bic_lib.ports import Replace
+from bic_lib.core import naming
+from bic_lib.core.model import DAY, State
+from bic_lib.core.ports import Replace
 from bic_lib.simulator import Fault, Recording, Simulator
 from bic_lib.steps.settling import staged_as
 from tests.steps.world import ALL_FILES, World, asked, wanted

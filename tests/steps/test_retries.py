@@ -12,11 +12,11 @@ from bic_lib import notify
 from bic_lib.actions import backfill as history_on_demand
 from bic_lib.actions import failures
 from bic_lib.actions.download import Download, perform_download, plan_download
+from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.model import DAY, BrokenDocument, DataType
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.errors import DestinationError, ItemError
 from bic_lib.ledger.history import History
 from bic_lib.ledger.leases import Lease
-from bic_lib.model import DAY, BrokenDocument, DataType
 from bic_lib.simulator import Recording, Simulator
 from bic_lib.simulator.faults import Fault
 from bic_lib.steps import intake, windows

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from bic_lib import wiring
-from bic_lib.model import DAY, State
+from bic_lib.core.model import DAY, State
 from bic_lib.simulator import Simulator
 from tests.steps.world import World, asked, fingerprint, wanted
 

@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import pytest
 
+from bic_lib.core.model import DAY, DataType, Schedule, Site, Transfer
 from bic_lib.ledger import Ledger
 from bic_lib.ledgers import sqlite
-from bic_lib.model import DAY, DataType, Schedule, Site, Transfer
 from bic_lib.run import App, tick
 from bic_lib.simulator import Fault, Profile, Simulator
 from bic_lib.steps.job import Uploads

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib.errors import ClaimLost, DestinationError, Interrupted
+from bic_lib.core.errors import ClaimLost, DestinationError, Interrupted
 from bic_lib.tee import Branch, regrouped, tee
 
 

@@ -9,9 +9,9 @@ import pytest
 from bic_lib import run
 from bic_lib.actions import running
 from bic_lib.actions.download import Download, perform_download, plan_download
+from bic_lib.core.model import DAY, DataType, State
+from bic_lib.core.plan import SHORTEST_WINDOW
 from bic_lib.ledger.streams import StreamState
-from bic_lib.model import DAY, DataType, State
-from bic_lib.plan import SHORTEST_WINDOW
 from bic_lib.simulator import Fault, Profile, Recording, Simulator
 from bic_lib.steps.job import Deadline
 from bic_lib.visit import perform

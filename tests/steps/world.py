@@ -14,13 +14,13 @@ from bic_lib import settings, wiring
 from bic_lib.actions import running
 from bic_lib.appliance import sessions
 from bic_lib.appliance.transport import Timing
+from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
+from bic_lib.core.ports import Appliance
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import StreamState
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
-from bic_lib.model import DAY, Document, Item, Outcome, Site, State, Window
-from bic_lib.ports import Appliance
 from bic_lib.run import App
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.population import SessionTruth

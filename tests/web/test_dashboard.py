@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bic_lib.core.model import DataType, Item, Outcome, State
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import Rest
-from bic_lib.model import DataType, Item, Outcome, State
 from bic_lib.simulator import Profile, Simulator
 from tests.support import archive, hourly, site
 from tests.web.chromium import Page, chromium

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from bic_lib.actions.verify import verify
+from bic_lib.core.model import DAY
 from bic_lib.ledger.records import Record
-from bic_lib.model import DAY
 from bic_lib.simulator import Simulator
 from bic_lib.web.http import LARGEST_BODY
 from tests.support import archive, hourly, served_sessions, site, stored_sessions

@@ -13,8 +13,8 @@ from bic_lib.actions.results import Results
 from bic_lib.appliance.sessions import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
-from bic_lib.errors import UsageError
-from bic_lib.model import DOCUMENTS, DataType, Document, Window
+from bic_lib.core.errors import UsageError
+from bic_lib.core.model import DOCUMENTS, DataType, Document, Window
 from bic_lib.run import App
 from bic_lib.settings_model import SqlDatabaseSettings
 

@@ -7,7 +7,7 @@ import rich_click as click
 from bic_lib.actions.failures import retry
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, note, print_json
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
 
 
 @click.command(name="retry")

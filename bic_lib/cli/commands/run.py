@@ -16,7 +16,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
 from bic_lib.cli.stopping import Stop, Terminated, stopping
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
 from bic_lib.logs import scheduler as log
 from bic_lib.notify import notify
 from bic_lib.scheduler import forever, scheduling

@@ -11,7 +11,7 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
-from bic_lib.errors import UsageError
+from bic_lib.core.errors import UsageError
 from bic_lib.simulator import Profile, Simulator
 
 SECRET = "BIC_SIMULATOR_SECRET"  # noqa: S105 -- the variable's name

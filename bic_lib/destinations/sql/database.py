@@ -12,14 +12,14 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from bic_lib.core.errors import BicError, SettingsError, Unexpected
+from bic_lib.core.model import Document, Outcome
+from bic_lib.core.ports import Check, Loaded
+from bic_lib.core.rows import SessionRows
 from bic_lib.destinations.sql import odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
 from bic_lib.destinations.sql.load import Loader, tried
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect
-from bic_lib.errors import BicError, SettingsError, Unexpected
-from bic_lib.model import Document, Outcome
-from bic_lib.ports import Check, Loaded
-from bic_lib.rows import SessionRows
 
 
 @dataclass(frozen=True, slots=True)

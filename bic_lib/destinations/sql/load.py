@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
 
-from bic_lib.columns import COLUMNS, Value, moment
+from bic_lib.core.columns import COLUMNS, Value, moment
+from bic_lib.core.errors import BicError, Unexpected
+from bic_lib.core.model import Document, Failure, Outcome, State
+from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql import tables
 from bic_lib.destinations.sql.transaction import Known, Transaction
-from bic_lib.errors import BicError, Unexpected
-from bic_lib.model import Document, Failure, Outcome, State
-from bic_lib.rows import SessionRows, session_rows
 
 BATCH_SESSIONS = 2_000
 BATCH_BYTES = 32_000_000

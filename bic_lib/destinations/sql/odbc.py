@@ -13,8 +13,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
 from sqlalchemy.engine import URL
 
-from bic_lib import azure_hosts
-from bic_lib.errors import DestinationError, SettingsError
+from bic_lib.core import azure_hosts
+from bic_lib.core.errors import DestinationError, SettingsError
 
 SQL_COPT_SS_ACCESS_TOKEN = 1256
 """Microsoft's connection attribute for an Entra ID token (msodbcsql.h)."""

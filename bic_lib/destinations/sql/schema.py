@@ -13,10 +13,10 @@ from sqlalchemy.dialects import mssql, sqlite
 from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
+from bic_lib.core.errors import DestinationError
 from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect, views
-from bic_lib.errors import DestinationError
 
 _COMPILERS: dict[Dialect, type[Compiler]] = {"sqlite": sqlite.dialect, "mssql": mssql.dialect}
 _END: dict[Dialect, str] = {"sqlite": ";\n", "mssql": "\nGO\n"}

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, NullPool, Table, create_engine
 from sqlalchemy.engine import URL
 
-from bic_lib.columns import Value
+from bic_lib.core.columns import Value
+from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
+from bic_lib.core.rows import SessionRows
 from bic_lib.destinations.sql.transaction import Transaction
-from bic_lib.errors import BicError, DestinationError, SettingsError, Unexpected
-from bic_lib.rows import SessionRows
 
 
 def engine(url: URL, *, wait: float) -> Engine:

@@ -16,11 +16,11 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
-from bic_lib.columns import COLUMNS, Value
+from bic_lib.core.columns import COLUMNS, Value
+from bic_lib.core.errors import DestinationError
+from bic_lib.core.rows import SessionRows
 from bic_lib.destinations.sql.tables import metadata
 from bic_lib.destinations.sql.transaction import Transaction, as_json
-from bic_lib.errors import DestinationError
-from bic_lib.rows import SessionRows
 
 LOCK_SECONDS = 120
 """How long a batch waits for another process that loads sessions of the same site."""

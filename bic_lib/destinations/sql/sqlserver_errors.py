@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from bic_lib.core.errors import BicError, DestinationError, NotAdmitted, Unexpected
 from bic_lib.destinations.sql.load import Clash
-from bic_lib.errors import BicError, DestinationError, NotAdmitted, Unexpected
 
 _DEADLOCK = {1205, 3960}
 _DUPLICATE = {2601, 2627}

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from bic_lib.columns import Value
+from bic_lib.core.columns import Value
 from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load, session
 
 

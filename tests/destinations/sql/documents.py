@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lxml import etree
 
-from bic_lib.model import Document
+from bic_lib.core.model import Document
 
 HOST = "support.example.com"
 LSID = "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"

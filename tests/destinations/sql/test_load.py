@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Table
 
-from bic_lib.columns import moment
+from bic_lib.core.columns import moment
+from bic_lib.core.errors import BicError, DestinationError, Unexpected
+from bic_lib.core.model import State
 from bic_lib.destinations.sql import load, sqlite
 from bic_lib.destinations.sql.load import Act, Clash, Loader, act, tried
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
 from bic_lib.destinations.sql.tables import session_event
 from bic_lib.destinations.sql.transaction import Known, Transaction
-from bic_lib.errors import BicError, DestinationError, Unexpected
-from bic_lib.model import State
 from tests.destinations.sql.documents import HOST, small
 from tests.destinations.sql.stand_in import StandIn, stand_in
 from tests.destinations.sql.test_sqlite import query

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.core.errors import DestinationError
+from bic_lib.core.model import State
 from bic_lib.destinations.sql import create, ddl
 from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
-from bic_lib.errors import DestinationError
-from bic_lib.model import State
 from tests.destinations.sql.documents import HOST, small
 
 GUIDE_COLUMNS = {

@@ -13,8 +13,8 @@ import pytest
 from lxml import etree
 
 from bic_lib.appliance.sessions import read_document
+from bic_lib.core.model import Document
 from bic_lib.destinations.sql import create
-from bic_lib.model import Document
 from bic_lib.simulator import Profile, Simulator
 from tests.destinations.sql.documents import HOST
 

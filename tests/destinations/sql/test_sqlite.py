@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from bic_lib.core.errors import DestinationError, SettingsError
+from bic_lib.core.model import Failure, State
 from bic_lib.destinations.sql import SqlDatabase, create
 from bic_lib.destinations.sql.load import BATCH_SESSIONS
-from bic_lib.errors import DestinationError, SettingsError
-from bic_lib.model import Failure, State
 from tests.contracts.table_destination import Database, TableDestinationContract
 from tests.destinations.sql.documents import FULL, HOST, document, small
 

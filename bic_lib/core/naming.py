@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, count
 
-from bic_lib.model import DOCUMENTS, REPORT_OF, DataType, Item
+from bic_lib.core.model import DOCUMENTS, REPORT_OF, DataType, Item
 
 RESERVED_PREFIX = ".bic-"
 """Names that begin so are ours: temporary files. No item is ever called so."""

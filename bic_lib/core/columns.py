@@ -1,6 +1,6 @@
 """Which column of which table comes from where in a session document: the mapping of appliance-api.md 10, as data.
 
-The tables of a session's events are not here: :mod:`bic_lib.rows` reads them by hand, for nine rows in ten are theirs.
+The tables of a session's events are not here: :mod:`bic_lib.core.rows` reads them by hand, for nine rows in ten are theirs.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from bic_lib.model import DAY, Failure, OpenSessions, Schedule, Stream, Window
+from bic_lib.core.model import DAY, Failure, OpenSessions, Schedule, Stream, Window
 
 HOUR = 3_600
 MINUTE = 60

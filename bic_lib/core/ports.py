@@ -1,7 +1,7 @@
 """The edges of the core: what an appliance, a destination and a ledger must be able to do.
 
-Adapters translate their vendor's exceptions into :mod:`bic_lib.errors`; nobody else looks at vendor errors. Nothing here retries:
-when to try again is decided in one place, by the retry table in :mod:`bic_lib.plan`.
+Adapters translate their vendor's exceptions into :mod:`bic_lib.core.errors`; nobody else looks at vendor errors. Nothing here
+retries: when to try again is decided in one place, by the retry table in :mod:`bic_lib.core.plan`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bic_lib.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
+from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
 
 # --- the appliance ---------------------------------------------------------------------------------------------------
 
@@ -20,8 +20,8 @@ from bic_lib.model import BrokenDocument, DataType, Document, Listed, Outcome, R
 class Report(Protocol):
     """One report answer on its way: documents come as the body arrives; it is never held whole.
 
-    Iterating raises :class:`~bic_lib.errors.Interrupted` when the body ends before the root's end tag, and
-    :class:`~bic_lib.errors.Unexpected` when it is no report. Only an iteration that ends by itself has seen everything.
+    Iterating raises :class:`~bic_lib.core.errors.Interrupted` when the body ends before the root's end tag, and
+    :class:`~bic_lib.core.errors.Unexpected` when it is no report. Only an iteration that ends by itself has seen everything.
     """
 
     @property
@@ -142,7 +142,7 @@ class Staging(Protocol):
 
 
 class FileStore(Protocol):
-    """A place for files. Locations are relative to its root, with `/`; they are safe names from :mod:`bic_lib.naming`.
+    """A place for files. Locations are relative to its root, with `/`; they are safe names from :mod:`bic_lib.core.naming`.
 
     A file appears under its name only when complete, by one atomic act (design.md 9.1). All methods raise DestinationError when
     the store is unreachable, full or refuses, Unexpected when it refuses this one name.

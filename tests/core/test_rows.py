@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from bic_lib.columns import COLUMNS, Value, moment
+from bic_lib.core.columns import COLUMNS, Value, moment
+from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql.tables import GUIDE, metadata
-from bic_lib.rows import SessionRows, session_rows
 from tests.destinations.sql.documents import FULL, HOST, LSID
 
-SAMPLES = Path(__file__).parents[1].parent / "shared/samples"
+SAMPLES = ROOT.parent / "shared/samples"
 
 XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
 

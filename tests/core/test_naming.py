@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib import naming
-from bic_lib.model import DataType, Item
+from bic_lib.core import naming
+from bic_lib.core.model import DataType, Item
 
 LSID = "0123456789abcdef0123456789abcdef"
 START = 1_750_000_000  # 2025-06-15 15:06:40 UTC

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bic_lib.model import Failure
+from bic_lib.core.model import Failure
 
 
 class BicError(Exception):

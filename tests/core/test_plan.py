@@ -1,4 +1,4 @@
-"""What is due, which windows, when to try again (bic_lib.plan; design.md 5, 10)."""
+"""What is due, which windows, when to try again (bic_lib.core.plan; design.md 5, 10)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib import plan
-from bic_lib.model import DAY, DataType, Failure, OpenSessions, Schedule, Stream, Window
+from bic_lib.core import plan
+from bic_lib.core.model import DAY, DataType, Failure, OpenSessions, Schedule, Stream, Window
 
 MINUTE, HOUR = 60, 3600
 NOW = 1_795_000_000

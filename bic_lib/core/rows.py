@@ -1,4 +1,4 @@
-"""Session document → rows of the eight tables: pure. Which column comes from where is in :mod:`bic_lib.columns`.
+"""Session document → rows of the eight tables: pure. Which column comes from where is in :mod:`bic_lib.core.columns`.
 
 What a row holds is exactly what the document says: texts trimmed (chat and notes only of their outermost newline), numbers as
 ``int``, times as UTC text ``YYYY-MM-DD HH:MM:SS``. What is missing or empty is None; a number or time that can't be read is None
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from bic_lib.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment
-from bic_lib.model import DataType, instance_of
+from bic_lib.core.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment
+from bic_lib.core.model import DataType, instance_of
 
 Row = tuple[Value, ...]
 Places = dict[str, etree._Element]  # noqa: SLF001  the one name that lxml has for its elements
@@ -25,7 +25,7 @@ ChildRow = tuple[int, str | None, str | None]
 
 @dataclass(slots=True)
 class SessionRows:
-    """The rows of one session, named as their tables; columns as in :data:`bic_lib.columns.COLUMNS`, without ids.
+    """The rows of one session, named as their tables; columns as in :data:`bic_lib.core.columns.COLUMNS`, without ids.
 
     `bic_recording` is ours: data type, instance and link of each recording that the document announces. `warnings` name the
     values that could not be read.
