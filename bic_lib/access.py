@@ -7,14 +7,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bic_lib import identity
 from bic_lib.core.errors import DestinationError
-from bic_lib.identity import Identity
-from bic_lib.references import References, Unresolved
+from bic_lib.credentials import identity
+from bic_lib.credentials.identity import Identity
+from bic_lib.credentials.references import References, Unresolved
 from bic_lib.settings_model import AzureCliIdentity, CertificateIdentity, ClientSecretIdentity, ManagedIdentity
 
 if TYPE_CHECKING:
-    from bic_lib.key_vault import Vault
+    from bic_lib.credentials.key_vault import Vault
     from bic_lib.settings import Settings
 
 _PUBLIC_CLOUD = "https://login.microsoftonline.com"
@@ -84,6 +84,6 @@ _certificate = functools.cache(identity.certificate)
 
 @functools.cache
 def _vault(url: str | None, entered: Identity) -> Vault:
-    from bic_lib.key_vault import Vault  # noqa: PLC0415  # an HTTP library, only where there is a vault
+    from bic_lib.credentials.key_vault import Vault  # noqa: PLC0415  # an HTTP library, only where there is a vault
 
     return Vault(url, entered)

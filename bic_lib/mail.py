@@ -10,9 +10,9 @@ from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING
 
 from bic_lib import access
+from bic_lib.credentials.references import References, Unresolved
 from bic_lib.logs import masked
 from bic_lib.notify import Unsent
-from bic_lib.references import References, Unresolved
 from bic_lib.settings_model import Security, SmtpSettings
 
 if TYPE_CHECKING:

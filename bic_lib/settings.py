@@ -32,7 +32,7 @@ _KINDS: dict[str, type[BaseModel]] = {
 
 
 class Settings(File):
-    """The settings of one file, checked. References in them are unresolved (:mod:`bic_lib.references`)."""
+    """The settings of one file, checked. References in them are unresolved (:mod:`bic_lib.credentials.references`)."""
 
     _base: Path = PrivateAttr(default=Path())
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bic_lib.core.model import DAY, DataType
-from bic_lib.references import KEY_VAULT
+from bic_lib.credentials.references import KEY_VAULT
 from bic_lib.settings_spelling import seconds
 
 Table = Mapping[str, Any]

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSc
 
 from bic_lib.core import azure_hosts, naming
 from bic_lib.core.model import DAY
-from bic_lib.references import APP_SERVICE, fault, is_reference
+from bic_lib.credentials.references import APP_SERVICE, fault, is_reference
 
 _UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")

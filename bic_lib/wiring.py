@@ -12,10 +12,10 @@ from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
+from bic_lib.credentials.references import References, Unresolved
+from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.ledger import Ledger
-from bic_lib.references import References, Unresolved
-from bic_lib.renewing import Renewing, Values
 from bic_lib.run import App, unobserved
 from bic_lib.settings_model import (
     AzureBlobSettings,
@@ -193,7 +193,7 @@ class Adapters:
         def make(username: str | None, password: str | None) -> FileStore:
             return smb_share.create(configured.directory, username, password, port=configured.port)
 
-        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make))
+        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make, refused))
 
     def _container(self, name: str, configured: AzureBlobSettings) -> FileStore:
         from bic_lib.destinations import azure_blob  # noqa: PLC0415
@@ -208,7 +208,7 @@ class Adapters:
             return azure_blob.create(connection_string=value, container=configured.container, directory=folder, tags=tags)
 
         resolve = _only(connection)
-        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make))
+        return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make, refused))
 
     def _table(self, name: str, configured: SqlDatabaseSettings) -> TableDestination:
         from bic_lib.destinations import sql  # noqa: PLC0415
@@ -221,7 +221,7 @@ class Adapters:
             )
 
         resolve = _only(configured.connection_string)
-        return cast("TableDestination", Renewing(f"destination {name}", self._references, resolve, make))
+        return cast("TableDestination", Renewing(f"destination {name}", self._references, resolve, make, refused))
 
     def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
         """Made outside of any lock, since a vault may take its time; of two that were made at once the first stays."""

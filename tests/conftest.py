@@ -9,6 +9,7 @@ import pytest
 
 from bic_lib import logs
 from bic_lib.simulator import Profile, Simulator
+from tests.cloud import fakes
 from tests.support import SECRET, Bic, archive, hourly, site
 
 pytest.register_assert_rewrite("tests.steps.world")
@@ -34,3 +35,14 @@ def bic(tmp_path: Path, appliance: Simulator) -> Bic:
     """The `bic` command in an empty folder, with settings for `appliance` → the folder `archive`, and its secret."""
     (tmp_path / "bic.toml").write_text(site(appliance) + archive() + hourly(), encoding="utf-8")
     return Bic(tmp_path, {SECRET: appliance.client_secret})
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.Cloud]:
+    """Running services, which this process's HTTP clients trust and find as on the platform."""
+    (tmp_path / "cloud").mkdir()
+    with fakes.cloud(tmp_path / "cloud") as services:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(services.ca_file))
+        for name, value in services.environ().items():
+            monkeypatch.setenv(name, value)
+        yield services

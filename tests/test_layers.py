@@ -15,7 +15,7 @@ PACKAGE = ROOT / "bic_lib"
 ORDER = (
     *("core", "logs"),
     *("ledger", "telemetry", "tee", "delivery", "steps", "run", "visit"),
-    *("references", "settings", "identity", "key_vault", "access", "renewing"),
+    *("credentials", "settings", "access"),
     *("appliance", "destinations", "ledgers", "wiring", "last_settings"),
     *("actions", "notify", "mail", "scheduler", "web", "hosting", "simulator", "cli", "__main__"),
 )
@@ -23,6 +23,7 @@ ORDER = (
 
 CORE = ORDER[: ORDER.index("visit") + 1]
 ADAPTERS = {
+    "credentials": {"core", "logs"},
     "appliance": {"core", "logs"},
     "destinations": {"core"},
     "ledgers": {"core"},
@@ -33,7 +34,7 @@ An appliance's words are masked before an error quotes them, and its tokens are 
 """
 
 VENDORS = {
-    "requests": {"appliance", "identity", "key_vault"},
+    "requests": {"appliance", "credentials"},
     "click": {"cli"},
     "rich_click": {"cli"},
     "rich": {"cli"},

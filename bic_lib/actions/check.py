@@ -11,7 +11,7 @@ from bic_lib.core import naming
 from bic_lib.core.errors import BicError, LedgerError, UsageError
 from bic_lib.core.model import DataType, OnConflict
 from bic_lib.core.ports import Check
-from bic_lib.references import References, Unresolved, is_reference
+from bic_lib.credentials.references import References, Unresolved, is_reference
 from bic_lib.run import App
 from bic_lib.settings import Settings
 from bic_lib.settings_model import FileDestination as FileSettings

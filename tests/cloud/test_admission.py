@@ -8,11 +8,12 @@ from typing import cast
 
 import pytest
 
+from bic_lib import telemetry
 from bic_lib.core.errors import DestinationError, NotAdmitted
 from bic_lib.core.ports import FileStore
+from bic_lib.credentials.references import References
+from bic_lib.credentials.renewing import Renewing
 from bic_lib.destinations.sql import sqlserver_errors
-from bic_lib.references import References
-from bic_lib.renewing import Renewing
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, azurite, run_samba  # noqa: F401  # azurite is a fixture
 
 OTHER_KEY = "AAAA" + KEY[4:]
@@ -29,7 +30,9 @@ def test_a_share_whose_password_changes(tmp_path: Path) -> None:
         def make(password: str) -> FileStore:
             return smb_share.create(samba.unc, samba.username, password, port=samba.port)
 
-        share = cast("FileStore", Renewing("destination share", references, lambda one: (one.text("keyvault:p"),), make))
+        share = cast(
+            "FileStore", Renewing("destination share", references, lambda one: (one.text("keyvault:p"),), make, telemetry.refused)
+        )
         assert share.put("a.txt", b"1", replace=False)
         values.append("Another-0ne")
         for what in (["--delete"], ["--create", "--password-from-stdin"]):
@@ -51,7 +54,9 @@ def test_a_storage_account_whose_key_changes(azurite: Azurite) -> None:  # noqa:
     def make(connection: str) -> FileStore:
         return azure_blob.create(connection_string=connection, container="rotation")
 
-    blobs = cast("FileStore", Renewing("destination blob", references, lambda one: (one.text("keyvault:c"),), make))
+    blobs = cast(
+        "FileStore", Renewing("destination blob", references, lambda one: (one.text("keyvault:c"),), make, telemetry.refused)
+    )
     assert blobs.put("a.txt", b"1", replace=False)
     assert ACCOUNT in azurite.url
     with pytest.raises(NotAdmitted):

@@ -14,9 +14,9 @@ from bic_lib.appliance.client import Client
 from bic_lib.appliance.transport import Account
 from bic_lib.core.errors import DestinationError, NotAdmitted, Refused
 from bic_lib.core.model import State
+from bic_lib.credentials.references import References, Unresolved
+from bic_lib.credentials.renewing import Renewing
 from bic_lib.ledger.history import Run
-from bic_lib.references import References, Unresolved
-from bic_lib.renewing import Renewing
 from bic_lib.simulator import Profile, Simulator
 from tests.cloud.fakes import Cloud
 from tests.steps.world import ALL_FILES, World
@@ -213,7 +213,9 @@ def door(monkeypatch: pytest.MonkeyPatch) -> tuple[Renewing[Door], list[str]]:
 
     references = References({}, lambda _: "old-password", (lambda _: values[-1], before))
     monkeypatch.setattr(Door, "password", "old-password")
-    return Renewing("destination door", references, lambda one: (one.secret("keyvault:door").reveal(),), Door), values
+    return Renewing(
+        "destination door", references, lambda one: (one.secret("keyvault:door").reveal(),), Door, telemetry.refused
+    ), values
 
 
 def test_a_destination_is_entered_again_by_the_new_password(door: tuple[Renewing[Door], list[str]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from bic_lib.core.columns import COLUMNS, Value, moment
 from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql.tables import GUIDE, metadata
 from tests.destinations.sql.documents import FULL, HOST, LSID
+from tests.support import ROOT
 
 SAMPLES = ROOT.parent / "shared/samples"
 

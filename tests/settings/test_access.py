@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from bic_lib import access, identity, settings
-from bic_lib.identity import NoToken
+from bic_lib import access, settings
+from bic_lib.credentials import identity
+from bic_lib.credentials.identity import NoToken
 from tests.cloud.fakes import TENANT, Cloud
 
 SCOPE = "https://storage.azure.com/.default"

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from bic_lib import identity
-from bic_lib.identity import NoToken
+from bic_lib.credentials import identity
+from bic_lib.credentials.identity import NoToken
 from bic_lib.simulator.certificates import make_certificates
 
 Answer = tuple[int, dict[str, object]]

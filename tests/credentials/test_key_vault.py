@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bic_lib import identity
-from bic_lib.key_vault import KEEP_SECONDS, STALE_SECONDS, WAIT_LIMIT, Vault
-from bic_lib.references import References, Unresolved
+from bic_lib.credentials import identity
+from bic_lib.credentials.key_vault import KEEP_SECONDS, STALE_SECONDS, WAIT_LIMIT, Vault
+from bic_lib.credentials.references import References, Unresolved
 from tests.cloud.fakes import Cloud
 
 

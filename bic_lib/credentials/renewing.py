@@ -7,9 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from bic_lib import telemetry
 from bic_lib.core.errors import NotAdmitted
-from bic_lib.references import References, Unresolved
+from bic_lib.credentials.references import References, Unresolved
 
 Adapter = TypeVar("Adapter")
 Values = tuple[str | None, ...]
@@ -19,14 +18,20 @@ Values = tuple[str | None, ...]
 class Renewing(Generic[Adapter]):
     """Stands in for an adapter that is made from secrets, and passes every call on to it.
 
-    A call that raises NotAdmitted is made again by an adapter with the secrets as they are now (bic_lib.references), once for
-    each value that differs; that adapter stays. An iterator that a call returned is not begun again.
+    A call that raises NotAdmitted is made again by an adapter with the secrets as they are now, once for each value that differs;
+    that adapter stays. An iterator that a call returned is not begun again. `refused` is told the subject when none was accepted.
     """
 
     def __init__(
-        self, subject: str, references: References, resolve: Callable[[References], Values], make: Callable[..., Adapter]
+        self,
+        subject: str,
+        references: References,
+        resolve: Callable[[References], Values],
+        make: Callable[..., Adapter],
+        refused: Callable[[str], None],
     ) -> None:
         self._subject, self._references, self._resolve, self._make = subject, references, resolve, make
+        self._refused = refused
         self._values = resolve(references)
         self._adapter = make(*self._values)
         self._renewing = threading.Lock()
@@ -62,5 +67,5 @@ class Renewing(Generic[Adapter]):
                     answer = getattr(adapter, name)(*arguments, **options)
                     self._values, self._adapter = values, adapter
                     return answer
-        telemetry.refused(self._subject)
+        self._refused(self._subject)
         raise refusal

@@ -8,8 +8,8 @@ import pickle
 import pytest
 
 from bic_lib.core.errors import BicError
+from bic_lib.credentials.references import References, Secret, Unresolved, fault, is_reference
 from bic_lib.logs import STARS, masked
-from bic_lib.references import References, Secret, Unresolved, fault, is_reference
 
 VALUE = "kh7-9x value/with+odd=chars"
 
