@@ -45,7 +45,7 @@ scale: $(MARK)-dev
 	@$(BIN)/python -m benchmarks.scaling
 
 docs: $(MARK)-dev
-	$(BIN)/python -m bic_lib.settings_docs > docs/settings.md
+	$(BIN)/python -m bic_lib.settings.docs > docs/settings.md
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

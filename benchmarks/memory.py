@@ -21,9 +21,10 @@ ALLOWED = 80.0
 _CHILD = """
 import resource, sys
 from pathlib import Path
-from bic_lib import settings, wiring
+from bic_lib.settings import loading
+from bic_lib import wiring
 from bic_lib.actions import running
-assert running.once(wiring.app(settings.load(Path(sys.argv[1]) / "bic.toml"))).troubles == []
+assert running.once(wiring.app(loading.load(Path(sys.argv[1]) / "bic.toml"))).troubles == []
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 _SETTINGS = """

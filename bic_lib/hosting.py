@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from bic_lib import last_settings, logs, mail, notify, run, settings, telemetry, wiring
+from bic_lib import logs, mail, notify, run, telemetry, wiring
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import LedgerError, SettingsError
 from bic_lib.core.model import Visit
+from bic_lib.ledger import Ledger
 from bic_lib.run import App
-from bic_lib.settings import Settings
-from bic_lib.settings_model import LocalFolderSettings
+from bic_lib.settings import last_good, loading
+from bic_lib.settings.loading import Settings
+from bic_lib.settings.model import LocalFolderSettings
 from bic_lib.steps.job import Deadline
 from bic_lib.visit import perform
 
@@ -67,18 +69,21 @@ class Host:
         with self._reading:
             text = None
             try:
-                text = last_settings.read(settings.source(self.environ, None), self.environ)
+                text = last_good.read(loading.source(self.environ, None), self.environ)
                 self._held = self._made(text)
             except SettingsError as error:
-                held = self._held or self._made(last_settings.recall(text, self.environ, error))
+                held = self._held or self._made(last_good.recall(text, self.environ, error, self._ledger))
                 self._held = replace(held, broken=error)
             return self._held
+
+    def _ledger(self, least: Settings) -> Ledger:
+        return wiring.ledger(least, environ=self.environ)
 
     def _made(self, text: str) -> Current:
         if self._held and self._held.text == text:
             return replace(self._held, broken=None)
-        source = settings.source(self.environ, None)
-        parsed = settings.parse(text, settings.base(source), logs.masked(source))
+        source = loading.source(self.environ, None)
+        parsed = loading.parse(text, loading.base(source), logs.masked(source))
         if CLOUD in self.environ:
             _demand_mounts(parsed)
         return Current(text, parsed, wiring.app(parsed, environ=self.environ))
@@ -90,7 +95,7 @@ class Host:
         if current.broken:
             log.error("the last good settings stay in use: %s", current.broken)
             notify.settings_broken(ledger, current.broken)
-        if last_settings.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
+        if last_good.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
             notify.settings_mended(ledger)
         visits = run.tick(current.app)
         notify.notify(current.app, mail.create(current.settings, self.environ))

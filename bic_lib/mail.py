@@ -9,14 +9,14 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING
 
-from bic_lib import access
 from bic_lib.credentials.references import References, Unresolved
 from bic_lib.logs import masked
 from bic_lib.notify import Unsent
-from bic_lib.settings_model import Security, SmtpSettings
+from bic_lib.settings import access
+from bic_lib.settings.model import Security, SmtpSettings
 
 if TYPE_CHECKING:
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
 
 _TIMEOUT_SECONDS = 20.0
 

@@ -21,7 +21,7 @@ from bic_lib.run import App
 from bic_lib.visit import Visited, perform
 
 if TYPE_CHECKING:
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
 
 TICK_SECONDS = 60.0
 _MOST_VISITS = 256

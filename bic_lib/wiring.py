@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from bic_lib import access
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site
@@ -17,7 +16,8 @@ from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.ledger import Ledger
 from bic_lib.run import App, unobserved
-from bic_lib.settings_model import (
+from bic_lib.settings import access
+from bic_lib.settings.model import (
     AzureBlobSettings,
     LocalFolderSettings,
     SiteSettings,
@@ -25,13 +25,13 @@ from bic_lib.settings_model import (
     SqlDatabaseSettings,
     SqliteLedger,
 )
-from bic_lib.settings_model import FileDestination as FileSettings
+from bic_lib.settings.model import FileDestination as FileSettings
 from bic_lib.steps.job import Observer, Uploads
 from bic_lib.telemetry import refused
 
 if TYPE_CHECKING:
     from bic_lib.appliance.transport import Account
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
 
 Made = TypeVar("Made")
 UPLOADS = "bic-uploads"
@@ -176,7 +176,7 @@ class Adapters:
         """A destination of another package, found by the entry point of its kind (docs/plug-ins.md)."""
         from importlib.metadata import entry_points  # noqa: PLC0415
 
-        from bic_lib.settings import PLUG_INS  # noqa: PLC0415
+        from bic_lib.settings.loading import PLUG_INS  # noqa: PLC0415
 
         kind = str(getattr(configured, "kind", ""))
         (entry,) = entry_points(group=PLUG_INS, name=kind)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from bic_lib import last_settings
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import State, Visit
 from bic_lib.hosting import FUNCTION_TIMEOUT, Host
+from bic_lib.settings import last_good
 from bic_lib.simulator import Simulator
 from bic_lib.steps.job import Deadline
 from bic_lib.visit import perform
@@ -168,15 +168,15 @@ def test_settings_in_a_blob(storage: Emulator) -> None:
     rights, until = BlobSasPermissions(read=True), datetime.now(UTC) + timedelta(hours=1)
     signature = generate_blob_sas(ACCOUNT, "settings", "bic.toml", account_key=KEY, permission=rights, expiry=until)
     url = f"http://127.0.0.1:{storage.ports['blob']}/{ACCOUNT}/settings/bic.toml?{signature}"
-    assert last_settings.read(url, {}) == "[sites.x]"
+    assert last_good.read(url, {}) == "[sites.x]"
     with pytest.raises(SettingsError, match="Storage Blob Data Reader") as refused:
-        last_settings.read(url.replace("bic.toml?", "other.toml?"), {})
+        last_good.read(url.replace("bic.toml?", "other.toml?"), {})
     assert signature.split("sig=")[1].split("&")[0] not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["https://example.com/c/bic.toml", r"https://example.com\.blob.core.windows.net/c/bic.toml"])
 def test_settings_elsewhere_get_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """BIC_SETTINGS at a host that is not Azure's is refused before a token is asked for."""
-    monkeypatch.setattr(last_settings, "environment_tokens", lambda _: pytest.fail("asked for a token"))
+    monkeypatch.setattr(last_good, "environment_tokens", lambda _: pytest.fail("asked for a token"))
     with pytest.raises(SettingsError, match="a token is sent to no other"):
-        last_settings.read(url, {})
+        last_good.read(url, {})

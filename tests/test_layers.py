@@ -15,8 +15,8 @@ PACKAGE = ROOT / "bic_lib"
 ORDER = (
     *("core", "logs"),
     *("ledger", "telemetry", "tee", "delivery", "steps", "run", "visit"),
-    *("credentials", "settings", "access"),
-    *("appliance", "destinations", "ledgers", "wiring", "last_settings"),
+    *("credentials", "settings"),
+    *("appliance", "destinations", "ledgers", "wiring"),
     *("actions", "notify", "mail", "scheduler", "web", "hosting", "simulator", "cli", "__main__"),
 )
 """Each room may import those before it. Modules `settings_*` are one room with `settings`."""

@@ -14,7 +14,7 @@ from bic_lib.core.ports import Row
 from bic_lib.ledger.proof import served_name
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.run import App
-from bic_lib.settings_spelling import duration
+from bic_lib.settings.spelling import duration
 
 _TICKS_MISSED = 150.0
 """Seconds without a tick after which nobody is ticking: two were missed."""

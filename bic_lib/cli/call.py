@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bic_lib.run import App
     from bic_lib.scheduler import Current
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
     from bic_lib.steps.job import Observer
 
 
@@ -38,16 +38,16 @@ class Call:
 
     def read_settings(self) -> Settings:
         """The settings as the file is now. Raises SettingsError."""
-        from bic_lib import settings  # noqa: PLC0415
+        from bic_lib.settings import loading  # noqa: PLC0415
 
-        return settings.load(settings.source(os.environ, self.settings_file))
+        return loading.load(loading.source(os.environ, self.settings_file))
 
     def settings_stamp(self) -> object:
         """Something that changes when the settings file does."""
-        from bic_lib import settings  # noqa: PLC0415
+        from bic_lib.settings import loading  # noqa: PLC0415
 
         try:
-            found = Path(settings.source(os.environ, self.settings_file)).stat()
+            found = Path(loading.source(os.environ, self.settings_file)).stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino

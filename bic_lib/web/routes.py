@@ -17,8 +17,8 @@ from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.notify import Unsent, send_test
 from bic_lib.run import App
-from bic_lib.settings import Settings
-from bic_lib.settings_model import SqlDatabaseSettings
+from bic_lib.settings.loading import Settings
+from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
 from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
 from bic_lib.web.reading import asked_download, fields

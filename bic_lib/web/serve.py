@@ -24,7 +24,7 @@ from bic_lib.web.routes import Host, handle
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
 
 _THREADS = 16
 _LOOP_SECONDS = 0.2

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bic_lib.core.ports import FileStore, Stamp
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.settings_model import FileDestination
+from bic_lib.settings.model import FileDestination
 
 READ_ONLY = stat.S_IRUSR | stat.S_IRGRP
 

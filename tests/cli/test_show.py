@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import settings
 from bic_lib.actions.check import check
 from bic_lib.appliance.client import Client
 from bic_lib.core.model import DataType
 from bic_lib.core.ports import Check
+from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, Bic, archive, hourly, site
 
@@ -110,7 +110,7 @@ def test_check_of_a_site_that_surprises_us_hides_no_other(
 
     turns = iter([True, False])
     monkeypatch.setattr(Client, "checks", checks)
-    lines = check(settings.parse(text, tmp_path, "test"), environ={SECRET: appliance.client_secret})
+    lines = check(loading.parse(text, tmp_path, "test"), environ={SECRET: appliance.client_secret})
     failed = [(line.subject, line.detail) for line in lines if not line.ok]
     assert failed == [("site odd", "unexpected error: ZeroDivisionError: division by zero")]
     assert {line.subject for line in lines} == {"ledger", "site odd", "site support", "destination archive"}

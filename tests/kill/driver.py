@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bic_lib import settings, wiring
+from bic_lib import wiring
 from bic_lib.actions import running
 from bic_lib.appliance import client as _client
 from bic_lib.destinations import local_files, local_folder
 from bic_lib.ledgers import sqlite
+from bic_lib.settings import loading
 
 NEVER = 1_000_000
 POINTS: tuple[tuple[Any, str], ...] = (
@@ -81,7 +82,7 @@ def once(folder: Path, kill_at: int) -> None:
     killer = Killer(kill_at, folder)
     killer.arm()
     (folder / "started").touch()
-    running.once(wiring.app(settings.load(folder / "bic.toml")))
+    running.once(wiring.app(loading.load(folder / "bic.toml")))
     with (folder / "passed").open("a") as passed:
         passed.write(f"{killer.passed} ")
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import last_settings, run
+from bic_lib import run
 from bic_lib.core.ports import Change, Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
 from bic_lib.notify import notify
 from bic_lib.run import App
+from bic_lib.settings import last_good
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.visit import perform
 from tests.steps.world import World
@@ -80,7 +81,7 @@ class Counted:
         return self.store.operations - operations - written, written
 
     def _tick(self) -> None:
-        last_settings.keep(self.app.ledger, "the settings", broken=False)
+        last_good.keep(self.app.ledger, "the settings", broken=False)
         assert run.tick(self.app) == []
         notify(self.app, None)
 

@@ -14,10 +14,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as KeepsMessages
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from bic_lib import mail, settings
+from bic_lib import mail
 from bic_lib.logs import STARS
 from bic_lib.mail import Mailer
 from bic_lib.notify import Unsent, notify, poisoned, send_test
+from bic_lib.settings import loading
 from bic_lib.simulator.certificates import CertificateFiles, make_certificates
 from tests.fixtures_servers import free_port
 from tests.notify.conftest import World
@@ -75,9 +76,9 @@ to = [{to}]
         return made
 
 
-def _parse(text: str) -> settings.Settings:
+def _parse(text: str) -> loading.Settings:
     site = '[sites.a]\nhost = "a.example.com"\nclient_id = "x"\nclient_secret = "env:X"\n'
-    return settings.parse(site + text, Path(), "test")
+    return loading.parse(site + text, Path(), "test")
 
 
 _LOGIN = 'username = "bic"\npassword = "env:MAIL_PASSWORD"'

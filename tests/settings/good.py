@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import settings
 from bic_lib.core.errors import SettingsError
+from bic_lib.settings import loading
 
 GOOD = r"""
 [ledger]
@@ -57,7 +57,7 @@ SECRET = "hunter2-very-secret"
 def problems(text: str, base: Path = Path("/srv/bic")) -> tuple[str, ...]:
     """What is wrong with a settings text."""
     with pytest.raises(SettingsError) as caught:
-        settings.parse(text, base, "bic.toml")
+        loading.parse(text, base, "bic.toml")
     return caught.value.problems
 
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from bic_lib import access, settings
 from bic_lib.credentials import identity
 from bic_lib.credentials.identity import NoToken
+from bic_lib.settings import access, loading
 from tests.cloud.fakes import TENANT, Cloud
 
 SCOPE = "https://storage.azure.com/.default"
@@ -113,7 +113,7 @@ def test_settings_choose_the_identity(
 ) -> None:
     """`[identity]` counts, then BIC_IDENTITY, then the platform's; the process has one token source for each."""
     cloud.client_ids.update({"from-environment", "from-settings", "by-reference"})
-    chosen = settings.parse(section + SITE, tmp_path, "bic.toml")
+    chosen = loading.parse(section + SITE, tmp_path, "bic.toml")
     surroundings = {**cloud.environ(), **environ}
     tokens = access.tokens(chosen, surroundings)
     assert access.tokens(chosen, surroundings) is tokens
@@ -127,7 +127,7 @@ def test_a_client_secret_in_the_settings(cloud: Cloud, tmp_path: Path) -> None:
     section = (
         f'[identity]\nkind = "client_secret"\ntenant_id = "{TENANT}"\nclient_id = "app-in-settings"\nclient_secret = "env:APP"\n'
     )
-    chosen = settings.parse(section + SITE, tmp_path, "bic.toml")
+    chosen = loading.parse(section + SITE, tmp_path, "bic.toml")
     token = access.tokens(chosen, {"APP": "s3cret", "AZURE_AUTHORITY_HOST": cloud.url}).get_token(SCOPE)
     assert cloud.tokens[token.token] == "https://storage.azure.com"
 
@@ -135,7 +135,7 @@ def test_a_client_secret_in_the_settings(cloud: Cloud, tmp_path: Path) -> None:
 def test_without_anything_one_error_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No section, no Azure host, no Azure CLI: the reader learns all three."""
     monkeypatch.setenv("PATH", "")
-    tokens = access.tokens(settings.parse(SITE, tmp_path, "bic.toml"), {})
+    tokens = access.tokens(loading.parse(SITE, tmp_path, "bic.toml"), {})
     with pytest.raises(NoToken) as caught:
         tokens.get_token(SCOPE)
     for words in ("No [identity]", "IDENTITY_ENDPOINT is not set", "Azure CLI is not installed", "choose another kind"):

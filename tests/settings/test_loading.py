@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bic_lib import settings
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
-from bic_lib.settings_model import LocalFolderSettings, SmtpSettings, SqliteLedger
-from bic_lib.settings_spelling import duration, seconds
+from bic_lib.settings import loading
+from bic_lib.settings.model import LocalFolderSettings, SmtpSettings, SqliteLedger
+from bic_lib.settings.spelling import duration, seconds
 from tests.settings.good import EVERY, FOLDER, GOOD, HOST, HOURLY, after
 from tests.support import ROOT
 
@@ -30,14 +30,14 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, prepare: Any, word
     """A missing, unreadable or wrongly encoded file is one clear error with a hint."""
     prepare(tmp_path / "bic.toml")
     with pytest.raises(SettingsError, match=words) as caught:
-        settings.load(tmp_path / "bic.toml")
+        loading.load(tmp_path / "bic.toml")
     assert caught.value.hint
 
 
 def test_loads_a_file_with_a_byte_order_mark_relative_to_its_folder(tmp_path: Path) -> None:
     """Windows editors' BOM is tolerated, and relative paths begin at the file."""
     (tmp_path / "bic.toml").write_text("\ufeff" + GOOD, encoding="utf-8")
-    loaded = settings.load(tmp_path / "bic.toml")
+    loaded = loading.load(tmp_path / "bic.toml")
     assert tmp_path / "archive" == loaded.path("archive")
     assert f"sqlite:///{tmp_path}/sessions.sqlite" == loaded.connection("sqlite:///sessions.sqlite")
     assert Path("/x/archive") == loaded.path("/x/archive")
@@ -45,24 +45,24 @@ def test_loads_a_file_with_a_byte_order_mark_relative_to_its_folder(tmp_path: Pa
 
 def test_a_url_is_fetched_by_the_callers_function() -> None:
     """An https source is read by what is handed in; without it, that is a clear error."""
-    assert settings.load("https://acct/bic.toml", fetch=lambda url: GOOD).sites.keys() == {"support"}
+    assert loading.load("https://acct/bic.toml", fetch=lambda url: GOOD).sites.keys() == {"support"}
     with pytest.raises(SettingsError, match="can't be read here"):
-        settings.load("https://acct/bic.toml")
+        loading.load("https://acct/bic.toml")
 
 
 def test_the_source_is_the_option_then_the_environment_then_the_folder() -> None:
     """`--settings` wins over BIC_SETTINGS, which wins over ./bic.toml."""
     environ = {"BIC_SETTINGS": "from-environment.toml"}
-    assert settings.source(environ, "option.toml") == "option.toml"
-    assert settings.source(environ, None) == "from-environment.toml"
-    assert settings.source({}, None) == "bic.toml"
+    assert loading.source(environ, "option.toml") == "option.toml"
+    assert loading.source(environ, None) == "from-environment.toml"
+    assert loading.source({}, None) == "bic.toml"
 
 
 def test_gives_the_values_of_the_core() -> None:
     """Sites and schedules come out as the core's values, with durations in seconds and clock times in minutes."""
     text = after(HOST, 'history = "1d12h"', "requests_per_second = 2.5").replace(EVERY, 'every = "2d"\nat = "02:30"')
     text = text.replace('["sessions"]', '["sessions"], open_sessions = "deliver"')
-    parsed = settings.parse(text, Path("/srv/bic"), "bic.toml")
+    parsed = loading.parse(text, Path("/srv/bic"), "bic.toml")
     site = Site("support", "support.example.com", history=DAY * 3 // 2, requests_per_second=2.5)
     assert parsed.site_values == {"support": site}
     transfer = Transfer("support", "archive", (DataType.SESSIONS,), OpenSessions.DELIVER)
@@ -71,7 +71,7 @@ def test_gives_the_values_of_the_core() -> None:
 
 def test_what_is_left_out_has_its_default() -> None:
     """A file with one site is enough; the ledger is SQLite beside the file."""
-    parsed = settings.parse('[sites.a]\nhost="a:8443"\nclient_id="x"\nclient_secret="env:X"', Path("/srv"), "bic.toml")
+    parsed = loading.parse('[sites.a]\nhost="a:8443"\nclient_id="x"\nclient_secret="env:X"', Path("/srv"), "bic.toml")
     assert parsed.ledger == SqliteLedger(kind="sqlite")
     assert parsed.site_values["a"] == Site("a", "a:8443")
     assert (parsed.logs, parsed.identity, parsed.notifications.smtp) == (None, None, None)
@@ -79,8 +79,8 @@ def test_what_is_left_out_has_its_default() -> None:
 
 def test_file_name_formats_are_for_all_data_types_or_for_each() -> None:
     """One text counts for every data type, a table for those it names."""
-    one = settings.parse(after(FOLDER, "file_name_format = '%LSID%.%EXTENSION%'"), Path("/srv"), "x").destinations["archive"]
-    each = settings.parse(after(FOLDER, "file_name_format.sessions = '%LSID%'"), Path("/srv"), "x").destinations["archive"]
+    one = loading.parse(after(FOLDER, "file_name_format = '%LSID%.%EXTENSION%'"), Path("/srv"), "x").destinations["archive"]
+    each = loading.parse(after(FOLDER, "file_name_format.sessions = '%LSID%'"), Path("/srv"), "x").destinations["archive"]
     assert isinstance(one, LocalFolderSettings)
     assert isinstance(each, LocalFolderSettings)
     assert one.formats() == dict.fromkeys(DataType, "%LSID%.%EXTENSION%")
@@ -90,7 +90,7 @@ def test_file_name_formats_are_for_all_data_types_or_for_each() -> None:
 
 def test_one_stream_may_be_in_several_schedules() -> None:
     """The same data of one site to one destination is fine in two schedules."""
-    settings.parse(GOOD + f'[schedules.daily]\nevery = "1d"\n{HOURLY}', Path("/srv"), "bic.toml")
+    loading.parse(GOOD + f'[schedules.daily]\nevery = "1d"\n{HOURLY}', Path("/srv"), "bic.toml")
 
 
 def test_the_mail_port_follows_security() -> None:
@@ -118,6 +118,6 @@ def test_other_spellings_are_no_durations(text: object) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     """Reading settings loads no SDK and no HTTP library."""
-    code = "import sys, bic_lib.settings; print(*sys.modules)"
+    code = "import sys, bic_lib.settings.loading; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
     assert {"azure", "smbprotocol", "sqlalchemy", "requests", "lxml"} & set(modules) == set()

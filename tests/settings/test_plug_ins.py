@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import settings
-from bic_lib.settings_model import LocalFolderSettings
+from bic_lib.settings import loading
+from bic_lib.settings.model import LocalFolderSettings
 from tests.settings.good import GOOD, problems
 
 
@@ -19,7 +19,7 @@ def pigeon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: pigeon\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[bic.destinations]\npigeon = pigeon_plug_in:Pigeon\nbroken = no_such_module\n")
     (tmp_path / "pigeon_plug_in.py").write_text(
-        "from bic_lib.settings_model import FileDestination\n"
+        "from bic_lib.settings.model import FileDestination\n"
         "class Pigeon:\n    class Settings(FileDestination):\n        loft: str\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -28,8 +28,8 @@ def pigeon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plug_in_kind_has_its_own_settings(pigeon: None) -> None:
     """A destination of another package is checked by that package's model, beside the built-in kinds."""
     text = GOOD + "[destinations.bird]\nkind = 'pigeon'\nloft = 'north'"
-    parsed = settings.parse(text, Path("/srv"), "bic.toml")
-    assert settings.effective(parsed)["destinations"]["bird"] == {
+    parsed = loading.parse(text, Path("/srv"), "bic.toml")
+    assert loading.effective(parsed)["destinations"]["bird"] == {
         "kind": "pigeon",
         "loft": "north",
         "on_conflict": "AppendNumber",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bic_lib import settings, settings_docs
+from bic_lib.settings import docs, loading
 from tests.support import ROOT
 
 EXAMPLE = (ROOT / "bic.example.toml").read_text("utf-8")
@@ -12,21 +12,21 @@ EXAMPLE = (ROOT / "bic.example.toml").read_text("utf-8")
 
 def test_effective_settings_show_defaults_and_references_and_load_again() -> None:
     """The effective settings are complete, hold no secret, and are themselves a valid file."""
-    parsed = settings.parse(EXAMPLE, ROOT, "bic.example.toml")
-    shown = settings.effective(parsed)
+    parsed = loading.parse(EXAMPLE, ROOT, "bic.example.toml")
+    shown = loading.effective(parsed)
     assert shown["sites"]["support"]["client_secret"] == "keyvault:support-secret"
     assert shown["sites"]["support"]["history"] == "90d"
     assert shown["schedules"]["backup"]["at"] == "02:30"
-    again = settings.Settings.model_validate(json.loads(json.dumps(shown)), context={"base": ROOT})
-    assert settings.effective(again) == shown
+    again = loading.Settings.model_validate(json.loads(json.dumps(shown)), context={"base": ROOT})
+    assert loading.effective(again) == shown
 
 
 def test_the_example_is_complete() -> None:
     """bic.example.toml loads, and names every key of every section, if only in a comment."""
-    settings.parse(EXAMPLE, ROOT, "bic.example.toml")
+    loading.parse(EXAMPLE, ROOT, "bic.example.toml")
     missing = {
         name
-        for table, found in settings.schema()["$defs"].items()
+        for table, found in loading.schema()["$defs"].items()
         if table not in {"ClientSecretIdentity", "CertificateIdentity", "AzureCliIdentity"}
         for name in found.get("properties", {})
         if name not in EXAMPLE
@@ -36,7 +36,7 @@ def test_the_example_is_complete() -> None:
 
 def test_every_key_of_the_schema_is_described() -> None:
     """The JSON Schema can be dumped and each key has a sentence."""
-    schema = settings.schema()
+    schema = loading.schema()
     assert json.dumps(schema)
     assert schema["$defs"]["SiteSettings"]["properties"]["history"]["default"] == "90d"
     fields = [field for table in schema["$defs"].values() for field in table.get("properties", {}).values()]
@@ -44,12 +44,12 @@ def test_every_key_of_the_schema_is_described() -> None:
 
 
 def test_the_settings_page_is_what_the_code_says() -> None:
-    """docs/settings.md is written by the code: run `python -m bic_lib.settings_docs > docs/settings.md`."""
-    assert (ROOT / "docs/settings.md").read_text("utf-8") == settings_docs.document()
+    """docs/settings.md is written by the code: run `python -m bic_lib.settings.docs > docs/settings.md`."""
+    assert (ROOT / "docs/settings.md").read_text("utf-8") == docs.document()
 
 
 def test_the_page_names_every_key() -> None:
     """No key of the schema is missing on the page."""
-    page = settings_docs.document()
-    names = {name for table in settings.schema()["$defs"].values() for name in table.get("properties", {})}
+    page = docs.document()
+    names = {name for table in loading.schema()["$defs"].values() for name in table.get("properties", {})}
     assert {name for name in names if f"| `{name}` |" not in page} == {"smtp"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import settings
+from bic_lib.settings import loading
 from tests.settings.good import GOOD, HOST, SECRET, changed, problems
 from tests.settings.wrong import WRONG
 
@@ -72,4 +72,4 @@ def test_a_secret_on_a_broken_line_is_not_echoed() -> None:
 
 def test_good_is_good() -> None:
     """The file that the wrong ones are made from has nothing wrong itself."""
-    assert tomllib.loads(GOOD)["sites"].keys() == settings.parse(GOOD, Path("/srv"), "bic.toml").sites.keys()
+    assert tomllib.loads(GOOD)["sites"].keys() == loading.parse(GOOD, Path("/srv"), "bic.toml").sites.keys()

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bic_lib import settings, wiring
+from bic_lib import wiring
 from bic_lib.actions import running
 from bic_lib.appliance import sessions
 from bic_lib.appliance.transport import Timing
@@ -22,6 +22,7 @@ from bic_lib.ledger.streams import StreamState
 from bic_lib.ledgers import sqlite
 from bic_lib.ledgers.holder import holder
 from bic_lib.run import App
+from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.population import SessionTruth
 
@@ -92,7 +93,7 @@ class World:
 
     def app(self) -> App:
         """A new process's app, but for the process."""
-        app = wiring.app(settings.load(self.folder / "bic.toml"), environ=self.environ, observe=self._observe)
+        app = wiring.app(loading.load(self.folder / "bic.toml"), environ=self.environ, observe=self._observe)
         app.ledger.store.close()
         app.ledger = self.ledger()
         make = app.appliance

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from bic_lib import settings
 from bic_lib.scheduler import Current
+from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from bic_lib.web.serve import service
 from tests.support import SECRET, archive, hourly, site
@@ -48,7 +48,7 @@ def serving(folder: Path, appliance: Simulator, text: str, key: str = "") -> Ite
     file.write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, appliance.client_secret)
-        current = Current(lambda: settings.load(file), file.read_bytes, lambda: False)
+        current = Current(lambda: loading.load(file), file.read_bytes, lambda: False)
         with service(current, "127.0.0.1", 0, key) as (address, tick):
             yield Service(address, tick, current, folder, appliance)
         current.app.ledger.store.close()

@@ -10,7 +10,7 @@ import rich_click as click
 
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json
-from bic_lib.settings import effective, schema
+from bic_lib.settings.loading import effective, schema
 
 
 @click.group(name="settings")

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the JSON Schema: `python -m bic_lib.settings_docs > docs/settings.md`."""
+"""Writes docs/settings.md from the JSON Schema: `python -m bic_lib.settings.docs > docs/settings.md`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bic_lib.core.model import DataType
-from bic_lib.settings import schema
+from bic_lib.settings.loading import schema
 
 Schema = Mapping[str, Any]
 
 _HEAD = """\
 # Settings: `bic.toml`
 
-<!-- Written by `python -m bic_lib.settings_docs`; a test holds it to the code. The texts are in bic_lib/settings_model.py. -->
+<!-- Written by `python -m bic_lib.settings.docs`; a test holds it to the code. The texts are in bic_lib/settings/model.py. -->
 
 The file is found by `--settings`, else `BIC_SETTINGS`, else `./bic.toml`. It is read again at every tick; a broken file keeps
 the last good settings. Unknown keys are errors, and all problems are listed at once. Relative paths are relative to the file.

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
 
-from bic_lib.settings_checks import meant
-from bic_lib.settings_spelling import shown
+from bic_lib.settings.checks import meant
+from bic_lib.settings.spelling import shown
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bic_lib.core.model import DAY, DataType
 from bic_lib.credentials.references import KEY_VAULT
-from bic_lib.settings_spelling import seconds
+from bic_lib.settings.spelling import seconds
 
 Table = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """How single values are written in `bic.toml`: durations, names, hosts, references, formats … and what is wrong when they aren't.
 
-Each check raises ValueError with `what is wrong; what would be right`; :mod:`bic_lib.settings_problems` puts the path before it.
+Each check raises ValueError with `what is wrong; what would be right`; :mod:`bic_lib.settings.problems` puts the path before it.
 Messages never quote a value that may hold a secret.
 """
 

@@ -13,15 +13,15 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 from bic_lib.core import model
 from bic_lib.core.errors import SettingsError
 from bic_lib.logs import masked
-from bic_lib.settings_checks import contradictions, sqlite_file
-from bic_lib.settings_model import AzureBlobSettings, File, LocalFolderSettings, SmbShareSettings, SqlDatabaseSettings
-from bic_lib.settings_problems import problem
-from bic_lib.settings_spelling import Name, duration
+from bic_lib.settings.checks import contradictions, sqlite_file
+from bic_lib.settings.model import AzureBlobSettings, File, LocalFolderSettings, SmbShareSettings, SqlDatabaseSettings
+from bic_lib.settings.problems import problem
+from bic_lib.settings.spelling import Name, duration
 
 DEFAULT_SOURCE = "bic.toml"
 PLUG_INS = "bic.destinations"
 """Entry-point group of destination kinds from other packages. Each names an object with `Settings`, a pydantic model of the
-kind's keys (derived from :class:`~bic_lib.settings_model.Section` or `FileDestination`; `kind` is added)."""
+kind's keys (derived from :class:`~bic_lib.settings.model.Section` or `FileDestination`; `kind` is added)."""
 
 _KINDS: dict[str, type[BaseModel]] = {
     "local_folder": LocalFolderSettings,

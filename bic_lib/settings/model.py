@@ -1,6 +1,6 @@
 """The sections of `bic.toml` as pydantic models (design.md 5): the one declaration that parsing, JSON Schema and the docs share.
 
-Only single values are checked here; what contradicts each other is in :mod:`bic_lib.settings_checks`. A field's description is
+Only single values are checked here; what contradicts each other is in :mod:`bic_lib.settings.checks`. A field's description is
 its line in docs/settings.md.
 """
 
@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from bic_lib import settings_spelling as spelling
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions
-from bic_lib.settings_spelling import not_empty, within
+from bic_lib.settings import spelling
+from bic_lib.settings.spelling import not_empty, within
 
 
 class Section(BaseModel):

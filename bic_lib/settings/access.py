@@ -11,11 +11,11 @@ from bic_lib.core.errors import DestinationError
 from bic_lib.credentials import identity
 from bic_lib.credentials.identity import Identity
 from bic_lib.credentials.references import References, Unresolved
-from bic_lib.settings_model import AzureCliIdentity, CertificateIdentity, ClientSecretIdentity, ManagedIdentity
+from bic_lib.settings.model import AzureCliIdentity, CertificateIdentity, ClientSecretIdentity, ManagedIdentity
 
 if TYPE_CHECKING:
     from bic_lib.credentials.key_vault import Vault
-    from bic_lib.settings import Settings
+    from bic_lib.settings.loading import Settings
 
 _PUBLIC_CLOUD = "https://login.microsoftonline.com"
 

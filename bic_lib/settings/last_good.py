@@ -9,19 +9,19 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from bic_lib import settings, wiring
-from bic_lib.access import environment_tokens
 from bic_lib.core import azure_hosts
 from bic_lib.core.errors import BicError, Conflict, DestinationError, SettingsError
 from bic_lib.core.ports import Insert, Replace
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked
-from bic_lib.settings import Settings
+from bic_lib.settings import loading
+from bic_lib.settings.access import environment_tokens
+from bic_lib.settings.loading import Settings
 
 _PARTITION, _KEY = "settings", "last"
 _HEADER = re.compile(r"\s*\[+\s*[\"']?([A-Za-z_]+)")
@@ -36,7 +36,7 @@ client_secret = "env:NONE"
 
 def read(source: str, environ: Mapping[str, str]) -> str:
     """The text of the settings, of a blob too. Raises SettingsError."""
-    return settings.read(source, lambda url: _blob(url, environ))
+    return loading.read(source, lambda url: _blob(url, environ))
 
 
 def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
@@ -50,10 +50,10 @@ def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
     return True
 
 
-def recall(text: str | None, environ: Mapping[str, str], error: SettingsError) -> str:
+def recall(text: str | None, environ: Mapping[str, str], error: SettingsError, open_ledger: Callable[[Settings], Ledger]) -> str:
     """The last good settings, where the text that is there now is broken (None: can't be read). Raises `error` without any."""
     try:
-        ledger = wiring.ledger(_least(text, environ), environ=environ)
+        ledger = open_ledger(_least(text, environ))
         row = ledger.store.get(STATE, _PARTITION, _KEY)
         ledger.store.close()
     except BicError as failure:
@@ -66,7 +66,7 @@ def recall(text: str | None, environ: Mapping[str, str], error: SettingsError) -
 def _least(text: str | None, environ: Mapping[str, str]) -> Settings:
     """As much of the settings as leads to the ledger. Raises SettingsError."""
     found = _own_storage(environ) if text is None else _tables(text)
-    return settings.parse(found + _NO_SITES, settings.base(settings.source(environ, None)), "the settings")
+    return loading.parse(found + _NO_SITES, loading.base(loading.source(environ, None)), "the settings")
 
 
 def _tables(text: str) -> str:
