@@ -22,8 +22,8 @@ from typing import Any
 import requests
 
 from bic_lib.core.ports import Stamp
+from bic_lib.engine.tee import Branch, tee
 from bic_lib.simulator.certificates import make_certificates
-from bic_lib.tee import Branch, tee
 from tests.contracts.file_store import Place
 from tests.fixtures_servers import ACCOUNT, KEY, run_samba
 

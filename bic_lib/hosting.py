@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from bic_lib import logs, mail, notify, run, telemetry, wiring
+from bic_lib import logs, mail, notify, wiring
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import LedgerError, SettingsError
 from bic_lib.core.model import Visit
+from bic_lib.engine import events, tick
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import Deadline
+from bic_lib.engine.visit import perform
 from bic_lib.ledger import Ledger
-from bic_lib.run import App
 from bic_lib.settings import last_good, loading
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import LocalFolderSettings
-from bic_lib.steps.job import Deadline
-from bic_lib.visit import perform
 
 if TYPE_CHECKING:
     from bic_lib.web.http import Response
@@ -97,7 +98,7 @@ class Host:
             notify.settings_broken(ledger, current.broken)
         if last_good.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
             notify.settings_mended(ledger)
-        visits = run.tick(current.app)
+        visits = tick.tick(current.app)
         notify.notify(current.app, mail.create(current.settings, self.environ))
         return [json.dumps(visit.message()) for visit in visits]
 
@@ -124,7 +125,7 @@ class Host:
         visit = _visit(message)
         if visit:
             log.error("visits to site %s break down", visit.site)
-            telemetry.dead_letter(visit.site)
+            events.dead_letter(visit.site)
             notify.poisoned(self.current().app.ledger, visit.site)
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Response, list[str]]:

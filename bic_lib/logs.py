@@ -23,7 +23,7 @@ from urllib.parse import quote, quote_plus, unquote
 scheduler = logging.getLogger("bic.scheduler")
 transfers = logging.getLogger("bic.transfers")
 events = logging.getLogger("bic.events")
-"""For machines (:mod:`bic_lib.telemetry`); not written to local files."""
+"""For machines (:mod:`bic_lib.engine.events`); not written to local files."""
 
 STARS = "********"
 SHORTEST_SECRET = 4

@@ -17,11 +17,11 @@ from bic_lib.actions.times import iso
 from bic_lib.core.errors import BicError, SettingsError
 from bic_lib.core.model import DAY, ReportKind, Site, State
 from bic_lib.core.plan import HOUR
+from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.logs import masked
-from bic_lib.run import App
 
 log = logging.getLogger("bic.scheduler")
 

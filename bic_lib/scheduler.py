@@ -9,16 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bic_lib import mail, run, wiring
+from bic_lib import mail, wiring
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import ClaimLost, LedgerError, SettingsError
 from bic_lib.core.model import Visit
+from bic_lib.engine import tick
+from bic_lib.engine.app import App
+from bic_lib.engine.visit import Visited, perform
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
 from bic_lib.notify import Notifier, notify, settings_broken, settings_mended
-from bic_lib.run import App
-from bic_lib.visit import Visited, perform
 
 if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
@@ -88,7 +89,7 @@ class Scheduler:
         try:
             if not self._is_ours(app.ledger):
                 return
-            self.visit(app, run.tick(app))
+            self.visit(app, tick.tick(app))
             notify(app, notifier)
         except LedgerError as error:
             log.warning("no tick: %s", error)

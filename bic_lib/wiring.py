@@ -13,9 +13,11 @@ from bic_lib.core.model import BrokenDocument, Document, Site
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.credentials.references import References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
-from bic_lib.delivery import Destination, FileDestination, FileRules, RowDestination
+from bic_lib.engine.app import App, unobserved
+from bic_lib.engine.delivery import Destination, FileDestination, FileRules, RowDestination
+from bic_lib.engine.events import refused
+from bic_lib.engine.steps.job import Observer, Uploads
 from bic_lib.ledger import Ledger
-from bic_lib.run import App, unobserved
 from bic_lib.settings import access
 from bic_lib.settings.model import (
     AzureBlobSettings,
@@ -26,8 +28,6 @@ from bic_lib.settings.model import (
     SqliteLedger,
 )
 from bic_lib.settings.model import FileDestination as FileSettings
-from bic_lib.steps.job import Observer, Uploads
-from bic_lib.telemetry import refused
 
 if TYPE_CHECKING:
     from bic_lib.appliance.transport import Account
@@ -57,7 +57,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:
     """The ledger that the settings name. Raises LedgerError, SettingsError."""
-    from bic_lib.ledgers.holder import holder  # noqa: PLC0415
+    from bic_lib.ledger.stores.holder import holder  # noqa: PLC0415
 
     return Ledger(_store(settings, environ), holder())
 
@@ -65,10 +65,10 @@ def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> L
 def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:
     configured = settings.ledger
     if isinstance(configured, SqliteLedger):
-        from bic_lib.ledgers import sqlite  # noqa: PLC0415
+        from bic_lib.ledger.stores import sqlite  # noqa: PLC0415
 
         return sqlite.create(settings.path(configured.path))
-    from bic_lib.ledgers import azure_table  # noqa: PLC0415
+    from bic_lib.ledger.stores import azure_table  # noqa: PLC0415
 
     try:
         if configured.connection is None:

@@ -12,11 +12,11 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_b
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import State, Visit
+from bic_lib.engine.steps.job import Deadline
+from bic_lib.engine.visit import perform
 from bic_lib.hosting import FUNCTION_TIMEOUT, Host
 from bic_lib.settings import last_good
 from bic_lib.simulator import Simulator
-from bic_lib.steps.job import Deadline
-from bic_lib.visit import perform
 from tests.fixtures_servers import ACCOUNT, KEY
 from tests.host.emulator import Emulator, emulator
 from tests.support import SECRET, archive, hourly, served_sessions, site, stored_sessions

@@ -17,7 +17,7 @@ import pytest
 from bic_lib import logs
 from bic_lib.core.errors import LedgerError
 from bic_lib.destinations import azure_blob
-from bic_lib.ledgers import azure_table
+from bic_lib.ledger.stores import azure_table
 from bic_lib.logs import STARS, DailyFile, LogFormat, Mask, configure, masked, protect
 
 REGISTERED = 'pa"ss\\wörd /1&<2'

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from bic_lib.actions.running import Drained
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import REPORT_OF
-from bic_lib.run import App
-from bic_lib.steps.backfill import backfill_step
-from bic_lib.visit import perform_steps
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.backfill import backfill_step
+from bic_lib.engine.visit import perform_steps
 
 
 def backfill(

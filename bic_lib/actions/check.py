@@ -12,12 +12,12 @@ from bic_lib.core.errors import BicError, LedgerError, UsageError
 from bic_lib.core.model import DataType, OnConflict
 from bic_lib.core.ports import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
-from bic_lib.run import App
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import unexpected
 from bic_lib.settings import access
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import FileDestination as FileSettings
 from bic_lib.settings.model import Section, Security
-from bic_lib.steps.job import unexpected
 
 Tell = Callable[[str], None]
 

@@ -11,11 +11,11 @@ from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.actions.running import Drained
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
+from bic_lib.engine.app import App
+from bic_lib.engine.steps import backups, downloads
+from bic_lib.engine.visit import perform_steps
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.work import Step
-from bic_lib.run import App
-from bic_lib.steps import backups, downloads
-from bic_lib.visit import perform_steps
 
 SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""

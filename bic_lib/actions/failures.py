@@ -10,11 +10,11 @@ from typing import Any
 from bic_lib.actions.times import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, lsids_step
+from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.records import SETTLED, Record
 from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.run import App
-from bic_lib.steps.lsids import LSIDS_PER_CALL, lsids_step
-from bic_lib.steps.recordings import recording_step
 
 _TIMES = ("first_failed", "last_failed", "next_try", "forgotten_at")
 _SHOWN = ("id", "site", "data", "destination", "lsid", "instance", "state", "attempts", "reason", *_TIMES)
@@ -133,7 +133,7 @@ def _step_of_item(app: App, record: Record, now: float) -> Step:
 
 
 def _schedule_of(app: App, record: Record) -> Schedule | None:
-    """The schedule that wanted this backup; its lsid names it (:mod:`bic_lib.steps.backups`)."""
+    """The schedule that wanted this backup; its lsid names it (:mod:`bic_lib.engine.steps.backups`)."""
     name, _, _ = record.item.lsid.rpartition("@")
     return next((schedule for schedule in app.schedules if schedule.name == name), None) if _is_backup(record) else None
 

@@ -12,10 +12,10 @@ from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.imports import Unconnected, kind_of, taking
+from bic_lib.engine.visit import holding_reports
 from bic_lib.ledger.history import RunId
-from bic_lib.run import App
-from bic_lib.steps.imports import Unconnected, kind_of, taking
-from bic_lib.visit import holding_reports
 
 SCHEDULE = "import"
 LARGEST_FILE = 1024**3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bic_lib.run import App
+from bic_lib.engine.app import App
 
 
 def unusable_sites(app: App, names: Iterable[str]) -> list[str]:

@@ -12,10 +12,10 @@ from bic_lib.actions.status import status
 from bic_lib.actions.times import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.ports import Row, Store
+from bic_lib.engine.app import App
 from bic_lib.ledger.days import stored_per_day
 from bic_lib.ledger.history import RUNS, RunId
 from bic_lib.ledger.notices import Notice, Notices
-from bic_lib.run import App
 
 _RUNS = 20
 _FAILURES = 200

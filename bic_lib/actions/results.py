@@ -12,7 +12,7 @@ from bic_lib.core.model import Counts, Item, Outcome, State
 
 
 class Results:
-    """Observes outcomes (:data:`bic_lib.steps.job.Observer`) and keeps the last one of each transfer.
+    """Observes outcomes (:data:`bic_lib.engine.steps.job.Observer`) and keeps the last one of each transfer.
 
     They stand in a private temporary database that SQLite moves to disk and removes by itself, so that memory does not grow with
     their number. Threads may share it.

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from bic_lib import run
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import Visit
+from bic_lib.engine import tick
+from bic_lib.engine.app import App
+from bic_lib.engine.visit import Visited, perform
 from bic_lib.ledger.streams import STATE
-from bic_lib.run import App
-from bic_lib.visit import Visited, perform
 
 _LOOK_AGAIN_SECONDS = 1.0
 
@@ -30,7 +30,7 @@ class Drained:
 
 def once(app: App) -> Drained:
     """One tick, then all due steps; a schedule that never ran does not wait for its `at`. Raises LedgerError."""
-    return drain(app, run.tick(app, at_once=True))
+    return drain(app, tick.tick(app, at_once=True))
 
 
 def fire(app: App, names: Sequence[str] = ()) -> Drained:
@@ -42,9 +42,9 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
     now = int(app.ledger.now())
     for schedule in [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]:
         row = rows.get(schedule.name)
-        run.fire(app, schedule, row, now, row.body["began"] if row else now, by_hand=True)
-    run.make_daily_pass_due(app)
-    return drain(app, run.visits(app))
+        tick.fire(app, schedule, row, now, row.body["began"] if row else now, by_hand=True)
+    tick.make_daily_pass_due(app)
+    return drain(app, tick.visits(app))
 
 
 def drain(app: App, visits: Iterable[Visit]) -> Drained:
@@ -59,5 +59,5 @@ def drain(app: App, visits: Iterable[Visit]) -> Drained:
             for visited in results:
                 drained.add(visited)
             if not done or any(visited.steps for visited in results):
-                running |= {pool.submit(perform, app, visit) for visit in run.visits(app)}
+                running |= {pool.submit(perform, app, visit) for visit in tick.visits(app)}
     return drained

@@ -11,9 +11,9 @@ from bic_lib.actions.times import iso
 from bic_lib.core import plan
 from bic_lib.core.model import ReportKind, Schedule, Stream
 from bic_lib.core.ports import Row
+from bic_lib.engine.app import App
 from bic_lib.ledger.proof import served_name
 from bic_lib.ledger.streams import Rest, SiteState, Standing
-from bic_lib.run import App
 from bic_lib.settings.spelling import duration
 
 _TICKS_MISSED = 150.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.core.ports import Appliance, Check, Payload, Report
-from bic_lib.run import App
-from bic_lib.steps.job import OutOfTime
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import OutOfTime
 
 
 def stoppable(app: App, stopped: Callable[[], bool]) -> App:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from bic_lib.actions.importing import SCHEDULE, demand_known, owner
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DAY, BrokenDocument, ReportKind
+from bic_lib.engine.app import App
+from bic_lib.engine.steps import imports
 from bic_lib.ledger.history import RunId
-from bic_lib.run import App
-from bic_lib.steps import imports
 
 _CUT_OFF_AFTER = DAY
 """An upload that is not whole by then never will be: its sender was told so, or this process was killed."""

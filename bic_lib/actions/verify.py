@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import Site, State
-from bic_lib.delivery import Destination, FileDestination, RowDestination
+from bic_lib.engine.app import App
+from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record
-from bic_lib.run import App
 
 _ROWS_AT_ONCE = 500
 

@@ -14,10 +14,10 @@ from bic_lib import logs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bic_lib.run import App
+    from bic_lib.engine.app import App
+    from bic_lib.engine.steps.job import Observer
     from bic_lib.scheduler import Current
     from bic_lib.settings.loading import Settings
-    from bic_lib.steps.job import Observer
 
 
 @dataclass(slots=True)
@@ -86,10 +86,11 @@ class Call:
 
 def make_app(settings: Settings, observe: Observer | None = None) -> App:
     """Live parts for these settings. Raises SettingsError."""
-    from bic_lib import run, wiring  # noqa: PLC0415
+    from bic_lib import wiring  # noqa: PLC0415
     from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
+    from bic_lib.engine.app import unobserved  # noqa: PLC0415
 
     try:
-        return wiring.app(settings, observe=observe or run.unobserved)
+        return wiring.app(settings, observe=observe or unobserved)
     except LedgerError as error:
         raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error

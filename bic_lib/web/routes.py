@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from bic_lib import mail, run
+from bic_lib import mail
 from bic_lib.actions import check, download, failures
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
+from bic_lib.engine import tick
+from bic_lib.engine.app import App
 from bic_lib.notify import Unsent, send_test
-from bic_lib.run import App
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
@@ -145,7 +146,7 @@ def _rows_only(host: Host) -> frozenset[str]:
 
 def _begun(host: Host, app: App, runs: Sequence[str], wait: float, more: Mapping[str, object]) -> Response:
     """Have planned runs done: 202 with the first one's place, or 200 once all have ended within `wait` seconds."""
-    host.visit(run.visits(app))
+    host.visit(tick.visits(app))
     until = time.monotonic() + wait
     while not (ended := all(_has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN_SECONDS)
@@ -185,7 +186,7 @@ def _retry(host: Host, request: Request) -> Response:
         raise Refusal(400, given.problems)
     app = host.app()
     retried = failures.retry(app, None if everything else ids)
-    host.visit(run.visits(app))
+    host.visit(tick.visits(app))
     refused = [{"id": name, "reason": reason} for name, reason in retried.refused.items()]
     return answer(200, {"retried": len(retried.due), "ids": retried.due, "refused": refused})
 

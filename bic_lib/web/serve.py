@@ -15,7 +15,7 @@ from waitress.server import create_server
 
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import Visit
-from bic_lib.run import App
+from bic_lib.engine.app import App
 from bic_lib.scheduler import Current, Scheduler, forever, scheduling
 from bic_lib.web.guard import demand_permission
 from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, refuse, respond

@@ -11,7 +11,7 @@ from bic_lib.actions.download import Download
 from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.sessions import read_document
 from bic_lib.core.model import DOCUMENTS, DataType, Document
-from bic_lib.run import App
+from bic_lib.engine.app import App
 from bic_lib.web.http import Refusal, Request
 from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
 

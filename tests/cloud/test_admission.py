@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from bic_lib import telemetry
 from bic_lib.core.errors import DestinationError, NotAdmitted
 from bic_lib.core.ports import FileStore
 from bic_lib.credentials.references import References
 from bic_lib.credentials.renewing import Renewing
 from bic_lib.destinations.sql import sqlserver_errors
+from bic_lib.engine import events
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, azurite, run_samba  # noqa: F401  # azurite is a fixture
 
 OTHER_KEY = "AAAA" + KEY[4:]
@@ -31,7 +31,7 @@ def test_a_share_whose_password_changes(tmp_path: Path) -> None:
             return smb_share.create(samba.unc, samba.username, password, port=samba.port)
 
         share = cast(
-            "FileStore", Renewing("destination share", references, lambda one: (one.text("keyvault:p"),), make, telemetry.refused)
+            "FileStore", Renewing("destination share", references, lambda one: (one.text("keyvault:p"),), make, events.refused)
         )
         assert share.put("a.txt", b"1", replace=False)
         values.append("Another-0ne")
@@ -55,7 +55,7 @@ def test_a_storage_account_whose_key_changes(azurite: Azurite) -> None:  # noqa:
         return azure_blob.create(connection_string=connection, container="rotation")
 
     blobs = cast(
-        "FileStore", Renewing("destination blob", references, lambda one: (one.text("keyvault:c"),), make, telemetry.refused)
+        "FileStore", Renewing("destination blob", references, lambda one: (one.text("keyvault:c"),), make, events.refused)
     )
     assert blobs.put("a.txt", b"1", replace=False)
     assert ACCOUNT in azurite.url

@@ -13,8 +13,8 @@ from bic_lib.hosting import Host
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.simulator.certificates import make_certificates
 from tests.cloud.fakes import Cloud
+from tests.engine.steps.world import HASTE, wanted
 from tests.fixtures_servers import Azurite, run_azurite
-from tests.steps.world import HASTE, wanted
 
 
 @pytest.fixture

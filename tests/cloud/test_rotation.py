@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import telemetry
 from bic_lib.actions import running
 from bic_lib.appliance.client import Client
 from bic_lib.appliance.transport import Account
@@ -16,10 +15,11 @@ from bic_lib.core.errors import DestinationError, NotAdmitted, Refused
 from bic_lib.core.model import State
 from bic_lib.credentials.references import References, Unresolved
 from bic_lib.credentials.renewing import Renewing
+from bic_lib.engine import events
 from bic_lib.ledger.history import Run
 from bic_lib.simulator import Profile, Simulator
 from tests.cloud.fakes import Cloud
-from tests.steps.world import ALL_FILES, World
+from tests.engine.steps.world import ALL_FILES, World
 
 SITE_SECRET = "site-secret"
 
@@ -214,7 +214,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> tuple[Renewing[Door], list[str]]:
     references = References({}, lambda _: "old-password", (lambda _: values[-1], before))
     monkeypatch.setattr(Door, "password", "old-password")
     return Renewing(
-        "destination door", references, lambda one: (one.secret("keyvault:door").reveal(),), Door, telemetry.refused
+        "destination door", references, lambda one: (one.secret("keyvault:door").reveal(),), Door, events.refused
     ), values
 
 
@@ -245,7 +245,7 @@ def test_a_destination_that_refuses_all_is_told_once(
     Door.password = "unknown"
     with pytest.raises(NotAdmitted, match="does not open"):
         renewing.put("x")
-    [record] = [record for record in caplog.records if record.getMessage().startswith(telemetry.PREFIX)]
+    [record] = [record for record in caplog.records if record.getMessage().startswith(events.PREFIX)]
     assert record.__dict__["subject"] == "destination door"
 
 

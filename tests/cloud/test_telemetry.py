@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from bic_lib import logs, telemetry
+from bic_lib import logs
 from bic_lib.core.model import Counts, DataType, Outcome, State
+from bic_lib.engine import events
 from bic_lib.ledger.history import Run
 from bic_lib.logs import STARS
 from bic_lib.simulator import Fault, Profile, Simulator
 from tests.cloud import kql
-from tests.steps.world import ALL_FILES, World
+from tests.engine.steps.world import ALL_FILES, World
 from tests.support import ROOT
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -38,11 +39,11 @@ class Recorder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.rows.append({"TimeGenerated": self.at, "Message": record.getMessage()})
-        self.extras.append({name: record.__dict__.get(name) for name in ("event", *telemetry.FIELDS[record.__dict__["event"]])})
+        self.extras.append({name: record.__dict__.get(name) for name in ("event", *events.FIELDS[record.__dict__["event"]])})
 
     @property
     def told(self) -> list[dict[str, Any]]:
-        return [json.loads(row["Message"].removeprefix(telemetry.PREFIX)) for row in self.rows]
+        return [json.loads(row["Message"].removeprefix(events.PREFIX)) for row in self.rows]
 
     def of(self, event: str) -> list[dict[str, Any]]:
         return [one for one in self.told if one["event"] == event]
@@ -92,7 +93,7 @@ def test_a_run_is_told_by_its_steps_and_its_end(world: World, recorder: Recorder
     assert site["backup_age_seconds"] >= 0
     assert site["resting"] is False
     for event, extras in zip(recorder.told, recorder.extras, strict=True):
-        assert event.keys() == {"event", *telemetry.FIELDS[event["event"]]}
+        assert event.keys() == {"event", *events.FIELDS[event["event"]]}
         assert extras == event
 
 
@@ -137,7 +138,7 @@ def test_what_is_told_is_masked(recorder: Recorder) -> None:
     recorder.addFilter(logs.MaskExtras())
     try:
         logs.protect()
-        telemetry.refused(f"site {secret}")
+        events.refused(f"site {secret}")
     finally:
         logging.setLogRecordFactory(factory)
     assert recorder.told == recorder.extras == [{"event": "refused", "subject": f"site {STARS}"}]
@@ -147,7 +148,7 @@ def test_events_go_to_no_local_file(tmp_path: Path) -> None:
     """They are for machines; the two log files stay for people."""
     try:
         logs.configure(tmp_path)
-        telemetry.dead_letter("support")
+        events.dead_letter("support")
         assert list(tmp_path.iterdir()) == []
     finally:
         logs.configure(None)
@@ -158,19 +159,19 @@ def test_events_go_to_no_local_file(tmp_path: Path) -> None:
 
 def _recorded(recorder: Recorder) -> None:
     """A day in the life: two sites, one of them in trouble."""
-    tally = telemetry.Tally()
+    tally = events.Tally()
     for site, state in (("support", State.STORED), ("branch", State.FAILED)):
-        with telemetry.step(tally, site, "recording", attempts=5 if site == "branch" else 1):
+        with events.step(tally, site, "recording", attempts=5 if site == "branch" else 1):
             tally.add(DataType.SESSION_RECORDINGS, "archive", Outcome(state, size=10**9), 120.0)
     done: dict[str, Any] = {"skipped": 0, "failed": 0, "waiting": 0, "failure": "", "attempts": 1, "lag_seconds": 90}
     where = {"site": "support", "step": "backup", "data": "site_backups", "destination": "share"}
-    telemetry.emit("step", **where, **done, stored=1, bytes=50_000_000, seconds=2.0)
-    telemetry.run_ended(Run("1-hourly", "hourly", 1.0, finished=61.0, outcome="failed", counts=Counts(1, 0, 1, 0, 10**9)))
-    telemetry.emit("site", site="support", lag_seconds=60, resting=False, streams=1, streams_due=0, backup_age_seconds=3600)
-    telemetry.emit("site", site="branch", lag_seconds=7200, resting=True, streams=1, streams_due=1, backup_age_seconds=60 * 3600)
-    telemetry.emit("site", site="new", lag_seconds=None, resting=False, streams=0, streams_due=0, backup_age_seconds=None)
-    telemetry.refused("destination share")
-    telemetry.dead_letter("branch")
+    events.emit("step", **where, **done, stored=1, bytes=50_000_000, seconds=2.0)
+    events.run_ended(Run("1-hourly", "hourly", 1.0, finished=61.0, outcome="failed", counts=Counts(1, 0, 1, 0, 10**9)))
+    events.emit("site", site="support", lag_seconds=60, resting=False, streams=1, streams_due=0, backup_age_seconds=3600)
+    events.emit("site", site="branch", lag_seconds=7200, resting=True, streams=1, streams_due=1, backup_age_seconds=60 * 3600)
+    events.emit("site", site="new", lag_seconds=None, resting=False, streams=0, streams_due=0, backup_age_seconds=None)
+    events.refused("destination share")
+    events.dead_letter("branch")
 
 
 def test_alert_rules_fire_on_what_they_are_for(recorder: Recorder) -> None:
@@ -218,14 +219,14 @@ def test_queries_read_fields_that_events_have(name: str) -> None:
     query = {**ALERTS, **QUESTIONS}[name]
     [event] = re.findall(r'tostring\(event\.event\) == "(\w+)"', query)
     read = set(re.findall(r"\bevent\.(\w+)", query)) - {"event"}
-    assert read <= telemetry.FIELDS[event]
+    assert read <= events.FIELDS[event]
     assert read
 
 
 def test_the_page_names_every_event_and_field() -> None:
     """docs/operating.md is the reference of the events."""
     table = PAGE.partition("## Telemetry")[2].partition("### Alert rules")[0]
-    for event, fields in telemetry.FIELDS.items():
+    for event, fields in events.FIELDS.items():
         [line] = [line for line in table.splitlines() if line.startswith(f"| `{event}` |")]
         assert set(re.findall(r"`(\w+)`", line.split("|")[3])) - {"ok", "failed", "reconcile", "backfill", "lsids"} >= fields - {
             "failed"

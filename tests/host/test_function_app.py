@@ -20,7 +20,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from bic_lib.core.model import State
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Notices
-from bic_lib.ledgers import azure_table
+from bic_lib.ledger.stores import azure_table
 from bic_lib.simulator import Profile, Simulator
 from tests.host.emulator import Emulator, emulator
 from tests.host.proxy import Proxy

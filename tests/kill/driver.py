@@ -21,7 +21,7 @@ from bic_lib import wiring
 from bic_lib.actions import running
 from bic_lib.appliance import client as _client
 from bic_lib.destinations import local_files, local_folder
-from bic_lib.ledgers import sqlite
+from bic_lib.ledger.stores import sqlite
 from bic_lib.settings import loading
 
 NEVER = 1_000_000

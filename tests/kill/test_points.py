@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import run
+from bic_lib.engine import tick
+from bic_lib.engine.visit import perform
 from bic_lib.simulator import Backup, Profile, Simulator
-from bic_lib.visit import perform
+from tests.engine.steps.world import ALL_FILES, World, asked
 from tests.kill import driver
-from tests.steps.world import ALL_FILES, World, asked
 
 ABNORMAL_AFTER = 6 * 3600
 BACKUPS = """
@@ -139,7 +139,7 @@ def test_a_doubled_visit_finds_no_lane_or_no_work(tmp_path: Path, sim: Simulator
     world = prepared(tmp_path / "doubled", sim)
     before = asked(sim)
     app = world.app()
-    [visit] = run.tick(app)
+    [visit] = tick.tick(app)
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: perform(app, visit), range(12)))
     app.ledger.store.close()

@@ -23,8 +23,8 @@ from bic_lib.actions import failures
 from bic_lib.core.model import DAY
 from bic_lib.simulator import Backup, Profile, Recording, Simulator
 from bic_lib.simulator.faults import Fault, Malformation
+from tests.engine.steps.world import ALL_FILES, World
 from tests.kill import driver
-from tests.steps.world import ALL_FILES, World
 
 HOUR = 3600
 _FORKS = multiprocessing.get_context("forkserver")

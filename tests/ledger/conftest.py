@@ -10,7 +10,7 @@ import pytest
 
 from bic_lib.core.ports import Store
 from bic_lib.ledger import Ledger
-from bic_lib.ledgers import sqlite
+from bic_lib.ledger.stores import sqlite
 
 NOW = 1_795_000_000.0
 

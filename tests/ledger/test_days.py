@@ -10,7 +10,7 @@ from bic_lib.core.model import DAY, Counts
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.days import Day, stored_per_day
 from bic_lib.ledger.history import RUNS, RunId
-from bic_lib.ledgers import sqlite
+from bic_lib.ledger.stores import sqlite
 
 _NOON = 1_790_000_000 - 1_790_000_000 % DAY + DAY // 2
 

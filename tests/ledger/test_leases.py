@@ -9,7 +9,7 @@ import pytest
 from bic_lib.core.errors import ClaimLost
 from bic_lib.core.ports import Insert, Put, Row, Store
 from bic_lib.ledger import leases
-from bic_lib.ledgers.holder import holder
+from bic_lib.ledger.stores.holder import holder
 from tests.ledger.conftest import Clock
 
 DAY = 86_400

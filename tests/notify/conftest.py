@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from bic_lib.core.model import DAY, DataType, Failure, Item, Outcome, Schedule, Site, State, Transfer
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import Uploads
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
-from bic_lib.ledgers import sqlite
+from bic_lib.ledger.stores import sqlite
 from bic_lib.notify import Unsent, notify
-from bic_lib.run import App
-from bic_lib.steps.job import Uploads
 
 HOUR = 3_600
 _START = 1_790_000_000.0

@@ -9,12 +9,12 @@ import pytest
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
+from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
+from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.streams import Rest, StreamState
 from bic_lib.ledger.work import Queue
-from bic_lib.ledgers import sqlite
 from bic_lib.notify import Mail, due_mail, notify, poisoned, settings_broken, settings_mended
-from bic_lib.steps.recordings import recording_step
 from tests.notify.conftest import HOUR, World
 
 # --- when a mail is due ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DOCUMENTS, DataType, Document, Window
-from bic_lib.run import App
+from bic_lib.engine.app import App
 from bic_lib.settings.model import SqlDatabaseSettings
 
 

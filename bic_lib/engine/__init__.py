@@ -1,0 +1,6 @@
+"""What happens: a tick makes due what is due, a visit does it, step by step.
+
+* `app` what both need, in one value · `tick` makes due, says which sites want a visit · `visit` takes a lane and does due steps
+* `steps/` one module a kind of step · `delivery` publishing once · `tee` one download, several destinations
+* `events` what machines read about the work
+"""

@@ -1,0 +1,44 @@
+"""What a tick and a visit need, in one value; the settings become one in :mod:`bic_lib.wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream
+from bic_lib.core.ports import Appliance
+from bic_lib.engine.delivery import Destination
+from bic_lib.engine.steps.job import Observer, Uploads
+from bic_lib.ledger import Ledger
+
+
+def unobserved(_item: Item, _destination: str, _outcome: Outcome) -> None:
+    """Nobody wants to be told."""
+
+
+@dataclass(slots=True)
+class App:
+    """What a tick and a visit need; :mod:`bic_lib.wiring` makes it from the settings.
+
+    `appliance` gives the client of a site's lane (by number), with 1/`max_concurrency` of the site's request rates;
+    `destination` raises DestinationError when one can't be had.
+    """
+
+    sites: Mapping[str, Site]
+    schedules: Sequence[Schedule]
+    ledger: Ledger
+    appliance: Callable[[Site, int], Appliance]
+    destination: Callable[[str], Destination]
+    uploads: Uploads
+    destinations: Sequence[str] = ()
+    observe: Observer = unobserved
+
+    def streams(self, site: str) -> dict[Stream, OpenSessions]:
+        """The site's streams in all enabled schedules. Where two transfers differ, the one that delivers open sessions counts."""
+        found: dict[Stream, OpenSessions] = {}
+        for schedule in self.schedules:
+            for transfer in schedule.transfers if schedule.enabled else ():
+                for stream in transfer.streams() if transfer.site == site else ():
+                    if found.get(stream) is not OpenSessions.DELIVER:
+                        found[stream] = transfer.open_sessions
+        return found

@@ -1,0 +1,164 @@
+"""Site backups: a step per schedule and due time, for all its destinations; older ones are retired by the destination's rules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
+from bic_lib.core.ports import Change, Delete, Insert, Put
+from bic_lib.engine.delivery import FileDestination
+from bic_lib.engine.steps import file_transfer, outcomes
+from bic_lib.engine.steps.job import Job
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
+from bic_lib.ledger.streams import STATE, site_partition
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+
+log = logging.getLogger("bic.transfers")
+
+
+def plan_backups(ledger: Ledger, schedule: Schedule, sites: Sequence[Site], due: int, run: str | None) -> list[Step]:
+    """Write a backup step per site of the schedule, with a planned transfer per destination. May be repeated."""
+    planned = []
+    for site in sites:
+        if names := backup_destinations(schedule, site):
+            steps, transfers = _planned(ledger, schedule, site, names, due, run)
+            ledger.proof.note_day(Item(site.name, DataType.SITE_BACKUPS, "", start=due))
+            ledger.work.plan(steps, transfers)
+            planned += steps
+    return planned
+
+
+def backup_destinations(schedule: Schedule, site: Site) -> list[str]:
+    """Where the schedule sends this site's backups."""
+    chosen = (t for t in schedule.transfers if t.site == site.name and DataType.SITE_BACKUPS in t.data)
+    return sorted({transfer.destination for transfer in chosen})
+
+
+def unit(site: str, schedule: str) -> str:
+    """What the run calls one site's backup."""
+    return f"{site}|{DataType.SITE_BACKUPS}|{schedule}"
+
+
+def _planned(
+    ledger: Ledger, schedule: Schedule, site: Site, names: list[str], due: int, run: str | None
+) -> tuple[list[Step], dict[str, list[Change]]]:
+    item = Item(site.name, DataType.SITE_BACKUPS, f"{schedule.name}@{due}", start=due)
+    now = ledger.now()
+    records = [Record(item, name, Outcome(State.PLANNED), forgotten_at=float(due + schedule.every), at=now) for name in names]
+    step = Step(
+        StepKind.BACKUP,
+        site.name,
+        Queue.FIRST,
+        ITEMS,
+        partition(item),
+        f"step|{item_key(item)}",
+        now,
+        {"run": run, "schedule": schedule.name, "superseded_at": due + schedule.every},
+        tuple(f"{item.data}>{name}" for name in names),
+    )
+    return [step], {step.key: [Insert(transfer_key(record), transfer_body(record)) for record in records]}
+
+
+def fetch(job: Job, claimed: ClaimedStep) -> bool:
+    """Fetch one backup for its destinations, then retire older ones; whether the appliance answered.
+
+    Raises SiteError, ClaimLost, OutOfTime.
+    """
+    if job.ledger.now() >= claimed.body["superseded_at"]:
+        _conclude(job, claimed, ())
+        outcomes.give_up(job, claimed, "the next backup is due: this one was given up")
+        return False
+    before_end = partial(_conclude, job, claimed)
+    return file_transfer.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
+
+
+def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:
+    """What follows from a backup: older ones are retired, and its run waits for it no longer."""
+    for record in records:
+        if record.outcome.state is State.STORED:
+            _retire(job, record)
+    _unit_done(job.ledger, claimed.step)
+
+
+def site_failed(ledger: Ledger, site: str, reason: str) -> None:
+    """The whole site failed: its due backups wait, and their runs wait for them no longer."""
+    for index in ledger.work.due(site, Queue.FIRST, 0):
+        if index.body["kind"] == StepKind.BACKUP and (step := ledger.work.step(index)):
+            _unit_done(ledger, step, reason)
+
+
+def _unit_done(ledger: Ledger, step: Step, reason: str = "") -> None:
+    if run := step.body.get("run"):
+        ledger.history.unit_done(run, unit(step.site, step.body["schedule"]), ledger.now(), reason)
+
+
+# --- retention -------------------------------------------------------------------------------------------------------
+
+
+def _retire(job: Job, newest: Record) -> None:
+    """Keep the newest backup and as many prior ones as the destination's rules say; by the ledger's own records only."""
+    destination = job.connect(newest.destination)
+    if not isinstance(destination, FileDestination):
+        return
+    _note(job, newest)
+    count = destination.rules.retention_count
+    if count is None:
+        return
+    prior = [record for record in _stored(job, newest.destination) if record.item.lsid != newest.item.lsid]
+    if len(prior) <= count or _is_suspect(newest, prior[-1]):
+        return
+    for record in prior[: len(prior) - count]:
+        try:
+            _remove(job, destination, record)
+        except (DestinationError, ItemError) as error:
+            log.warning("%s: backup %s could not be retired: %s", job.site.name, record.outcome.location, error)
+            return
+
+
+def _is_suspect(newest: Record, last: Record) -> bool:
+    """An empty backup, or one under half of the last one, retires nothing."""
+    size, before = newest.outcome.size, last.outcome.size
+    suspect = size == 0 or size * 2 < before
+    if suspect:
+        log.warning("backup %s has %d bytes after %d: no older one is retired", newest.outcome.location, size, before)
+    return suspect
+
+
+def _remove(job: Job, destination: FileDestination, record: Record) -> None:
+    found = destination.store.look(record.outcome.location)
+    if found is not None and found.size != record.outcome.size:
+        log.warning("%s is not the file that was stored: it is left alone", record.outcome.location)
+    elif found is not None:
+        job.check()
+        destination.store.remove(record.outcome.location)
+    job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
+    job.ledger.store.commit(ITEMS, _place(job, destination.name), [Delete(_key(record.item))])
+
+
+def _note(job: Job, newest: Record) -> None:
+    """Rows that tell which backups there are at this destination, and from when the site's newest one is."""
+    item = newest.item
+    row = Put(_key(item), {"lsid": item.lsid, "start": item.start})
+    job.ledger.store.commit(ITEMS, _place(job, newest.destination), [row])
+    job.ledger.store.commit(STATE, site_partition(job.site.name), [Put("backup", {"start": item.start})])
+
+
+def _stored(job: Job, destination: str) -> list[Record]:
+    """The site's stored backups at this destination, the oldest first."""
+    rows = list(job.ledger.store.scan(ITEMS, _place(job, destination)))
+    items = [Item(job.site.name, DataType.SITE_BACKUPS, row.body["lsid"], start=row.body["start"]) for row in rows]
+    records = [job.ledger.proof.latest(item, destination) for item in items]
+    return [record for record in records if record and record.outcome.state is State.STORED]
+
+
+def _place(job: Job, destination: str) -> str:
+    return f"{job.site.name}|backups|{destination}"
+
+
+def _key(item: Item) -> str:
+    return f"{item.start:012d}|{item.lsid}"

@@ -1,0 +1,329 @@
+"""Taking in documents: each session of a report goes to every stream that the report serves, once.
+
+For each document the ledger is asked what is known; what is new or changed is delivered; recordings that it announces become
+steps; then the outcomes are written, the document's own row last.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bic_lib.core import plan
+from bic_lib.core.errors import DestinationError, Interrupted
+from bic_lib.core.model import (
+    DOCUMENT_OF,
+    DOCUMENTS,
+    BrokenDocument,
+    Document,
+    Failure,
+    Item,
+    OpenSessions,
+    Outcome,
+    ReportKind,
+    State,
+    Stream,
+)
+from bic_lib.engine.delivery import Delivery
+from bic_lib.engine.steps import recordings
+from bic_lib.engine.steps.job import Job
+from bic_lib.engine.steps.sending import send
+from bic_lib.ledger.proof import Known, KnownDocument, served_name
+from bic_lib.ledger.records import FAILING, SETTLED, Record
+from bic_lib.ledger.work import Step
+
+BATCH_DOCUMENTS = 200
+BATCH_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Documents on their way, with what will be written of them."""
+
+    documents: dict[str, tuple[Item, Document]] = field(default_factory=dict)
+    size: int = 0
+    records: list[Record] = field(default_factory=list)
+    served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    broken: list[Item] = field(default_factory=list)
+    planned: list[tuple[Step, Record]] = field(default_factory=list)
+
+
+class DocumentIntake:
+    """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
+
+    `force` delivers again what is there, by the conflict rule. `dry_run` only tells what would be done (outcomes in state
+    PLANNED); `only_new` leaves alone what is there or what the ledger knows, in any version, and tries what had failed whenever
+    its next try is. `origin` marks documents that somebody brought. `now` is the appliance's clock, where it isn't asked.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        kind: ReportKind,
+        members: Mapping[Stream, str | None],
+        known: Known,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        only_new: bool = False,
+        origin: str = "",
+        open_sessions: OpenSessions | None = None,
+        by_lsid: bool = False,
+        placed_at: int = 0,
+        recorded: frozenset[str] = frozenset(),
+        tried_again: Container[Stream] | None = None,
+        now: float | None = None,
+    ) -> None:
+        self.job = job
+        self.kind = kind
+        self.members = dict(members)
+        self.known = known
+        self.force = force
+        self.dry_run = dry_run
+        self.only_new = only_new
+        self.origin = origin
+        self.open_sessions = open_sessions
+        self.by_lsid = by_lsid
+        """The sessions were asked for one by one: what came is noted in `seen`, and each is to blame for itself."""
+        self.placed_at = placed_at
+        """Where an unreadable session without a start stands in the ledger."""
+        self.recorded = recorded
+        """Sessions that have a recording, whatever their documents say."""
+        self.tried_again = members if tried_again is None else tried_again
+        """The streams in which a session that failed is fetched again by its id; in others it is given up at once."""
+        self.dropped: dict[Stream, DestinationError] = {}
+        self.again: dict[str, float] = {}
+        """Sessions to be fetched again by lsid, and when."""
+        self.planned: list[Step] = []
+        """Recordings that became steps."""
+        self.seen: dict[str, Item] = {}
+        """The sessions that were in the report, by lsid."""
+        self._unnamed = 0
+        self.now = job.appliance.now()[0] if now is None else now
+        self._batch = _Batch()
+
+    def take(self, documents: Iterable[Document | BrokenDocument]) -> None:
+        """Take in a whole report."""
+        for document in documents:
+            if self.job.overdue:
+                raise Interrupted("stopped at the time limit")
+            if not self.members:
+                return
+            item = self._broken_item(document) if isinstance(document, BrokenDocument) else self._item(document)
+            if self.by_lsid:
+                self.seen[document.lsid] = item
+            if isinstance(document, BrokenDocument):
+                self._broken(item, document)
+                continue
+            self._batch.documents[document.lsid] = (item, document)
+            self._batch.size += len(document.xml)
+            if len(self._batch.documents) >= BATCH_DOCUMENTS or self._batch.size >= BATCH_BYTES:
+                self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Deliver the batch, plan its recordings, write what became of it."""
+        batch, self._batch = self._batch, _Batch()
+        if not (batch.documents or batch.records or batch.broken):
+            return
+        documents = list(batch.documents.values())
+        for stream in [stream for stream in self.members if stream.data in DOCUMENTS]:
+            self._deliver(batch, stream, documents)
+        for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
+            self._plan_recordings(batch, stream, documents)
+        self.planned += [step for step, _ in batch.planned]
+        if self.dry_run:
+            return
+        recordings.write(self.job, batch.planned)
+        noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
+        noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
+        changed = [(item, after) for item, after in noted if after != self.known.document(item)]
+        self.job.ledger.proof.settle(batch.records, changed)
+        for item, after in changed:
+            self.known.note(item, after)
+        for record in batch.records:
+            self.known.note_transfer(record)
+
+    # --- what is known, and what follows ---
+
+    def _item(self, document: Document) -> Item:
+        return Item(
+            self.job.site.name,
+            DOCUMENT_OF[self.kind],
+            document.lsid,
+            start=document.start if document.start is not None else (document.end or 0),
+            end=document.end,
+            session_type=document.session_type,
+            lseq=document.lseq,
+            external_key=document.external_key,
+        )
+
+    def _note(self, item: Item, document: Document, served: set[str]) -> KnownDocument:
+        before = self.known.document(item)
+        if before and before.fingerprint == document.fingerprint:
+            served |= before.served
+        elif before and before.fingerprint and self.only_new:
+            return before
+        # What the appliance did not send it is asked for, once it lists the session: nobody's file stands in for its own.
+        open_ = bool(self.origin) or (document.end is None and not self._abnormal(document))
+        return KnownDocument(document.fingerprint, frozenset(served), open_)
+
+    def _abnormal(self, document: Document) -> bool:
+        return plan.abnormally_ended(document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after)
+
+    def _is_served(self, item: Item, document: Document, stream: Stream) -> bool:
+        before = self.known.document(item)
+        if before is None or served_name(stream) not in before.served:
+            return False
+        return self.only_new or before.fingerprint == document.fingerprint
+
+    def _deliverable(self, document: Document, stream: Stream) -> bool:
+        rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)
+        return plan.deliverable(
+            document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after, open_sessions=rule
+        )
+
+    # --- documents ---
+
+    def _deliver(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
+        deliveries = self._wanted(batch, stream, documents)
+        if self.dry_run:
+            for delivery in deliveries:
+                self.job.tell(self.members[stream], delivery.item, stream.destination, Outcome(State.PLANNED))
+        elif deliveries:
+            delivered = send(self.job, stream, deliveries, by_lsid=self.by_lsid)
+            for delivery, outcome in zip(deliveries, delivered.outcomes, strict=False):
+                self._record(batch, stream, delivery, outcome)
+            if delivered.error:
+                self.dropped[stream] = delivered.error
+                del self.members[stream]
+            elif any(outcome.state in SETTLED for outcome in delivered.outcomes):
+                self.job.destination_works(stream.destination)
+
+    def _wanted(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> list[Delivery]:
+        """What the stream has not got yet."""
+        deliveries = []
+        for item, document in documents:
+            if not self._deliverable(document, stream) or (self._is_served(item, document, stream) and not self.force):
+                continue
+            previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
+            if not self.force and previous and self._settled(previous, document):
+                if previous.outcome.state in SETTLED:
+                    batch.served[document.lsid].add(served_name(stream))
+                continue
+            deliveries.append(Delivery(item, document, previous, self.force, self.only_new))
+        return deliveries
+
+    def _settled(self, previous: Record, document: Document) -> bool:
+        """Nothing is to be done now: this version is there, or its next try is later, or it was given up.
+
+        One that failed and has changed since is tried at once: what could not be read then has another fingerprint now.
+        """
+        if previous.outcome.state in FAILING:
+            same = previous.fingerprint == document.fingerprint
+            return same and not self.only_new and (previous.next_try is None or previous.waits(self.job.ledger.now()))
+        return previous.outcome.state in SETTLED and (self.only_new or previous.fingerprint == document.fingerprint)
+
+    def _record(self, batch: _Batch, stream: Stream, delivery: Delivery, outcome: Outcome) -> None:
+        document, previous = delivery.document, delivery.previous
+        again = previous is not None and previous.outcome.state in FAILING
+        record = Record(
+            delivery.item,
+            stream.destination,
+            outcome,
+            version=1 if previous is None else previous.version + (not again),
+            fingerprint=document.fingerprint,
+            open=document.end is None and not self._abnormal(document),
+            attempts=previous.attempts if previous and again else 0,
+            first_failed=previous.first_failed if previous and again else None,
+            forgotten_at=self._forgotten_at(delivery.item),
+            at=self.job.ledger.now(),
+            origin=self.origin,
+        )
+        if outcome.state is State.FAILED:
+            record = self._failed(record, outcome.failure or Failure.UNEXPECTED)
+        else:
+            batch.served[document.lsid].add(served_name(stream))
+            replaced = previous and outcome.state is State.STORED and previous.outcome.location == outcome.location
+            if previous and replaced and previous.outcome.state is State.STORED:
+                batch.records.append(replace(previous, outcome=replace(previous.outcome, state=State.REPLACED)))
+        batch.records.append(record)
+        self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)
+
+    def _forgotten_at(self, item: Item) -> float:
+        return float((item.end or item.start) + self.job.site.keeps)
+
+    # --- failures ---
+
+    def _failed(self, record: Record, failure: Failure) -> Record:
+        """One more failed attempt; the session is fetched again by its lsid when its next try is due."""
+        now = self.job.ledger.now()
+        attempts = record.attempts + 1
+        again = plan.next_try(failure, attempts, now, record.forgotten_at) if record.stream in self.tried_again else None
+        outcome = replace(record.outcome, failure=failure, state=State.FAILED if again is not None else State.GIVEN_UP)
+        if again is not None:
+            self.again[record.item.lsid] = min(again, self.again.get(record.item.lsid, again))
+        return replace(
+            record,
+            outcome=outcome,
+            attempts=attempts,
+            next_try=again,
+            first_failed=record.first_failed or now,
+            last_failed=now,
+        )
+
+    def _broken_item(self, document: BrokenDocument) -> Item:
+        """Several of one report may have lost their ids: they are told apart by their order."""
+        self._unnamed += not document.lsid
+        return Item(
+            self.job.site.name,
+            DOCUMENT_OF[self.kind],
+            document.lsid or f"unreadable@{self.placed_at}" + (f"-{self._unnamed}" if self._unnamed > 1 else ""),
+            start=document.start if document.start is not None else self.placed_at,
+            end=document.end,
+        )
+
+    def _broken(self, session: Item, document: BrokenDocument) -> None:
+        """A session that can't be read is noted as failed in each stream that never had it; the others go on."""
+        self._batch.broken.append(session)
+        known = self.known.document(session)
+        for stream, run in self.members.items():
+            item = replace(session, data=stream.data)
+            is_document = stream.data in DOCUMENTS
+            before = (self.known.transfer if is_document else self.known.unread)(item, stream.destination)
+            if (known and served_name(stream) in known.served) or (before and self._pending(before)):
+                continue
+            version = (before.version if before else 1) if is_document else 0
+            outcome = Outcome(State.FAILED, reason=document.reason)
+            record = Record(
+                item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), at=self.job.ledger.now()
+            )
+            if before and before.outcome.state in FAILING:
+                record = replace(record, attempts=before.attempts, first_failed=before.first_failed)
+            record = self._failed(record, Failure.UNEXPECTED if document.lsid else Failure.GONE)
+            self._batch.records.append(record)
+            self.job.tell(run, item, stream.destination, record.outcome)
+
+    def _pending(self, before: Record) -> bool:
+        """It was delivered in an earlier, readable version, or failed before and its next try is not due."""
+        if before.outcome.state in FAILING:
+            return before.next_try is None or before.waits(self.job.ledger.now())
+        return before.outcome.state in SETTLED
+
+    # --- recordings ---
+
+    def _plan_recordings(self, batch: _Batch, stream: Stream, documents: list[tuple[Item, Document]]) -> None:
+        """Recordings are announced for sessions that ended; each becomes a step of its own."""
+        ready = [(item, document) for item, document in documents if document.end is not None or self._abnormal(document)]
+        fresh = [
+            (item, recordings.with_screen(self.kind, document) if document.lsid in self.recorded else document)
+            for item, document in ready
+            if self.force or document.lsid in self.recorded or not self._is_served(item, document, stream)
+        ]
+        batch.planned += recordings.planned(self.job, stream, self.members[stream], fresh, force=self.force)
+        for item, document in fresh:
+            batch.served[document.lsid].add(served_name(stream))
+            before = self.known.unread(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None
+            if before and before.outcome.state in FAILING:
+                batch.records.append(replace(before, outcome=replace(before.outcome, state=State.REPLACED)))

@@ -1,0 +1,100 @@
+"""Downloads on demand (the guide's API tester). They go through the ledger like any transfer, so they double nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bic_lib.core import plan
+from bic_lib.core.errors import ItemError
+from bic_lib.core.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
+from bic_lib.engine.steps.documents import DocumentIntake
+from bic_lib.engine.steps.job import Job
+from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, plan_lsids
+from bic_lib.ledger.streams import STATE, site_partition
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+
+
+def download_step(
+    streams: Sequence[Stream],
+    kind: ReportKind,
+    run: str,
+    due_at: float,
+    *,
+    began: Window | None,
+    lsids: Sequence[str],
+    force: bool,
+    dry_run: bool,
+) -> Step:
+    """The step that downloads from one site what began in a window, or these sessions, for these streams of one report kind."""
+    site = streams[0].site
+    body: dict[str, Any] = {
+        "run": run,
+        "streams": [[str(stream.data), stream.destination] for stream in streams],
+        "began": [began.begin, began.end] if began else None,
+        "lsids": list(lsids),
+        "force": force,
+        "dry_run": dry_run,
+    }
+    key = f"step|{StepKind.DOWNLOAD}|{kind}|{run}"
+    return Step(StepKind.DOWNLOAD, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
+
+
+def unit(site: str, kind: ReportKind) -> str:
+    """What the run calls one site's part of a download."""
+    return f"{site}|download|{kind}"
+
+
+def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
+    """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
+    body = claimed.body
+    members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
+    configured = frozenset(job.streams)
+    job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
+    known = job.ledger.proof.known(job.site.name)
+    reason = ""
+    try:
+        for selection, placed_at in _selections(body):
+            intake = DocumentIntake(
+                job,
+                kind,
+                members,
+                known,
+                force=body["force"],
+                dry_run=body["dry_run"],
+                by_lsid=bool(selection.lsids),
+                placed_at=placed_at,
+                tried_again=configured,
+            )
+            with job.appliance.report(kind, selection) as report:
+                intake.take(report)
+            job.check()
+            job.planned += intake.planned
+            plan_lsids(job, kind, intake.again, placed_at)
+            for stream, error in intake.dropped.items():
+                reason = str(error)
+                job.rest_destination(stream.destination, reason)
+            reason = reason or _unknown(job, selection, intake)
+    except ItemError as error:
+        reason = str(error)
+        job.troubles.append(f"{job.site.name}: {reason}")
+    job.write_counts()
+    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), reason)
+    job.ledger.work.finish(claimed)
+
+
+def _selections(body: dict[str, Any]) -> list[tuple[Selection, int]]:
+    if body["began"]:
+        return [(Selection(began=window), window.begin) for window in plan.days(Window(*body["began"]))]
+    lsids = body["lsids"]
+    return [(Selection(lsids=tuple(lsids[at : at + LSIDS_PER_CALL])), 0) for at in range(0, len(lsids), LSIDS_PER_CALL)]
+
+
+def _unknown(job: Job, selection: Selection, intake: DocumentIntake) -> str:
+    """Sessions that were asked for by id and that the appliance does not know."""
+    missing = [lsid for lsid in selection.lsids if lsid not in intake.seen]
+    if not missing:
+        return ""
+    reason = f"the appliance knows no session {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
+    job.troubles.append(f"{job.site.name}: {reason}")
+    return reason

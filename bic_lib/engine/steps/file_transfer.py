@@ -1,0 +1,252 @@
+"""Carrying one large file, a recording or a backup, from the appliance to all its destinations (design.md 9.1).
+
+The step is the item: one claim, one download, an outcome per destination. What is about to be published is written first (the
+*intent*), so that a kill at any point leads neither to a second copy nor to a second download of what is already staged.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bic_lib.core import naming
+from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Refused
+from bic_lib.core.model import DAY, DataType, Failure, OnConflict, Outcome, State
+from bic_lib.core.ports import Payload, Put, Recovered, Stamp
+from bic_lib.engine.delivery import FileDestination
+from bic_lib.engine.steps import outcomes
+from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
+from bic_lib.engine.tee import Branch, Sum, regrouped, tee
+from bic_lib.ledger.records import Record, transfer_body, transfer_key
+from bic_lib.ledger.work import ClaimedStep
+
+SNIFFED_BYTES = 64 * 1024
+
+Open = Callable[[], AbstractContextManager[Payload]]
+BeforeEnd = Callable[[Sequence[Record]], None]
+
+
+@dataclass(slots=True)
+class _Way:
+    """One transfer on its way: where to, what is known, and what became of it."""
+
+    record: Record
+    destination: FileDestination
+    location: str = ""
+    branch: Branch | None = None
+    outcome: Outcome | None = None
+    error: DestinationError | None = None
+
+    @property
+    def transfer(self) -> str:
+        return outcomes.staged_as(self.record)
+
+    def stamp(self, total: Sum, content_type: str) -> Stamp:
+        return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
+
+
+def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, before_end: BeforeEnd | None = None) -> bool:
+    """Do the due transfers of one item; whether the appliance answered for it. Raises SiteError, ClaimLost, OutOfTime.
+
+    `before_end` is told of them before their outcomes are written: for what follows from these, while the claim is held.
+    """
+    job.need(NEEDED_SECONDS)
+    ways, resting = _due(job, outcomes.transfers(job, claimed))
+    for way in ways:
+        if way.record.intent:
+            _recover(job, claimed, way)
+    missing = [way for way in ways if way.outcome is None and way.error is None]
+    asked = bool(missing) and data not in job.refused
+    if asked:
+        _fetch(job, claimed, data, missing, open_payload)
+    elif missing:
+        _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
+    records = [outcomes.settled(job, way.record, way.outcome, way.error) for way in ways]
+    if before_end:
+        before_end(records)
+    outcomes.sweep(job, claimed, records)
+    outcomes.finish(job, claimed, records, resting)
+    return asked
+
+
+def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
+    """The transfers that are due now, and when those that are not will be. One whose destination is not configured is parked."""
+    now = job.ledger.now()
+    ways: list[_Way] = []
+    later: list[float] = []
+    for record in records:
+        if record.version == 0 or not outcomes.is_open(record):
+            continue
+        if record.destination not in job.destinations:
+            later.append(now + DAY)
+        elif job.rests_now(record.destination, files=True):
+            later.append(job.rests[record.destination].until)
+        elif record.waits(now):
+            later.append(record.next_try or 0)
+        else:
+            try:
+                ways.append(_Way(record, outcomes.files(job, record.destination)))
+            except DestinationError as error:
+                later.append(job.rest_destination(record.destination, str(error), files=True).until)
+    return ways, later
+
+
+# --- an interrupted publication --------------------------------------------------------------------------------------
+
+
+def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
+    """Something was about to be published when the worker was lost: finish it, fetching nothing again, or start anew."""
+    intent: dict[str, Any] = way.record.intent or {}
+    total = Sum(intent["size"], intent["sha256"])
+    stamp = way.stamp(total, intent["content_type"])
+    try:
+        found = way.destination.store.recover(intent["token"], intent["location"], stamp)
+        if found is Recovered.PUBLISHED:
+            way.outcome = Outcome(State.STORED, intent["location"], total.size, total.sha256)
+        elif found is Recovered.STAGED:
+            way.location = intent["location"]
+            _publish(job, claimed, way, intent["token"], stamp)
+    except ItemError as error:
+        way.outcome = outcomes.item_failed(error)
+    except DestinationError as error:
+        way.error = error
+
+
+# --- a download ------------------------------------------------------------------------------------------------------
+
+
+def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], open_payload: Open) -> None:
+    try:
+        with open_payload() as payload:
+            blocks = iter(regrouped(payload, SNIFFED_BYTES))
+            first = next(blocks, b"")
+            _begin(job, claimed, data, ways, first, payload.content_type)
+            branches = [way.branch for way in ways if way.branch and way.outcome is None and way.error is None]
+            if not branches:
+                return
+            total = tee(_timed(job, regrouped(itertools.chain([first], blocks))), branches, job.check)
+        _end(job, claimed, ways, total, payload.content_type)
+    except Refused as error:
+        if error.what == "credentials":
+            raise
+        job.refused[data] = str(error)
+        _all(ways, Outcome(State.REFUSED, reason=str(error), failure=Failure.UNREACHABLE))
+    except ItemError as error:
+        _all(ways, outcomes.item_failed(error))
+    finally:
+        for way in ways:
+            if way.branch and way.outcome is None:
+                way.branch.discard()
+
+
+def _timed(job: Job, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """A step in hand is stopped shortly before the platform would, with figures."""
+    begun, size = job.ledger.now(), 0
+    for block in blocks:
+        size += len(block)
+        if job.overdue:
+            minutes = (job.ledger.now() - begun) / 60
+            raise Interrupted(f"stopped at the time limit: {size / 1e9:.1f} GB in {minutes:.0f} min")
+        yield block
+
+
+def _all(ways: list[_Way], outcome: Outcome) -> None:
+    for way in ways:
+        if way.outcome is None and way.error is None:
+            way.outcome = outcome
+
+
+def _begin(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], first: bytes, content_type: str) -> None:
+    """Decide extension and name from the first bytes, and open a staging at each destination."""
+    extension = naming.extension(data, first, content_type)
+    for way in ways:
+        try:
+            way.location = way.destination.location(job.site.host, way.record.item, extension)
+            store, rules = way.destination.store, way.destination.rules
+            if rules.on_conflict is OnConflict.SKIP and store.look(way.location):
+                way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
+                continue
+            if rules.on_conflict is OnConflict.APPEND_NUMBER:
+                way.location = _free(way)
+            store.sweep(way.location, way.transfer, claimed.lease.epoch)
+            way.branch = Branch(store.stage(way.location, way.transfer, claimed.lease.epoch))
+        except DestinationError as error:
+            way.error = error
+        except ItemError as error:
+            way.outcome = outcomes.item_failed(error)
+
+
+def _free(way: _Way) -> str:
+    """The name with the smallest free number, as one listing shows it; publishing decides."""
+    folder, _, _ = way.location.rpartition("/")
+    taken = {f"{folder}/{name}" if folder else name for name in way.destination.store.names(folder)}
+    return next(iter(naming.candidates(way.location, taken)))
+
+
+def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, content_type: str) -> None:
+    """The download ended well: publish at each destination that took all of it."""
+    for way in ways:
+        if way.branch is None or way.outcome is not None:
+            continue
+        error = way.branch.error
+        if error is None and total is not None:
+            _publish(job, claimed, way, way.branch.token, way.stamp(total, content_type))
+        elif isinstance(error, ItemError):
+            way.outcome = outcomes.item_failed(error)
+        else:
+            way.error = error if isinstance(error, DestinationError) else DestinationError("took no data")
+
+
+def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
+    """Intent, then publish; a name that is taken: the next number, again from the intent."""
+    store, rules = way.destination.store, way.destination.rules
+    try:
+        while True:
+            _intend(claimed, way, token, stamp)
+            job.check()
+            if store.publish(token, way.location, stamp, replace=rules.on_conflict is OnConflict.OVERWRITE):
+                way.outcome = _published(way, stamp)
+                return
+            if store.recover(token, way.location, stamp) is Recovered.PUBLISHED:
+                # A worker that had this step before us was in the middle of publishing the same file.
+                way.outcome = _published(way, stamp)
+                return
+            if rules.on_conflict is OnConflict.SKIP:
+                way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
+                return
+            if not store.movable:
+                raise Interrupted(f"the name {way.location} was taken meanwhile")
+            way.location = _free(_Way(way.record, way.destination, _unnumbered(job, way)))
+    except ItemError as error:
+        way.outcome = outcomes.item_failed(error)
+    except DestinationError as error:
+        way.error = error
+
+
+def _published(way: _Way, stamp: Stamp) -> Outcome:
+    """What is stored now. Where a lost worker's rendering was published first, the store tells its size and hash."""
+    found = None if way.destination.store.movable else way.destination.store.look(way.location)
+    if found and found.sha256:
+        return Outcome(State.STORED, way.location, found.size, found.sha256)
+    return Outcome(State.STORED, way.location, stamp.size, stamp.sha256)
+
+
+def _unnumbered(job: Job, way: _Way) -> str:
+    """The format's own name, from which numbers are counted anew."""
+    extension = way.location.rpartition(".")[2]
+    return way.destination.location(job.site.host, way.record.item, extension)
+
+
+def _intend(claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
+    intent = {
+        "token": token,
+        "location": way.location,
+        "size": stamp.size,
+        "sha256": stamp.sha256,
+        "content_type": stamp.content_type,
+    }
+    way.record = replace(way.record, intent=intent)
+    claimed.lease.commit([Put(transfer_key(way.record), transfer_body(way.record))])

@@ -1,0 +1,149 @@
+"""What becomes of an item's transfers after a try: their outcomes, their next try, the end of the step (design.md 10)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bic_lib.core import naming, plan
+from bic_lib.core.errors import DestinationError, Gone, Interrupted, ItemError, TooOften
+from bic_lib.core.model import DAY, Failure, Outcome, State
+from bic_lib.core.ports import Change, Put
+from bic_lib.engine.delivery import FileDestination
+from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
+from bic_lib.ledger.work import ClaimedStep
+
+log = logging.getLogger("bic.transfers")
+
+_OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED, State.REFUSED})
+_NEVER_STORED = frozenset({State.EXPIRED, State.NONE, State.SKIPPED, State.GIVEN_UP})
+_REFUSED_SECONDS = 6 * plan.HOUR
+"""How long a recording whose right is missing rests: somebody has to grant it, so it is never given up."""
+
+
+def transfers(job: Job, claimed: ClaimedStep) -> list[Record]:
+    """The item's transfers."""
+    prefix = claimed.step.key.removeprefix("step|") + "|"
+    rows = job.ledger.store.scan(ITEMS, claimed.step.partition, prefix, prefix + "~")
+    return [read_record(row, job.site.name) for row in rows]
+
+
+def is_open(record: Record) -> bool:
+    """Something is still to be done about it."""
+    return record.outcome.state in _OPEN and (record.outcome.state is not State.REFUSED or record.next_try is not None)
+
+
+def staged_as(record: Record) -> str:
+    """How a transfer's temporary files are marked: 16 hex digits of item and destination."""
+    return hashlib.sha256(f"{record.item.site}|{transfer_key(record)}".encode()).hexdigest()[:16]
+
+
+def files(job: Job, name: str) -> FileDestination:
+    """A destination for files. Raises DestinationError when it can't be had, or is a database."""
+    destination = job.connect(name)
+    if not isinstance(destination, FileDestination):
+        raise DestinationError(f"destination {name} takes no files")
+    return destination
+
+
+def item_failed(error: ItemError) -> Outcome:
+    """The outcome that an error of the item itself means."""
+    if isinstance(error, Gone):
+        return Outcome(State.EXPIRED if error.expired else State.NONE, reason=str(error))
+    if isinstance(error, TooOften):
+        return Outcome(State.REFUSED, reason=str(error))
+    return Outcome(State.FAILED, reason=str(error), failure=error.failure)
+
+
+def settled(job: Job, before: Record, outcome: Outcome | None, error: DestinationError | None) -> Record:
+    """The transfer's record after a try: an error of its destination, else an outcome (neither: the download ended early)."""
+    now = job.ledger.now()
+    record = replace(before, at=now)
+    if error is not None:
+        rest = job.rest_destination(record.destination, str(error), files=True)
+        return replace(record, next_try=rest.until)
+    outcome = outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
+    if outcome.state is State.STORED:
+        job.destination_works(record.destination, files=True)
+    if outcome.state is State.REFUSED and outcome.failure:
+        later = now + _REFUSED_SECONDS
+        return replace(
+            record, outcome=outcome, next_try=later, first_failed=record.first_failed or now, last_failed=now, attempts=1
+        )
+    if outcome.failure is None:
+        final = replace(record, outcome=outcome, next_try=None, intent=None)
+        if outcome.state not in FAILING:
+            return final
+        return replace(final, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
+    attempts = record.attempts + 1
+    again = plan.next_try(outcome.failure, attempts, now, record.forgotten_at)
+    state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure is Failure.NOT_READY else State.FAILED)
+    return replace(
+        record,
+        outcome=replace(outcome, state=state),
+        attempts=attempts,
+        next_try=again,
+        first_failed=record.first_failed or now,
+        last_failed=now,
+    )
+
+
+def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
+    """Write all outcomes and the step's end, or its next due time, in one act; before it, the list of failures."""
+    job.ledger.history.name_failures([record for record in records if record.outcome.state in FAILING])
+    # A worker that was lost may have listed a failure that it did not get to write.
+    listed = [record for record in records if record.first_failed or claimed.lease.epoch > 1]
+    job.ledger.history.clear_failures([record for record in listed if record.outcome.state in SETTLED])
+    pending = [record.next_try for record in records if record.outcome.state in _OPEN and record.next_try is not None]
+    changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
+    run = claimed.body.get("run")
+    for record in records:
+        if record.outcome.state is not State.PLANNED:
+            job.tell(run, record.item, record.destination, record.outcome)
+    times = [*pending, *later]
+    job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
+
+
+def fail(job: Job, claimed: ClaimedStep, reason: str) -> None:
+    """The step came to an unexpected end: the transfers that were due have failed. Raises ClaimLost."""
+    now, outcome = job.ledger.now(), Outcome(State.FAILED, reason=reason, failure=Failure.UNEXPECTED)
+    opened = [record for record in transfers(job, claimed) if is_open(record)]
+    tried = [record for record in opened if record.destination in job.destinations and not record.waits(now)]
+    later = [record.next_try or now + DAY for record in opened if record not in tried]
+    finish(job, claimed, [settled(job, record, outcome, None) for record in tried], later)
+
+
+def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
+    """End the step: its open transfers are given up, for this reason. Raises ClaimLost."""
+    now = job.ledger.now()
+    outcome = Outcome(State.GIVEN_UP, reason=reason)
+    ended = [
+        replace(
+            record,
+            outcome=outcome,
+            attempts=record.attempts + 1,
+            next_try=None,
+            first_failed=record.first_failed or now,
+            last_failed=now,
+        )
+        for record in transfers(job, claimed)
+        if record.outcome.state in _OPEN
+    ]
+    sweep(job, claimed, ended)
+    finish(job, claimed, ended)
+
+
+def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:
+    """What a lost worker had staged of an item that will not be stored any more is taken away."""
+    for record in records:
+        if claimed.lease.epoch == 1 or record.outcome.state not in _NEVER_STORED:
+            continue
+        try:
+            destination = files(job, record.destination)
+            location = destination.location(job.site.host, record.item, naming.extension(record.item.data, b"", ""))
+            destination.store.sweep(location, staged_as(record), claimed.lease.epoch + 1)
+        except (DestinationError, ItemError) as error:
+            log.warning("%s: temporary files may be left: %s", record.destination, error)

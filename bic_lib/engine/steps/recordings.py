@@ -1,0 +1,106 @@
+"""Recordings: each one that a session announces is a step of its own, with all its transfers that are due."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
+from bic_lib.core.ports import Change, Insert
+from bic_lib.engine.steps import file_transfer
+from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key
+from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+
+_BACKLOG_AFTER = 2 * DAY
+SCREEN_RECORDINGS = {
+    ReportKind.SUPPORT: DataType.SESSION_RECORDINGS,
+    ReportKind.PRESENTATION: DataType.PRESENTATION_RECORDINGS,
+}
+"""Of these a listing tells too whether there is one (appliance-api.md 2.4, 5.1)."""
+_NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREEN_RECORDINGS})
+"""A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
+
+
+def with_screen(kind: ReportKind, document: Document) -> Document:
+    """The document as if it announced the screen recording that a listing told of."""
+    screen = Recording(SCREEN_RECORDINGS[kind])
+    return document if screen in document.recordings else replace(document, recordings=(screen, *document.recordings))
+
+
+def planned(
+    job: Job, stream: Stream, run: str | None, documents: list[tuple[Item, Document]], *, force: bool = False
+) -> list[tuple[Step, Record]]:
+    """A step and a planned transfer for each recording of this stream's data type; nothing is written yet.
+
+    `force` plans a further version of what is settled already.
+    """
+    found = []
+    for item, document in documents:
+        for recording in document.recordings:
+            if recording.data is stream.data:
+                step, record = _planned(job, stream, run, item, recording)
+                if force:
+                    record = _further(job, record)
+                found.append((step, record))
+                job.tell(run, record.item, stream.destination, record.outcome)
+    return found
+
+
+def write(job: Job, planned: Sequence[tuple[Step, Record]]) -> None:
+    """Write steps with their transfers, together where the streams of several destinations want the same. May be repeated."""
+    companions: dict[str, list[Change]] = defaultdict(list)
+    for step, record in planned:
+        companions[step.key].append(Insert(transfer_key(record), transfer_body(record)))
+    job.ledger.work.plan([step for step, _ in planned], companions)
+
+
+def _further(job: Job, record: Record) -> Record:
+    before = job.ledger.proof.latest(record.item, record.destination)
+    return replace(record, version=before.version + 1) if before and before.outcome.state in SETTLED else record
+
+
+def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording: Recording) -> tuple[Step, Record]:
+    item = Item(
+        session.site,
+        recording.data,
+        session.lsid,
+        recording.instance if recording.data in _NUMBERED else None,
+        session.start,
+        session.end,
+        session.session_type,
+        session.lseq,
+        session.external_key,
+    )
+    now, ended = job.ledger.now(), float(session.end or session.start)
+    forgotten_at = ended + job.site.keeps
+    record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now)
+    queue = Queue.BACKLOG if now - ended > _BACKLOG_AFTER else Queue.FRESH
+    return recording_step(record, queue, min(now, ended), run), record
+
+
+def recording_step(record: Record, queue: Queue, due_at: float, run: str | None = None) -> Step:
+    """The one step of a recording."""
+    item = record.item
+    return Step(
+        StepKind.RECORDING,
+        item.site,
+        queue,
+        ITEMS,
+        partition(item),
+        f"step|{item_key(item)}",
+        due_at,
+        {"run": run, "data": item.data, "lsid": item.lsid, "instance": item.instance},
+        (f"{item.data}>{record.destination}",),
+        record.forgotten_at,
+    )
+
+
+def fetch(job: Job, claimed: ClaimedStep) -> bool:
+    """Fetch one recording for all its destinations that are due; whether the appliance answered.
+
+    Raises SiteError, ClaimLost, OutOfTime.
+    """
+    data, lsid, instance = DataType(claimed.body["data"]), claimed.body["lsid"], claimed.body["instance"]
+    return file_transfer.carry(job, claimed, data, lambda: job.appliance.recording(data, lsid, instance))

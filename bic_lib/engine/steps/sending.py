@@ -1,0 +1,42 @@
+"""Sending documents to a destination, whatever it does: each session has an outcome, or the destination has failed."""
+
+from __future__ import annotations
+
+from bic_lib.core.errors import DestinationError
+from bic_lib.core.model import Outcome, State, Stream
+from bic_lib.engine.delivery import Delivered, Delivery
+from bic_lib.engine.steps.job import Job, unexpected
+
+
+def send(job: Job, stream: Stream, deliveries: list[Delivery], *, by_lsid: bool) -> Delivered:
+    """Deliver to the stream's destination. `by_lsid`: the sessions were asked for one by one. Raises ClaimLost, LedgerError.
+
+    An exception that nobody expected costs only the session that it came from. When it is every session of a report, the
+    destination is to blame.
+    """
+    sent = Delivered()
+    with unexpected(f"{job.site.name}: delivery to {stream.destination}") as failed:
+        sent = _sent(job, stream, deliveries)
+    if not failed:
+        return sent
+    singly, surprises = Delivered(), 0
+    for delivery in deliveries:
+        with unexpected(f"{job.site.name}: session {delivery.item.lsid} to {stream.destination}") as surprise:
+            one = _sent(job, stream, [delivery])
+            singly.outcomes += one.outcomes
+            singly.error = one.error
+        if surprise:
+            surprises += 1
+            singly.outcomes.append(Outcome(State.FAILED, reason=str(surprise[0]), failure=surprise[0].failure))
+        if singly.error:
+            break
+    if surprises == len(singly.outcomes) and not by_lsid:
+        return Delivered(error=singly.error or DestinationError(str(failed[0])))
+    return singly
+
+
+def _sent(job: Job, stream: Stream, deliveries: list[Delivery]) -> Delivered:
+    try:
+        return job.connect(stream.destination).deliver(job.site.host, deliveries, job.check)
+    except DestinationError as error:
+        return Delivered(error=error)

@@ -1,0 +1,180 @@
+"""Walking windows: one report download and one parse serve all streams of a site and report kind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bic_lib.core import plan
+from bic_lib.core.errors import BicError, Conflict, ItemError
+from bic_lib.core.model import DAY, Failure, ReportKind, Selection, Stream, Window
+from bic_lib.engine.steps.documents import DocumentIntake
+from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
+from bic_lib.engine.steps.lsids import plan_lsids
+from bic_lib.engine.steps.reconcile import is_passed
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.proof import Known
+from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
+from bic_lib.ledger.work import Queue, Step, StepKind
+
+log = logging.getLogger("bic.transfers")
+
+
+def due_streams(job: Job, state: SiteState, kind: ReportKind) -> list[StreamState]:
+    """The streams of this kind that want a walk now and whose destination does not rest."""
+    now = job.ledger.now()
+    if not state.report_rest(kind).over(now):
+        return []
+    found = (state.streams.get(stream) for stream in job.usable(kind))
+    return [stream for stream in found if stream and stream.is_due(now)]
+
+
+def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
+    """Walk the due streams to the appliance's now, window by window. Raises OutOfTime, SiteError."""
+    known = job.ledger.proof.known(job.site.name)
+    while True:
+        job.need(NEEDED_SECONDS)
+        streams = {state.stream: state for state in due_streams(job, job.ledger.streams.read(job.site.name), kind)}
+        if not streams:
+            break
+        now, _ = job.appliance.now()
+        streams = {stream: _begun(job, state, now) for stream, state in streams.items()}
+        marks = {stream: state.mark or 0 for stream, state in streams.items()}
+        span = int(claim.body.get("span", DAY))
+        following = plan.next_window(marks, int(now), lookback=job.site.lookback, span=span)
+        if following is None:
+            _plan_reconcile(job, kind, marks)
+            for state in streams.values():
+                _arrived(job, state)
+            break
+        window, members = following
+        if not _one_window(job, kind, claim, known, window, {stream: streams[stream] for stream in members}, int(now)):
+            break
+
+
+def _begun(job: Job, state: StreamState, now: float) -> StreamState:
+    """A new stream starts with all that the appliance keeps; one whose appliance went back in time goes back with it."""
+    if state.mark is None:
+        begin = int(now) - job.site.history
+        return replace(state, begin=begin, mark=begin)
+    since = job.ledger.now() - (state.written if state.advanced_at is None else state.advanced_at)
+    return replace(state, mark=plan.rewound(state.mark, now, since))
+
+
+def _one_window(
+    job: Job, kind: ReportKind, claim: Lease, known: Known, window: Window, members: Mapping[Stream, StreamState], target: int
+) -> bool:
+    """Fetch one window for these streams and advance them; False when the report failed and rests."""
+    runs = {stream: state.run for stream, state in members.items()}
+    intake = DocumentIntake(job, kind, runs, known, placed_at=window.begin)
+    try:
+        with job.appliance.report(kind, Selection(ended=window)) as report:
+            intake.take(report)
+    except ItemError as error:
+        report_failed(job, kind, claim, error)
+        return False
+    finally:
+        job.write_counts()
+    job.check()
+    plan_lsids(job, kind, intake.again, window.begin)
+    mark = plan.watermark(window, report.as_of, target, job.site.lookback)
+    for stream, failure in intake.dropped.items():
+        _destination_failed(job, members[stream], str(failure))
+    served = {
+        stream: replace(state, mark=max(mark, state.mark or 0)) for stream, state in members.items() if stream in intake.members
+    }
+    _plan_reconcile(job, kind, {stream: state.mark or 0 for stream, state in served.items()})
+    # What we took for the appliance's now may be old (a machine that slept): its answer tells how much there is to walk yet.
+    now = max(target, (report.as_of or 0) - plan.CLOCK_TOLERANCE)
+    for stream, state in served.items():
+        _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
+    log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
+    claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
+    return True
+
+
+def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
+    """Move the watermark; a stream that arrived is no longer due, unless it was made due anew in the meantime."""
+    if arrived:
+        unit_done(job.ledger, state.stream, state.run)
+    now = job.ledger.now()
+    wanted = replace(state, advanced_at=now, due_at=min(now, state.due_at or now))
+    if arrived:
+        wanted = replace(wanted, due_at=None, backlog_done_at=state.backlog_done_at or now)
+    while True:
+        try:
+            job.ledger.streams.write(wanted)
+        except Conflict:
+            current = job.ledger.streams.read(job.site.name).streams[state.stream]
+            wanted = replace(wanted, due_at=current.due_at, run=current.run, version=current.version, written=current.written)
+            continue
+        return
+
+
+def _arrived(job: Job, state: StreamState) -> None:
+    """Nothing is left to walk: the watermark stands at the appliance's now."""
+    _advance(job, state, arrived=True)
+
+
+def unit_done(ledger: Ledger, stream: Stream, run: str | None, reason: str = "") -> None:
+    """The stream had its outcome in the run that made it due."""
+    if run:
+        ledger.history.unit_done(run, f"{stream.site}|{stream.data}|{stream.destination}", ledger.now(), reason)
+
+
+def _destination_failed(job: Job, state: StreamState, reason: str) -> None:
+    """The stream stays where it is and stays due; its destination rests, the others go on."""
+    if not job.rests_now(state.stream.destination):
+        job.rest_destination(state.stream.destination, reason)
+    unit_done(job.ledger, state.stream, state.run, reason)
+
+
+def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> None:
+    """The report as a whole failed: it rests, and its next window is shorter. No item is charged with it."""
+    state = job.ledger.streams.read(job.site.name)
+    due = due_streams(job, state, kind)
+    rest = rested(state.report_rest(kind), job.ledger.now(), str(error))
+    claim.body = {"span": plan.shorter(int(claim.body.get("span", DAY))), **rest_body(rest)}
+    job.troubles.append(f"{job.site.name}: {kind} report: {error}")
+    job.tally.failure = type(error).__name__
+    log.warning("%s: %s report failed: %s", job.site.name, kind, error)
+    for known in due:
+        unit_done(job.ledger, known.stream, known.run, str(error))
+
+
+def worker_lost(job: Job, kind: ReportKind, claim: Lease) -> bool:
+    """Whoever walked before vanished in the middle: the next window is shorter, and after more than once the report rests."""
+    lost = int(claim.body.get("lost", 0)) + 1
+    now = job.ledger.now()
+    until = plan.next_try(Failure.WORKER_LOST, min(lost, 5), now, 0) or now
+    span = plan.shorter(int(claim.body.get("span", DAY)))
+    rest = Rest(until, lost - 1, float(claim.body.get("rest_since") or now), f"{lost} workers were lost over it")
+    claim.body = {"span": span, "lost": lost, **rest_body(rest)}
+    claim.renew()
+    if until > now:
+        job.troubles.append(f"{job.site.name}: {kind} report: {rest.reason}")
+    return until > now
+
+
+def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
+    """The one reconcile step of a site and report kind."""
+    key = f"step|{StepKind.RECONCILE}|{kind}"
+    return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, site_partition(site), key, due_at)
+
+
+def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -> None:
+    """For streams that are caught up: the pass that finds what windows by end time can't, daily, and at once for a new stream.
+
+    `reached` are the watermarks that are written next: what they make necessary is written first.
+    """
+    now, _ = job.appliance.now()
+    state = job.ledger.streams.read(job.site.name)
+    marks = {stream: reached.get(stream, state.streams[stream].mark) for stream in job.usable(kind) if stream in state.streams}
+    caught_up = [stream for stream, mark in marks.items() if mark is not None and now - mark <= plan.CAUGHT_UP]
+    step = reconcile_step(job.site.name, kind, job.ledger.now())
+    home = state.rows.get(step.key)
+    passes = home.body["body"].get("passes", {}) if home else {}
+    if not all(is_passed(passes, stream, now) for stream in caught_up):
+        job.ledger.work.make_due(step)

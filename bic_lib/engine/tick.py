@@ -1,0 +1,181 @@
+"""`tick`: makes due what is due, and says which sites want a visit. (:mod:`bic_lib.engine.visit` makes the visits.)
+
+Nothing is remembered in memory between two ticks: a lost visit is sent again by the next one, a doubled one finds no lane or no
+work and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bic_lib.core import plan
+from bic_lib.core.errors import Conflict
+from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
+from bic_lib.core.ports import Insert, Put, Replace, Row
+from bic_lib.engine import events
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
+from bic_lib.engine.steps.windows import reconcile_step
+from bic_lib.ledger.history import RunId
+from bic_lib.ledger.streams import STATE, SiteState, Standing
+from bic_lib.ledger.work import Queue, StepKind
+
+log = logging.getLogger("bic.scheduler")
+
+_TELL_SECONDS = 600
+"""How often the state of each site is told."""
+
+
+def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[Visit]:
+    """Make due what is due and say which visits are wanted: per site with due work, as many as it has free lanes.
+
+    `now` is the ledger's clock. `at_once`: schedules that never ran don't wait for their `at`. Raises LedgerError.
+    """
+    standing = app.ledger.streams.standing()
+    moment = app.ledger.now() if now is None else now
+    last = standing.rows("scheduler").get("tick")
+    changed = last is not None and _clock_went_back(app, last, moment)
+    app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": moment})])
+    for schedule in app.schedules:
+        if schedule.enabled:
+            row = _told(app, schedule, standing.rows("schedules").get(schedule.name))
+            changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
+    if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
+        for site in app.sites.values():
+            events.site_state(site.name, standing.site(site.name), moment)
+    return visits(app, None if changed else standing)
+
+
+def visits(app: App, standing: Standing | None = None) -> list[Visit]:
+    """Per site with due work, as many visits as it has free lanes; `standing` when it was just read. Raises LedgerError."""
+    known = standing or app.ledger.streams.standing()
+    return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site, known.site(site.name)))]
+
+
+def _told(app: App, schedule: Schedule, row: Row | None) -> Row | None:
+    """The schedule's row, after its run was told if that has ended since."""
+    run = row.body["run"] if row else None
+    if row is None or run is None or row.body.get("told") == run:
+        return row
+    ended = app.ledger.history.run(run)
+    if ended is None or ended.finished is None or not _write_schedule(app, schedule, row, {**row.body, "told": run}):
+        return row
+    events.run_ended(ended)
+    told = app.ledger.store.get(STATE, "schedules", schedule.name)
+    return told and replace(told, written=row.written)  # by that time a clock that went back is recognised
+
+
+def _clock_went_back(app: App, last: Row, now: float) -> bool:
+    """When the ledger's clock went back since the last tick, steps that wait become due."""
+    if now >= last.written - plan.CLOCK_TOLERANCE:
+        return False
+    log.warning("the clock went back by %.0f s: what waited becomes due", last.written - now)
+    for site in app.sites:
+        app.ledger.work.clock_went_back(site)
+    return True
+
+
+def fire_if_due(app: App, schedule: Schedule, row: Row | None, now: float, *, at_once: bool = False) -> str | None:
+    """Fire a schedule that is due; the id of the run, None when it was not due or somebody else fired it.
+
+    `at_once`: one that never ran does not wait for its `at`.
+    """
+    if row is None and (row := _noted(app, schedule, int(now))) is None:
+        return None
+    last, began = row.body["due"], row.body["began"]
+    if now < row.written - plan.CLOCK_TOLERANCE:
+        due: int | None = int(now)
+    elif row.body["run"] is None and at_once:
+        return fire(app, schedule, row, began, began, by_hand=True)
+    else:
+        due = plan.due_time(schedule, last, began, now)
+    return None if due is None else fire(app, schedule, row, due, began)
+
+
+def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *, by_hand: bool = False) -> str | None:
+    """Make the schedule's streams and backups due. While its last run goes on there is no second one: they belong to it.
+
+    `by_hand`: `due` is none of its own times, so one with `at` still fires at the next of these.
+    """
+    running = row.body["run"] if row else None
+    last_run = app.ledger.history.run(running) if running else None
+    streams = _units(app, schedule)
+    sites = [site for site in app.sites.values() if site.enabled]
+    backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
+    units = [*map(_unit, streams), *backups_due]
+    if last_run is None or last_run.pending.isdisjoint(units):
+        run = RunId(due, schedule.name)
+        app.ledger.history.begin(run, schedule.name, units)
+        running = str(run)
+        log.info("schedule %s: run %s", schedule.name, running)
+    plan_backups(app.ledger, schedule, sites, due, running)
+    _make_due(app, streams, running)
+    last = row.body["due"] if row else None
+    noted = last if by_hand and schedule.at is not None else due
+    return running if _write_schedule(app, schedule, row, {"due": noted, "began": began, "run": running}) else None
+
+
+def _make_due(app: App, streams: Sequence[Stream], run: str | None) -> None:
+    """A stream that another schedule's run made due goes on in this one: the other waits for it no longer."""
+    now = app.ledger.now()
+    known = {site: app.ledger.streams.read(site).streams for site in {stream.site for stream in streams}}
+    for stream in streams:
+        state = known[stream.site].get(stream)
+        if state and state.due_at is not None and state.run and state.run != run:
+            app.ledger.history.unit_done(state.run, _unit(stream), now)
+        app.ledger.streams.make_due(stream, run, now)
+
+
+def _noted(app: App, schedule: Schedule, now: int) -> Row | None:
+    """Note a new schedule before it fires, so that a first run that is killed is the same run when it is repeated."""
+    body: dict[str, object] = {"due": None, "began": now, "run": None}
+    try:
+        [version] = app.ledger.store.commit(STATE, "schedules", [Insert(schedule.name, body)])
+    except Conflict:
+        return None
+    return Row("schedules", schedule.name, body, version, float(now))
+
+
+def _units(app: App, schedule: Schedule) -> list[Stream]:
+    streams = {stream for transfer in schedule.transfers for stream in transfer.streams()}
+    return sorted(stream for stream in streams if stream.data in REPORT_OF and app.sites[stream.site].enabled)
+
+
+def _unit(stream: Stream) -> str:
+    return f"{stream.site}|{stream.data}|{stream.destination}"
+
+
+def _write_schedule(app: App, schedule: Schedule, row: Row | None, body: Mapping[str, object]) -> bool:
+    change = Replace(schedule.name, body, row.version) if row else Insert(schedule.name, body)
+    try:
+        app.ledger.store.commit(STATE, "schedules", [change])
+    except Conflict:
+        return False
+    return True
+
+
+def _wanted_visits(app: App, site: Site, state: SiteState) -> int:
+    """As many as there is work and a free lane for; a site that rests has uploads to be taken in at most."""
+    now = app.ledger.now()
+    free = app.ledger.streams.free_lanes(state, site.max_concurrency) if site.enabled else 0
+    if not free or not state.rest.over(now):
+        return min(free, app.ledger.work.first_due(state, StepKind.IMPORT))
+    configured = app.streams(site.name)
+    work = sum(1 for stream, known in state.streams.items() if stream in configured and known.is_due(now))
+    work += app.ledger.work.first_due(state)
+    for queue in (Queue.BACKLOG, Queue.FRESH):
+        if work < free:
+            work += sum(1 for _ in app.ledger.work.due(site.name, queue, free))
+    return min(work, free)
+
+
+def make_daily_pass_due(app: App) -> None:
+    """Somebody wants everything now: the reconcile passes that wait for their day don't wait."""
+    now = app.ledger.now()
+    for site in app.sites.values():
+        for kind in ReportKind:
+            step = reconcile_step(site.name, kind, now)
+            if app.ledger.store.get(step.table, step.partition, step.key):
+                app.ledger.work.make_due(step)

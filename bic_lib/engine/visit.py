@@ -1,0 +1,214 @@
+"""`perform`: one visit to a site. Take a lane, claim a step, do it, write its outcome, take the next."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bic_lib.core.errors import ClaimLost, Refused, SiteError
+from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
+from bic_lib.core.ports import Appliance
+from bic_lib.engine import events
+from bic_lib.engine.app import App
+from bic_lib.engine.steps import backups, windows
+from bic_lib.engine.steps.imports import Unconnected
+from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
+from bic_lib.engine.steps.worker import Worker, report_of
+from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.streams import SiteState
+from bic_lib.ledger.work import Queue, Step, StepKind
+
+log = logging.getLogger("bic.transfers")
+
+
+@dataclass(slots=True)
+class Visited:
+    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it.
+
+    `carries`: recordings and backups were within its reach, or no lane was.
+    """
+
+    steps: int = 0
+    again: Visit | None = None
+    troubles: list[str] = field(default_factory=list)
+    carries: bool = True
+
+
+def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
+    """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
+
+    Of several lanes the first is for reports; a visit that was made there goes on in one that carries, if there is something to
+    carry. At a site that rests only uploads are taken in: they ask nothing of it.
+    """
+    site = app.sites.get(visit.site)
+    if site is None or not site.enabled:
+        return Visited()
+    visited = _visit(app, site, deadline, reports=True)
+    if visited.carries or visited.again or not _to_carry(app, site):
+        return visited
+    more = _visit(app, site, deadline, reports=False)
+    return Visited(visited.steps + more.steps, more.again, [*visited.troubles, *more.troubles])
+
+
+def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) -> Visited:
+    """Make it in one lane; `reports`: in the first one, if reports wait."""
+    state = app.ledger.streams.read(site.name)
+    only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
+    if only and not app.ledger.work.first_due(state, only):
+        return Visited()
+    first = reports and site.max_concurrency > 1 and _reports_wait(app, site, state)
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=first)
+    if taken is None:
+        return Visited()
+    number, lane = taken
+
+    def work(worker: Worker) -> None:
+        for turn in itertools.count():
+            if not worker.look(turn):
+                break
+            if not only:
+                _tell_spent(worker.job, lane)
+            worker.job.check()
+
+    # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
+    carries = number > 0 or site.max_concurrency == 1
+    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, work=work)
+
+
+def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
+    """Do just these steps, and those that they plan, for somebody who waits for them.
+
+    Lanes and claims are waited for: `wait` is called between two looks. Raises LedgerError.
+    """
+    while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
+        wait()
+    number, lane = taken
+    lane.body = {**lane.body, "carries": True}
+    lane.renew()  # so that nobody leaves reports to it
+
+    def work(worker: Worker) -> None:
+        for step in itertools.chain(steps, worker.job.planned):
+            worker.until_done(step, wait)
+
+    return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+
+
+def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
+    """There are reports to be worked at: they are due, do not rest, and nobody is at them."""
+    streams, now = app.ledger.streams, app.ledger.now()
+    kinds = {kind for kind in ReportKind if state.report_rest(kind).over(now) and streams.may_claim(state, kind)}
+    if any(report_of(row) in kinds for row in app.ledger.work.first_rows(state) if row.body["kind"] != StepKind.BACKUP):
+        return True
+    due = [known.stream for stream in app.streams(site.name) if (known := state.streams.get(stream)) and known.is_due(now)]
+    return any(REPORT_OF[stream.data] in kinds for stream in due)
+
+
+def _to_carry(app: App, site: Site) -> bool:
+    """Recordings or backups are due."""
+    work = app.ledger.work
+    recordings = (row for queue in (Queue.BACKLOG, Queue.FRESH) for row in work.due(site.name, queue, 1))
+    return any(True for _ in recordings) or work.first_due(app.ledger.streams.read(site.name), StepKind.BACKUP) > 0
+
+
+@contextmanager
+def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance, wait: Callable[[], None]) -> Iterator[Job]:
+    """A job under the one claim on the site's reports of a kind, for work that needs no visit. Raises LedgerError, ClaimLost."""
+    while (claim := app.ledger.streams.claim_reports(site.name, kind)) is None:
+        wait()
+    with Keeper().running() as keeper, keeper.held(claim):
+        job = _job(app, site, appliance, claim, [], None)
+        with job.counting():
+            yield job
+
+
+def _at_work(
+    app: App,
+    site: Site,
+    number: int,
+    lane: Lease,
+    deadline: Deadline | None,
+    *,
+    carries: bool,
+    yields: bool,
+    work: Callable[[Worker], None],
+    only: StepKind | None = None,
+) -> Visited:
+    """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
+    visited = Visited(carries=carries)
+    with Keeper().running() as keeper, keeper.held(lane), _ends_noted(app, site, visited):
+        appliance = app.appliance(site, number) if only is None else Unconnected()
+        if only is None:
+            _take_over(app, lane, appliance)
+        job = _job(app, site, appliance, lane, visited.troubles, deadline)
+        worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
+        try:
+            with job.counting():
+                work(worker)
+        except OutOfTime:
+            visited.again = Visit(site.name)
+        finally:
+            visited.steps = worker.done
+            if only is None:
+                _tell_spent(job, lane)
+    return visited
+
+
+@contextmanager
+def _ends_noted(app: App, site: Site, visited: Visited) -> Iterator[None]:
+    """What ends the work before its time is noted."""
+    try:
+        yield
+    except ClaimLost as error:
+        log.warning("%s: %s", site.name, error)
+        visited.troubles.append(f"{site.name}: {error}")
+    except SiteError as error:
+        visited.troubles.append(f"{site.name}: {error}")
+        _site_failed(app, site, error)
+
+
+def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: list[str], deadline: Deadline | None) -> Job:
+    return Job(
+        site,
+        appliance,
+        app.ledger,
+        app.destination,
+        app.streams(site.name),
+        visit=uuid.uuid4().hex[:12],
+        observe=app.observe,
+        uploads=app.uploads,
+        troubles=troubles,
+        deadline=deadline,
+        leases=[lease],
+        rests=app.ledger.streams.rests(),
+        destinations=frozenset(app.destinations),
+    )
+
+
+def _take_over(app: App, lane: Lease, appliance: Appliance) -> None:
+    """The lane's requests of the last hour count, whichever process sent them."""
+    if lane.body.get("spent") and lane.body["by"] != app.ledger.holder:
+        appliance.take_over(lane.body["spent"], app.ledger.now())
+
+
+def _tell_spent(job: Job, lane: Lease) -> None:
+    """To be written with the lane's next renewal, so that the next holder knows it even if this process is killed."""
+    lane.body = {"spent": job.appliance.spent(job.ledger.now()), "by": job.ledger.holder}
+
+
+def _site_failed(app: App, site: Site, error: SiteError) -> None:
+    """The whole site rests; every due stream and backup had its outcome in its run."""
+    state, now = app.ledger.streams.read(site.name), app.ledger.now()
+    rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
+    app.ledger.streams.rest_site(site.name, rest, state.skew)
+    log.warning("%s: %s; next try in %.0f s", site.name, error, rest.until - now)
+    if isinstance(error, Refused) and error.what == "credentials":
+        events.refused(f"site {site.name}")
+    for stream in app.streams(site.name):
+        known = state.streams.get(stream)
+        if known and known.is_due(now):
+            windows.unit_done(app.ledger, stream, known.run, str(error))
+    backups.site_failed(app.ledger, site.name, str(error))
