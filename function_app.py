@@ -1,4 +1,4 @@
-"""The triggers of the function app (Azure Functions, Python v2 model). Each binds, calls :mod:`bic_lib.hosting`, and returns.
+"""The triggers of the function app (Python v2 model). Each binds, calls :mod:`bic_lib.hosts.functions`, and returns.
 
 What they call is imported when they are called: a cold start pays only for what it needs.
 """
@@ -17,34 +17,34 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 @app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)
 def tick(timer: func.TimerRequest, visits: func.Out[List[str]]) -> None:  # noqa: ARG001, UP006  # late or not, due is due
     """Make due what is due, and send the visits that are wanted."""
-    from bic_lib import hosting  # noqa: PLC0415
+    from bic_lib.hosts import functions  # noqa: PLC0415
 
-    visits.set(hosting.host().tick())
+    visits.set(functions.host().tick())
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="again", queue_name=QUEUE, connection=STORAGE)
 def perform(message: func.QueueMessage, again: func.Out[str]) -> None:
     """Make one visit; one that has more to do goes back to the queue."""
-    from bic_lib import hosting  # noqa: PLC0415
+    from bic_lib.hosts import functions  # noqa: PLC0415
 
-    if left := hosting.host().visit(message.get_body().decode()):
+    if left := functions.host().visit(message.get_body().decode()):
         again.set(left)
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{QUEUE}-poison", connection=STORAGE)
 def perform_poison(message: func.QueueMessage) -> None:
     """A visit failed again and again: tell people. Its work is in the ledger, and the next tick sends a visit."""
-    from bic_lib import hosting  # noqa: PLC0415
+    from bic_lib.hosts import functions  # noqa: PLC0415
 
-    hosting.host().poisoned(message.get_body().decode())
+    functions.host().poisoned(message.get_body().decode())
 
 
 def answer(request: func.HttpRequest, visits: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006  # as above
     """Answer a request, and send the visits that it wants."""
-    from bic_lib import hosting  # noqa: PLC0415
+    from bic_lib.hosts import functions  # noqa: PLC0415
 
-    answered, wanted = hosting.host().answer(request.method, request.url, request.headers, request.get_body())
+    answered, wanted = functions.host().answer(request.method, request.url, request.headers, request.get_body())
     visits.set(wanted)
     return func.HttpResponse(answered.body, status_code=answered.status, headers=answered.headers)
 

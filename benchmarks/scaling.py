@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.host.fleet import (
+from tests.hosts.fleet import (
     crowd,
     demand_everything_once,
     expected_recordings,

@@ -21,10 +21,10 @@ from typing import Any
 
 import requests
 
+from bic_lib.contracts.file_store import Place
 from bic_lib.core.ports import Stamp
 from bic_lib.engine.tee import Branch, tee
 from bic_lib.simulator.certificates import make_certificates
-from tests.contracts.file_store import Place
 from tests.fixtures_servers import ACCOUNT, KEY, run_samba
 
 MB = 1_000_000

@@ -1,1 +1,1 @@
-"""Integration client for BeyondTrust Remote Support: design.md and README.md tell its story."""
+"""Integration client for BeyondTrust Remote Support: docs/design.md and README.md tell its story."""

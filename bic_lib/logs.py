@@ -1,7 +1,7 @@
 """What is logged, where it goes, and what must never be in it.
 
 Two loggers speak: :data:`scheduler` (ticks, schedules, visits) and :data:`transfers` (what became of each item). Nothing that
-left this process may hold a secret, a signed link or a token (design.md 11.3), so masking sits at the root of logging:
+left this process may hold a secret, a signed link or a token (docs/design.md 11.3), so masking sits at the root of logging:
 :func:`protect` masks every record as it is made, whoever made it and whichever handler takes it. :func:`masked` does the same
 for other texts.
 """
@@ -46,7 +46,7 @@ _BRACED = r"\{(?:[^}\r\n]|}})*+}?"
 
 # Each reads a text in linear time (`*+` gives nothing back), or a long one from outside would stop the process.
 _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    # A signed link to a chat or recording (appliance-api.md 5.1), and its check value standing alone.
+    # A signed link to a chat or recording (docs/appliance.md 5.1), and its check value standing alone.
     (re.compile(r"(session_download)\?[^\s\"'<>]*", re.IGNORECASE), rf"\1?{STARS}"),
     (re.compile(r"((?:(?<=%3B)|(?<![a-z]))h(?:%3D|=))[0-9a-f]{16,}", re.IGNORECASE), rf"\1{STARS}"),
     # A shared access signature: the signature is the secret, the rest helps to see what it was for.

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 UPLOADS = "bic-uploads"
-"""The container (or folder) in which uploaded files wait (design.md 7)."""
+"""The container (or folder) in which uploaded files wait (docs/design.md 7)."""
 _SQL = "https://database.windows.net/.default"
-"""What a token for Azure SQL is asked for (performance-notes.md 6)."""
+"""What a token for Azure SQL is asked for (docs/performance.md 6)."""
 
 
 def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe: Observer = unobserved) -> App:
@@ -247,9 +247,9 @@ def _rules(configured: FileSettings) -> FileRules:
 
 def read_document(content: bytes) -> Iterable[Document | BrokenDocument]:
     """The sessions of a stored file."""
-    from bic_lib.appliance import sessions  # noqa: PLC0415
+    from bic_lib.appliance import session_documents  # noqa: PLC0415
 
-    return sessions.read_document(content)
+    return session_documents.read_document(content)
 
 
 def identify(content: bytes) -> Iterable[tuple[str, str]]:

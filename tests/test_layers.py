@@ -1,4 +1,4 @@
-"""The rooms of the house: which may know which (design.md 4), held by reading the imports."""
+"""The wings of the house: which may know which (docs/design.md 4), held by reading the imports."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "bic_lib"
 
-ORDER = (
-    *("core", "logs"),
-    *("ledger", "credentials", "settings", "appliance", "destinations"),
-    *("engine", "wiring"),
-    *("actions", "notify", "mail", "scheduler", "web", "hosting", "simulator", "cli", "__main__"),
-)
-"""Each room may import those before it. Modules `settings_*` are one room with `settings`."""
+LOOSE = {"__init__.py", "__main__.py", "wiring.py", "logs.py", "plug_in.py", "py.typed"}
+"""All that lies at the top of the package beside the wings."""
 
-ADAPTERS = {
+BELOW = {
+    "core": set[str](),
+    "logs": set[str](),
+    "ledger": {"core", "logs"},
     "credentials": {"core", "logs"},
+    "settings": {"core", "logs", "credentials", "ledger"},
     "appliance": {"core", "logs"},
-    "destinations": {"core"},
-    "ledger.stores": {"core"},
+    "destinations": {"core", "logs"},
+    "engine": {"core", "logs", "ledger"},
 }
-"""What each adapter may know of the house; rows, columns and azure_hosts are pure values that table destinations need.
+"""The floors under the composition root: what each wing may know. An adapter knows the core, and logs for their masking."""
 
-An appliance's words are masked before an error quotes them, and its tokens are secrets of this process: hence the logs.
-"""
+ORDER = (*BELOW, "wiring", "actions", "notices", "web", "hosts", "cli", "__main__")
+"""From the bottom to the top: from `wiring` on, each may know all that stands before it."""
+
+APART = {"simulator": set[str](), "contracts": {"core"}, "plug_in": {"core", "destinations", "settings"}}
+"""What stands beside the house. The simulator shares no code with it, so that neither can repeat the other's error."""
 
 VENDORS = {
     "requests": {"appliance", "credentials"},
@@ -37,13 +39,15 @@ VENDORS = {
     "rich_click": {"cli"},
     "rich": {"cli"},
     "sqlalchemy": {"destinations"},
+    "msal": {"credentials"},
 }
-"""Libraries, and the rooms that alone may import them."""
+"""Libraries, and the wings that alone may import them."""
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def _room(module: Path) -> str:
-    first = module.relative_to(PACKAGE).with_suffix("").parts[0]
-    return "settings" if first.startswith("settings_") else first
+def _wing(module: Path) -> str:
+    return module.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def _imported(module: Path) -> Iterator[str]:
@@ -55,31 +59,55 @@ def _imported(module: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _rooms_imported(module: Path) -> set[str]:
-    ours = (name.split(".") for name in _imported(module) if name.startswith("bic_lib."))
-    rooms = {"settings" if parts[1].startswith("settings_") else parts[1] for parts in ours}
-    return rooms - {_room(module)}
+def _wings_imported(module: Path) -> set[str]:
+    return {name.split(".")[1] for name in _imported(module) if name.startswith("bic_lib.")} - {_wing(module)}
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+def _may_know(wing: str) -> set[str]:
+    if wing in BELOW or wing in APART:
+        return {**BELOW, **APART}[wing]
+    return set(ORDER[: ORDER.index(wing)]) | ({"simulator"} if wing == "cli" else set())
+
+
+def test_nothing_lies_loose() -> None:
+    """The package holds its wings and the few modules that belong to none."""
+    assert {path.name for path in PACKAGE.iterdir() if path.is_file()} <= LOOSE
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_one_way(module: Path) -> None:
-    """A room imports only rooms that stand before it, the core only the core, an adapter only the ports and their values."""
-    room, imported = _room(module), _rooms_imported(module)
-    assert room in ORDER, f"a new room: give {room} its place in ORDER"
-    assert imported <= set(ORDER[: ORDER.index(room)])
-    assert imported <= ADAPTERS.get(room, imported)
+    """A wing imports only what stands under it, an adapter only the core and logs."""
+    assert _wings_imported(module) <= _may_know(_wing(module))
 
 
-def test_simulator_knows_nothing_of_us() -> None:
-    """The simulated appliance shares no code with the product, so that neither can repeat the other's error."""
-    assert not [module for module in MODULES if _room(module) == "simulator" and _rooms_imported(module)]
+@pytest.mark.parametrize("wing", sorted({_wing(module) for module in MODULES if module.parent != PACKAGE}))
+def test_each_file_of_a_wing_is_told(wing: str) -> None:
+    """A wing's first lines name each module in it, so that a stranger opens the right one at first guess."""
+    told = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8"))) or ""
+    modules = {path.stem for path in (PACKAGE / wing).glob("*.py")} - {"__init__"}
+    assert not {name for name in modules if f"`{name}`" not in told}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_vendor_libraries_stay_in_their_room(vendor: str) -> None:
-    """A library that a room is built on is imported nowhere else."""
-    users = {_room(module) for module in MODULES if vendor in {name.split(".")[0] for name in _imported(module)}}
+def test_vendor_libraries_stay_in_their_wing(vendor: str) -> None:
+    """A library that a wing is built on is imported nowhere else."""
+    users = {_wing(module) for module in MODULES if vendor in {name.split(".")[0] for name in _imported(module)}}
     assert users <= VENDORS[vendor]
+
+
+def test_there_is_no_circle_between_modules() -> None:
+    """No module imports, by however many others, itself."""
+    names = {".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): module for module in MODULES}
+    knows = {
+        name: {
+            known
+            for imported in _imported(module)
+            for known in (imported, imported.rpartition(".")[0])
+            if known in names and known != name and not name.startswith(f"{known}.")
+        }
+        for name, module in names.items()
+    }
+    while leaves := [name for name, known in knows.items() if not known & knows.keys()]:
+        for name in leaves:
+            del knows[name]
+    assert not knows

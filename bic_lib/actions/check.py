@@ -113,7 +113,7 @@ def _mail(settings: Settings) -> Iterator[Check]:
 
 
 def _names(settings: Settings, name: str) -> Iterator[Check]:
-    """Formats that can give two items one name, where the second would then be lost (design.md 9)."""
+    """Formats that can give two items one name, where the second would then be lost (docs/design.md 9)."""
     configured = settings.destinations[name]
     if not isinstance(configured, FileSettings) or configured.on_conflict == OnConflict.APPEND_NUMBER:
         return

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bic_lib.actions.named import unknown_destinations, unusable_sites
 from bic_lib.actions.running import Drained
+from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
 from bic_lib.engine.app import App

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bic_lib.actions.times import iso
+from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
 from bic_lib.engine.app import App
@@ -23,7 +23,7 @@ _UNNAMED = "unreadable@"
 
 
 def failures(app: App) -> Iterator[dict[str, Any]]:
-    """The rows of `bic failures --json` (design.md 6), of parked sites too. Raises LedgerError."""
+    """The rows of `bic failures --json` (docs/design.md 6), of parked sites too. Raises LedgerError."""
     for row in _rows(app):
         yield {name: iso(row[name]) if name in _TIMES else row[name] for name in _SHOWN}
 

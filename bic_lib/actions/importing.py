@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bic_lib.actions.named import unknown_destinations, unusable_sites
+from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State

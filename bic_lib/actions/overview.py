@@ -9,7 +9,7 @@ from typing import Any
 from bic_lib.actions.failures import failures
 from bic_lib.actions.runs import runs
 from bic_lib.actions.status import status
-from bic_lib.actions.times import iso
+from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.ports import Row, Store
 from bic_lib.engine.app import App
@@ -23,7 +23,7 @@ _DAYS = 30
 
 
 def overview(app: App) -> dict[str, Any]:
-    """The value of `bic status --json` (design.md 6), the newest runs, the first failures, notices, what was stored per day.
+    """The value of `bic status --json` (docs/design.md 6), the newest runs, the first failures, notices, what was stored per day.
 
     Raises LedgerError.
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bic_lib.actions.times import iso
+from bic_lib.actions.timestamps import iso
 from bic_lib.ledger import Ledger
 
 
 def runs(ledger: Ledger, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest runs first, as the rows of `bic runs --json` (design.md 6). Raises LedgerError."""
+    """The newest runs first, as the rows of `bic runs --json` (docs/design.md 6). Raises LedgerError."""
     return [
         {
             "id": run.id,

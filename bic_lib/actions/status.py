@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bic_lib.actions.times import iso
+from bic_lib.actions.timestamps import iso
 from bic_lib.core import plan
 from bic_lib.core.model import ReportKind, Schedule, Stream
 from bic_lib.core.ports import Row
@@ -21,7 +21,7 @@ _TICKS_MISSED = 150.0
 
 
 def status(app: App) -> dict[str, Any]:
-    """The value of `bic status --json` (design.md 6). Raises LedgerError."""
+    """The value of `bic status --json` (docs/design.md 6). Raises LedgerError."""
     standing = app.ledger.streams.standing()
     states = {name: standing.site(name) for name in dict.fromkeys([*app.sites, *standing.sites()])}
     return {

@@ -1,1 +1,7 @@
-"""The appliance's side: one client over HTTPS, and how its reports become session documents."""
+"""The appliance's side: the only HTTP to appliances, reports as data, and their bytes → session documents.
+
+* `client` an appliance as the core knows it · `transport` one HTTPS call · `calls` a call as a value, and what its failure means
+* `tokens` one bearer token an account · `rate_limit` how fast a lane may ask · `answers` what error texts mean, as data
+* `reports` report kinds and their parameters · `report_splitter` a report into records · `session_documents` records → documents
+* `safe_xml` XML read without trust · `commands`, `preflight` the credential test
+"""

@@ -1,4 +1,4 @@
-"""What an appliance means by its error texts, as data (appliance-api.md 8.1, 8.2, 5.3).
+"""What an appliance means by its error texts, as data (docs/appliance.md 8.1, 8.2, 5.3).
 
 Patterns are looked for in the text without regard to case and white space. Unknown texts are :class:`Unexpected`. Errors quote an
 appliance's own words, which are the text of an `<error>` element or of a JSON message. Anything else may be what somebody said or
@@ -44,10 +44,10 @@ NOT_READY = (
 NO_RECORDING = ("no recording", "not recorded", "aucun enregistrement")
 
 LEAD = b" \t\r\n\xef\xbb\xbf"
-"""White space and byte order mark, which may stand before an answer's first tag (appliance-api.md 11.4)."""
+"""White space and byte order mark, which may stand before an answer's first tag (docs/appliance.md 11.4)."""
 
 MARKUP = (b"<?xml", b"<error", b"<!doctype", b"<html")
-"""How a message begins where a file was asked for (appliance-api.md 5.3.4)."""
+"""How a message begins where a file was asked for (docs/appliance.md 5.3.4)."""
 
 TEXT_BYTES = 64 * 1024
 """Most bytes that are read of an answer that is only a message."""
@@ -72,7 +72,7 @@ class Message(NamedTuple):
 
 
 def is_message(content_type: str, beginning: bytes) -> bool:
-    """Whether an answer's first bytes are a message instead of a recording or backup (appliance-api.md 5.3.4, 6.8)."""
+    """Whether an answer's first bytes are a message instead of a recording or backup (docs/appliance.md 5.3.4, 6.8)."""
     if beginning.lstrip(LEAD)[:16].lower().startswith(MARKUP):
         return True
     is_video = beginning.startswith(b"FLV\x01") or beginning[4:8] == b"ftyp"
@@ -81,14 +81,14 @@ def is_message(content_type: str, beginning: bytes) -> bool:
 
 
 def is_web_page(beginning: bytes) -> bool:
-    """Whether an answer is HTML (appliance-api.md 8.1)."""
+    """Whether an answer is HTML (docs/appliance.md 8.1)."""
     return (
         re.match(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", beginning.lstrip(LEAD), re.IGNORECASE | re.DOTALL) is not None
     )
 
 
 def web_page() -> SiteError:
-    """The error for an HTML page where data was expected (appliance-api.md 8.1)."""
+    """The error for an HTML page where data was expected (docs/appliance.md 8.1)."""
     return SiteError("the appliance answered with a web page", hint="It may be restarting or failing over; or the host is wrong.")
 
 
@@ -107,7 +107,7 @@ def described(content: bytes, content_type: str = "") -> str:
 
 
 def is_nothing_found(text: str) -> bool:
-    """Whether an error text only says that no session matches (appliance-api.md 2.5)."""
+    """Whether an error text only says that no session matches (docs/appliance.md 2.5)."""
     return _says(text, NOTHING_FOUND)
 
 
@@ -119,7 +119,7 @@ def report_error(subject: str, said: Message) -> BicError:
 
 
 def recording_error(subject: str, said: Message) -> BicError:
-    """The error for a recording's `<error>` text (appliance-api.md 5.3.5, 5.3.6, 5.3.9)."""
+    """The error for a recording's `<error>` text (docs/appliance.md 5.3.5, 5.3.6, 5.3.9)."""
     told = f"{subject}: the appliance answered: {said.shown}"
     if _says(said.text, EXPIRED):
         return Gone(told, expired=True)
@@ -161,7 +161,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _error_text(text: str) -> str:
-    """What stands in the `<error>` that is the root or its first child (appliance-api.md 8.1), "" where there is none."""
+    """What stands in the `<error>` that is the root or its first child (docs/appliance.md 8.1), "" where there is none."""
     begin = _ERROR.match(text)
     if begin is None or begin[0].endswith("/>"):
         return ""
@@ -170,7 +170,7 @@ def _error_text(text: str) -> str:
 
 
 def _json_message(text: str) -> str:
-    """The `message` (or `error`) of a JSON refusal (appliance-api.md 1.12), "" where there is none."""
+    """The `message` (or `error`) of a JSON refusal (docs/appliance.md 1.12), "" where there is none."""
     try:
         body = json.loads(text) if text.startswith("{") else {}
     except (ValueError, RecursionError):

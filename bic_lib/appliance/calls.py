@@ -1,4 +1,4 @@
-"""A call as a value, and what its failure means by status or exception (appliance-api.md 8.1; design.md 10)."""
+"""A call as a value, and what its failure means by status or exception (docs/appliance.md 8.1; docs/design.md 10)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bic_lib.appliance.answers import missing_right
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, TooOften, Unexpected
 
 REPORT_SECONDS = 300.0
-"""Longest silence of a report or command (appliance-api.md 8.4)."""
+"""Longest silence of a report or command (docs/appliance.md 8.4)."""
 
 RECORDING_SECONDS = 660.0
-"""Longest silence of a recording or backup: it is rendered on demand (appliance-api.md 5.3.7)."""
+"""Longest silence of a recording or backup: it is rendered on demand (docs/appliance.md 5.3.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Call:
     """What is asked. `subject` names it in errors, `right` is what the account needs for it.
 
     `is_item`: it concerns one item, so a server error is Interrupted; else it is the site that does not work. `is_backup`:
-    a 429 means that there were too many backups, and is not waited out (appliance-api.md 6.9).
+    a 429 means that there were too many backups, and is not waited out (docs/appliance.md 6.9).
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""An appliance as the core knows it (:class:`bic_lib.core.ports.Appliance`), over its HTTP API (appliance-api.md)."""
+"""An appliance as the core knows it (:class:`bic_lib.core.ports.Appliance`), over its HTTP API (docs/appliance.md)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bic_lib.appliance import preflight
 from bic_lib.appliance.answers import Message, is_message, is_web_page, message, recording_error, report_error, web_page
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
-from bic_lib.appliance.pacing import Pace
+from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
-from bic_lib.appliance.sessions import documents, listed
+from bic_lib.appliance.session_documents import documents, listed
 from bic_lib.appliance.transport import Account, Answer, Timing, Transport, no_others
 from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
@@ -139,12 +139,12 @@ class Client:
 
     @contextmanager
     def report(self, kind: ReportKind, selection: Selection) -> Iterator[StreamedReport]:
-        """The full report of a selection, as its body arrives (appliance-api.md 2, 3, 4). Nothing found: no documents."""
+        """The full report of a selection, as its body arrives (docs/appliance.md 2, 3, 4). Nothing found: no documents."""
         with self._transport.call(_reporting(report_parameters(kind, selection), REPORTS[kind].right)) as answer:
             yield StreamedReport(answer, kind)
 
     def listing(self, kind: ReportKind, began: Window) -> list[Listed]:
-        """What began in the window, running sessions too (appliance-api.md 2.4)."""
+        """What began in the window, running sessions too (docs/appliance.md 2.4)."""
         with self._transport.call(_reporting(listing_parameters(kind, began), REPORTS[kind].right)) as answer:
             return list(listed(answer.chunks(REPORT_CHUNK)))
 
@@ -152,7 +152,7 @@ class Client:
 
     @contextmanager
     def recording(self, data: DataType, lsid: str, instance: int | None) -> Iterator[StreamedBytes]:
-        """A recording (appliance-api.md 5.3). Raises NotReady, Gone or Unexpected by the text of an `<error>` answer."""
+        """A recording (docs/appliance.md 5.3). Raises NotReady, Gone or Unexpected by the text of an `<error>` answer."""
         subject = f"{RECORDINGS[data]} {lsid}" + ("" if instance is None else f" {instance}")
         call = Call(
             "/api/reporting",
@@ -171,7 +171,7 @@ class Client:
 
     @contextmanager
     def backup(self) -> Iterator[StreamedBytes]:
-        """A backup of the site, protected by the backup password if there is one (appliance-api.md 6).
+        """A backup of the site, protected by the backup password if there is one (docs/appliance.md 6).
 
         Raises TooOften for 429. An empty answer is passed on as it is.
         """
@@ -189,7 +189,7 @@ class Client:
             yield StreamedBytes(answer, self._beginning(answer, "backup", report_error))
 
     def _beginning(self, answer: Answer, subject: str, error_of: Callable[[str, Message], BicError]) -> bytes:
-        """The first bytes of a file, once they are known not to be a message with status 200 (appliance-api.md 5.3.4, 6.8)."""
+        """The first bytes of a file, once they are known not to be a message with status 200 (docs/appliance.md 5.3.4, 6.8)."""
         subject = f"{self.host}: {subject}"
         beginning = next(answer.chunks(BINARY_CHUNK), b"")
         if is_web_page(beginning):
@@ -203,7 +203,7 @@ class Client:
     # --- preflight ---------------------------------------------------------------------------------------------------
 
     def checks(self, data: frozenset[DataType]) -> list[Check]:
-        """Token, rights, clock and role (appliance-api.md 7.4); never raises, never asks for a backup."""
+        """Token, rights, clock and role (docs/appliance.md 7.4); never raises, never asks for a backup."""
         return preflight.checks(self, data, our_time=self._timing.clock)
 
     def sign_in(self) -> None:
@@ -211,18 +211,18 @@ class Client:
         self._transport.sign_in()
 
     def api_info(self) -> ApiInfo:
-        """`get_api_info` (appliance-api.md 7.2). Raises Refused where the command right is not given."""
+        """`get_api_info` (docs/appliance.md 7.2). Raises Refused where the command right is not given."""
         with self._transport.call(_command("get_api_info")) as answer:
             return api_info(answer.beginning())
 
     def failover_role(self) -> str:
-        """`none`, `primary` or `backup` by `check_health` (appliance-api.md 7.3), "" where it isn't told."""
+        """`none`, `primary` or `backup` by `check_health` (docs/appliance.md 7.3), "" where it isn't told."""
         with self._transport.call(_command("check_health")) as answer:
             return failover_role(answer.beginning())
 
 
 def _reporting(parameters: dict[str, str], right: str) -> Call:
-    """GET, or a form where the query would be long (appliance-api.md 2.1.1, 2.1.2)."""
+    """GET, or a form where the query would be long (docs/appliance.md 2.1.1, 2.1.2)."""
     subject = f"report {parameters['generate_report']}"
     if len(urlencode(parameters)) > LONG_QUERY:
         return Call("/api/reporting", subject, right=right, form=parameters)

@@ -1,4 +1,4 @@
-"""The two command API answers that a preflight reads (appliance-api.md 7.2, 7.3); both need the optional command right."""
+"""The two command API answers that a preflight reads (docs/appliance.md 7.2, 7.3); both need the optional command right."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from lxml import etree
 
 from bic_lib.appliance.answers import message, report_error
-from bic_lib.appliance.markup import fault, hardened, text_of, without_namespaces
+from bic_lib.appliance.safe_xml import fault, hardened, text_of, without_namespaces
 from bic_lib.core.errors import Unexpected
 
 
 @dataclass(frozen=True, slots=True)
 class ApiInfo:
-    """`get_api_info`. `timestamp` is the appliance's clock in Unix seconds; permissions are named as in appliance-api.md 1.18."""
+    """`get_api_info`. `timestamp` is the appliance's clock (Unix seconds); permissions are named as in docs/appliance.md 1.18."""
 
     api_version: str
     timestamp: int | None

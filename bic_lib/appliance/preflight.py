@@ -1,4 +1,4 @@
-"""The credential test: token, rights, clock, role, without the command right too and without a backup (appliance-api.md 7.4)."""
+"""The credential test: token, rights, clock, role, without the command right too and without a backup (docs/appliance.md 7.4)."""
 
 from __future__ import annotations
 
@@ -90,5 +90,5 @@ def _role(client: Client) -> Check:
         "failover role",
         ok=False,
         detail="this is the backup appliance of a pair: its newest sessions may be missing",
-        hint="Use the site's own name, which leads to the primary (appliance-api.md 8.5).",
+        hint="Use the site's own name, which leads to the primary (docs/appliance.md 8.5).",
     )

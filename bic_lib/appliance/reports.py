@@ -1,4 +1,4 @@
-"""Report kinds as data, and how a selection becomes request parameters (appliance-api.md 2.2, 2.3, 5.1)."""
+"""Report kinds as data, and how a selection becomes request parameters (docs/appliance.md 2.2, 2.3, 5.1)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RECORDINGS: dict[DataType, str] = {
 }
 
 INSTANCE = "instance"
-"""The parameter that numbers shells and Show My Screen recordings; its name is assumed (appliance-api.md 12 Q3)."""
+"""The parameter that numbers shells and Show My Screen recordings; its name is assumed (docs/appliance.md 12 Q3)."""
 
 
 def report_parameters(kind: ReportKind, selection: Selection) -> dict[str, str]:

@@ -16,7 +16,7 @@ MARGIN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token endpoint's answer. `expires_in` in seconds, as received (appliance-api.md 1.5, 1.7)."""
+    """A token endpoint's answer. `expires_in` in seconds, as received (docs/appliance.md 1.5, 1.7)."""
 
     token: str
     expires_in: float

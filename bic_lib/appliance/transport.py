@@ -1,7 +1,7 @@
 """One HTTPS call to an appliance: token, pace, time-outs, and every way it can fail. The only import of an HTTP library.
 
-Each call opens a connection of its own and closes it (appliance-api.md 2.1.4), verifies the certificate whatever the environment
-says (performance-notes.md 3) and follows no redirect: a token goes to the configured host only.
+Each call opens a connection of its own and closes it (docs/appliance.md 2.1.4), verifies the certificate whatever the environment
+says (docs/performance.md 3) and follows no redirect: a token goes to the configured host only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
-from bic_lib.appliance.pacing import Pace
+from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
 from bic_lib.logs import mask
@@ -31,7 +31,7 @@ from bic_lib.logs import mask
 CONNECT_SECONDS = 10.0
 
 PAUSE_UNNAMED = 10.0
-"""Seconds to wait after a 429 that names none (appliance-api.md 8.3.2)."""
+"""Seconds to wait after a 429 that names none (docs/appliance.md 8.3.2)."""
 PAUSE_USED_UP = 1.0
 """Seconds without a request after `X-RateLimit-Remaining: 0`: the shortest known limit is per second (8.3.1)."""
 
@@ -72,7 +72,7 @@ class Answer:
 
     @property
     def end_is_certain(self) -> bool:
-        """Whether a cut-off body can be told from a whole one (performance-notes.md 3)."""
+        """Whether a cut-off body can be told from a whole one (docs/performance.md 3)."""
         headers = self._response.headers
         return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
 
@@ -176,7 +176,7 @@ class Transport:
             raise
 
     def _granted(self, account: Account) -> Grant:
-        """A token by client credentials (appliance-api.md 1.1–1.5). Raises SiteError."""
+        """A token by client credentials (docs/appliance.md 1.1–1.5). Raises SiteError."""
         call = Call("/oauth2/token", "token", form={"grant_type": "client_credentials"}, gzip=False)
         pair = (account.client_id.encode(), account.secret.encode())
         for secret in (account.secret, base64.b64encode(b":".join(pair)).decode()):
@@ -276,7 +276,7 @@ class _Bearer(AuthBase):
 
 
 def _grant(host: str, content: bytes) -> Grant:
-    """The token of a token endpoint's answer (appliance-api.md 1.5, 1.7). Raises SiteError."""
+    """The token of a token endpoint's answer (docs/appliance.md 1.5, 1.7). Raises SiteError."""
     try:
         body = json.loads(content)
         kind, token, expires_in = str(body["token_type"]), str(body["access_token"]), float(body.get("expires_in", 3600))

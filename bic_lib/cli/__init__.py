@@ -1,1 +1,6 @@
-"""The `bic` command: one small module a command in `commands/`; what a command does is in :mod:`bic_lib.actions`."""
+"""The `bic` command; what a command does is in :mod:`bic_lib.actions`.
+
+* `main` finds the command, turns what went wrong into words and an exit status · `commands/` one small module a command
+* `call` the options common to all · `output` results as tables and JSON · `outcome` what runs and downloads tell · `progress`
+* `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo`
+"""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bic_lib.engine.app import App
     from bic_lib.engine.steps.job import Observer
-    from bic_lib.scheduler import Current
+    from bic_lib.hosts.scheduler import Current
     from bic_lib.settings.loading import Settings
 
 
@@ -59,7 +59,7 @@ class Call:
     def current(self, stopped: Callable[[], bool]) -> Current:
         """The app of a scheduler, which looks at the settings anew at each tick. Raises SettingsError."""
         from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
-        from bic_lib.scheduler import Current  # noqa: PLC0415
+        from bic_lib.hosts.scheduler import Current  # noqa: PLC0415
 
         try:
             return Current(self.read_settings, self.settings_stamp, stopped)

@@ -1,6 +1,6 @@
 """Entry point of `bic`: finds the command, runs it, and turns what went wrong into one or two lines and an exit status.
 
-Exit status (design.md 6): 0 all well; 1 something failed; 2 wrong usage or settings; 130 interrupted by the keyboard.
+Exit status (docs/design.md 6): 0 all well; 1 something failed; 2 wrong usage or settings; 130 interrupted by the keyboard.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from bic_lib.actions.formatting import size
 from bic_lib.actions.results import Results
-from bic_lib.actions.words import size
 from bic_lib.cli import progress as on_terminal
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, note, stream_json

@@ -1,4 +1,4 @@
-"""Which column of which table comes from where in a session document: the mapping of appliance-api.md 10, as data.
+"""Which column of which table comes from where in a session document: the mapping of docs/appliance.md 10, as data.
 
 The tables of a session's events are not here: :mod:`bic_lib.core.rows` reads them by hand, for nine rows in ten are theirs.
 """
@@ -25,7 +25,7 @@ def number(raw: str) -> int:
 
 
 def flag(raw: str) -> int:
-    """1 or 0 (appliance-api.md 3.2)."""
+    """1 or 0 (docs/appliance.md 3.2)."""
     if raw not in _FLAGS:
         raise ValueError(raw)
     return _FLAGS[raw]

@@ -92,7 +92,7 @@ class NotAdmitted(DestinationError):
 
 
 class ItemError(BicError):
-    """One item failed. `failure` is its row in the retry table (design.md 10)."""
+    """One item failed. `failure` is its row in the retry table (docs/design.md 10)."""
 
     failure: Failure = Failure.UNEXPECTED
 
@@ -120,7 +120,7 @@ class Gone(ItemError):
 
 
 class TooOften(ItemError):
-    """A backup was answered 429: the next schedule tries again (design.md 10). `retry_after` in seconds where one was named."""
+    """A backup was answered 429: the next schedule tries again (docs/design.md 10). `retry_after`: seconds, if named."""
 
     failure = Failure.GONE
 

@@ -48,7 +48,7 @@ DOCUMENT_OF: dict[ReportKind, DataType] = {REPORT_OF[data]: data for data in (Da
 
 
 class Failure(StrEnum):
-    """A row of the retry table (design.md 10): what kind of failure it was decides the next try."""
+    """A row of the retry table (docs/design.md 10): what kind of failure it was decides the next try."""
 
     UNREACHABLE = "unreachable"
     INTERRUPTED = "interrupted"
@@ -155,7 +155,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that a session document announces (appliance-api.md 5.1). Instances count from 0."""
+    """A recording that a session document announces (docs/appliance.md 5.1). Instances count from 0."""
 
     data: DataType
     instance: int = 0
@@ -172,7 +172,7 @@ class Document:
 
     `xml` is a whole document: the declaration, the root's start tag with its namespaces as received, this one record, the root's
     end tag. `record` is the same record parsed, without namespaces. `fingerprint` is the hex SHA-256 of the record's canonical
-    form without namespaces and signed links (design.md 10), so that it is the same in every answer. `start` and `end` are None
+    form without namespaces and signed links (docs/design.md 10), so it is the same in every answer. `start` and `end` are None
     where the document has none (running, or abnormally ended). `as_of` is the appliance's time of the answer, None where it
     told none. `session_type`, `lseq` and `external_key` are for names and the ledger: where the record has longer ones than these
     take, they are cut here, and whole in `xml` and `record`.
@@ -203,7 +203,7 @@ class BrokenDocument:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of a listing report (appliance-api.md 2.4)."""
+    """One line of a listing report (docs/appliance.md 2.4)."""
 
     lsid: str
     has_recording: bool
@@ -284,7 +284,7 @@ class Counts:
 class Selection:
     """What a report is asked for: exactly one of `ended`, `began` (windows by end_time / start_time) or `lsids` (≤ 50).
 
-    Source: appliance-api.md 2.2, 8.3.4.
+    Source: docs/appliance.md 2.2, 8.3.4.
     """
 
     ended: Window | None = None

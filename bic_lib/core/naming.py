@@ -1,4 +1,4 @@
-"""From a file name format and an item to a name that is safe everywhere: pure (design.md 9).
+"""From a file name format and an item to a name that is safe everywhere: pure (docs/design.md 9).
 
 A name is safe on Windows, on POSIX, on shares and in URLs whatever an appliance sends. Unsafe characters become `_xHHHH_`, the
 escape that Office and .NET use for XML names, and `_` itself where it would read as the beginning of one: so two values never
@@ -134,7 +134,7 @@ def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
 
 
 def extension(data: DataType, first_bytes: bytes, content_type: str) -> str:
-    """The file extension without a period: recordings by their bytes, then their content type (appliance-api.md 5.3.2)."""
+    """The file extension without a period: recordings by their bytes, then their content type (docs/appliance.md 5.3.2)."""
     if data in DOCUMENTS:
         return "xml"
     if data is DataType.SITE_BACKUPS:

@@ -41,7 +41,7 @@ def pause(failures: int, retry_after: float | None = None) -> float:
 
 
 def next_try(failure: Failure, attempts: int, now: float, forgotten_at: float) -> float | None:
-    """When an item is tried again after its n-th failed attempt (n ≥ 1); None: given up (design.md 10)."""
+    """When an item is tried again after its n-th failed attempt (n ≥ 1); None: given up (docs/design.md 10)."""
     if attempts >= _GIVEN_UP_AFTER.get(failure, attempts + 1):
         return None
     rests = _RETRIES[failure]

@@ -65,11 +65,11 @@ class Appliance(Protocol):
     def report(self, kind: ReportKind, selection: Selection) -> AbstractContextManager[Report]: ...
 
     def listing(self, kind: ReportKind, began: Window) -> Sequence[Listed]:
-        """Sessions that began in the window, running ones too (appliance-api.md 2.4). Nothing found: empty."""
+        """Sessions that began in the window, running ones too (docs/appliance.md 2.4). Nothing found: empty."""
         ...
 
     def recording(self, data: DataType, lsid: str, instance: int | None) -> AbstractContextManager[Payload]:
-        """Raises NotReady, Gone or Unexpected for an `<error>` answer (appliance-api.md 5.3)."""
+        """Raises NotReady, Gone or Unexpected for an `<error>` answer (docs/appliance.md 5.3)."""
         ...
 
     def backup(self) -> AbstractContextManager[Payload]: ...
@@ -83,7 +83,7 @@ class Appliance(Protocol):
         ...
 
     def checks(self, data: frozenset[DataType]) -> list[Check]:
-        """Preflight: token, the rights that these data types need, clock skew (appliance-api.md 7.4). Never raises."""
+        """Preflight: token, the rights that these data types need, clock skew (docs/appliance.md 7.4). Never raises."""
         ...
 
 
@@ -144,7 +144,7 @@ class Staging(Protocol):
 class FileStore(Protocol):
     """A place for files. Locations are relative to its root, with `/`; they are safe names from :mod:`bic_lib.core.naming`.
 
-    A file appears under its name only when complete, by one atomic act (design.md 9.1). All methods raise DestinationError when
+    A file appears under its name only when complete, by one atomic act (docs/design.md 9.1). All raise DestinationError when
     the store is unreachable, full or refuses, Unexpected when it refuses this one name.
     """
 
@@ -170,7 +170,7 @@ class FileStore(Protocol):
         ...
 
     def stage(self, location: str, transfer: str, epoch: int) -> Staging:
-        """Begin a large file that shall become `location`, under a temporary name made of transfer and epoch (design.md 9.1)."""
+        """Begin a large file that shall become `location`; its temporary name holds transfer and epoch (docs/design.md 9.1)."""
         ...
 
     def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:
@@ -297,7 +297,7 @@ BATCH = 100
 
 
 class Store(Protocol):
-    """What a ledger is built on: no more than Azure Tables can do (design.md 2).
+    """What a ledger is built on: no more than Azure Tables can do (docs/design.md 2).
 
     Bodies are JSON objects (str, int, float, bool, None, lists and objects of these) below 60 KB. Keys and partitions are any
     text up to 400 characters; keys order by code point. All methods raise LedgerError when the store can't be reached.

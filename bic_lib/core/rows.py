@@ -122,7 +122,7 @@ def _representatives(part: etree._Element, session: Places, rows: SessionRows) -
 
 
 def _customers(part: etree._Element, session: Places, rows: SessionRows) -> None:
-    primary = session.get("primary_customer", session.get("primary_cust", _NOTHING))  # both spellings: appliance-api.md 9.3
+    primary = session.get("primary_customer", session.get("primary_cust", _NOTHING))  # both spellings: docs/appliance.md 9.3
     for customer in part.iterchildren("customer"):
         places = _places(customer)
         if "info" in places:
@@ -158,7 +158,7 @@ def _session_recording(link: etree._Element, _session: Places, rows: SessionRows
 
 
 def _recordings(part: etree._Element, _session: Places, rows: SessionRows) -> None:
-    """Recordings by instance (appliance-api.md 3.5); the list is named as its data type."""
+    """Recordings by instance (docs/appliance.md 3.5); the list is named as its data type."""
     for recording in part.iterchildren(part.tag[:-1]):
         rows.bic_recording.append((part.tag, instance_of(recording.get("instance", "")), recording.findtext("download_url")))
 

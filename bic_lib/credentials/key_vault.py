@@ -1,4 +1,4 @@
-"""Secrets of an Azure Key Vault, by its REST API (performance-notes.md 6): kept for minutes, read again on demand.
+"""Secrets of an Azure Key Vault, by its REST API (docs/performance.md 6): kept for minutes, read again on demand.
 
 The API: learn.microsoft.com, "Key Vault REST API", Get Secret and Get Secret Versions, version 7.4 (which every cloud has).
 """

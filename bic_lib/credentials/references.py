@@ -1,6 +1,6 @@
 """`env:NAME` and `keyvault:…` → values. The settings file holds references; values live only in memory, behind stars.
 
-What could not be resolved fails its own site or destination at run time, by name (design.md 6): :class:`Unresolved`.
+What could not be resolved fails its own site or destination at run time, by name (docs/design.md 6): :class:`Unresolved`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files as block blobs of an Azure Storage container (design.md 9.1).
+"""Files as block blobs of an Azure Storage container (docs/design.md 9.1).
 
 Content goes up in blocks, which nobody sees; the commit of the block list makes the blob, whole and under its name, or is refused
 because the name is taken. Block ids begin with epoch and transfer, so that a worker that lost its claim can't spoil its

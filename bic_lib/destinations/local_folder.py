@@ -1,4 +1,4 @@
-"""Files in a folder of this machine, or of a share that it has mounted (design.md 9.1).
+"""Files in a folder of this machine, or of a share that it has mounted (docs/design.md 9.1).
 
 A file is written under a temporary name beside its place, made durable, and published by one call of the operating system: a
 reader sees the whole file or none, and a name that is taken is never written over unless that was asked for. What a killed

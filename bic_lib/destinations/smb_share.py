@@ -1,4 +1,4 @@
-"""Files on a Windows or Samba share (design.md 9.1).
+"""Files on a Windows or Samba share (docs/design.md 9.1).
 
 A file is written under a temporary name in its folder, flushed, and published by a rename that refuses a taken name (or, asked
 to, replaces it in one step). What a killed process leaves is swept like in a local folder. No connection is made before the

@@ -1,4 +1,4 @@
-"""Names of files that are not finished yet, in every place that has folders (design.md 9.1)."""
+"""Names of files that are not finished yet, in every place that has folders (docs/design.md 9.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing once: how items get into a destination so that retries and kills leave no second copy (design.md 9.1).
+"""Publishing once: how items get into a destination so that retries and kills leave no second copy (docs/design.md 9.1).
 
 An XML document carries its own identity, so nothing is written to the ledger before it is published: when the name is taken, the
 file there is read, and one that holds this session with this fingerprint is ours. (Bytes alone would not do: an appliance signs

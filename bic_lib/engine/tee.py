@@ -1,4 +1,4 @@
-"""One download, several destinations: blocks go straight through, hashed on the way, memory bounded (design.md 9.1).
+"""One download, several destinations: blocks go straight through, hashed on the way, memory bounded (docs/design.md 9.1).
 
 Each destination takes its blocks from a bounded queue in a thread of its own. One that fails, or takes no block for a minute, is
 dropped and tried alone later; when none is left the download ends.

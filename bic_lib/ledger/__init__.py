@@ -2,6 +2,10 @@
 
 Four parts (work, streams, proof, history) over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one
 file.
+
+* `work` steps that are due · `streams` how far each is planned, sites, lanes · `leases` who may work at what
+* `proof` what became of every item · `records` one transfer as a row · `history`, `days` runs, failures, sums · `notices`
+* `stores/` what a ledger can be kept in
 """
 
 from __future__ import annotations

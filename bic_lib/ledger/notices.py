@@ -1,7 +1,7 @@
 """Notices: what people are to be told, one row a cause, for as long as the cause lasts.
 
-A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notify`). All rows stand in
-one partition, with the time of the last look for causes: a tick without news costs one range read.
+A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notices.notify`). All rows
+stand in one partition, with the time of the last look for causes: a tick without news costs one range read.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Record:
     """One transfer: an item, a destination, a version of the item, and what became of it.
 
     `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
-    (design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
+    (docs/design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
     `upload` (the HTTP route) or `import` (the command line).
     """
 

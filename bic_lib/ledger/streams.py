@@ -170,7 +170,7 @@ class Streams:
         return row is None or leases.is_free(self.store, row)
 
     def claim_reports(self, site: str, kind: ReportKind) -> leases.Lease | None:
-        """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (design.md 2)."""
+        """The one claim on a site's reports of a kind: windows, reconciling, backfill, lsids and downloads (docs/design.md 2)."""
         key = f"claim|{kind}"
         return self._take(site, key, self.store.get(STATE, site_partition(site), key))
 

@@ -1,4 +1,4 @@
-"""What no single value shows: parts of the settings that contradict each other (design.md 5).
+"""What no single value shows: parts of the settings that contradict each other (docs/design.md 5).
 
 The checks read the raw tables, so that they find what they can in a file that is wrong elsewhere too: all problems at once. They
 skip what has the wrong type; the models name that.

@@ -1,4 +1,4 @@
-"""`bic.toml` → :class:`Settings`, or every problem of the file at once, with its path and what would be right (design.md 5)."""
+"""`bic.toml` → :class:`Settings`, or every problem of it at once, with its path and what would be right (docs/design.md 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections of `bic.toml` as pydantic models (design.md 5): the one declaration that parsing, JSON Schema and the docs share.
+"""The sections of `bic.toml` as pydantic models (docs/design.md 5): the one declaration for parsing, JSON Schema and docs.
 
 Only single values are checked here; what contradicts each other is in :mod:`bic_lib.settings.checks`. A field's description is
 its line in docs/settings.md.

@@ -1,6 +1,12 @@
 """A simulated Remote Support appliance to try things with: real HTTPS, invented data, switchable faults.
 
-It follows appliance-api.md and imports nothing from the rest of the product, so that neither can repeat the other's error.
+It follows docs/appliance.md and imports nothing from the rest of the product, so that neither can repeat the other's error.
+
+* `simulator` all of it, started and stopped · `server` HTTPS · `certificates` · `accounts` tokens and limits · `reporting`,
+  `recordings`, `commands` its APIs
+* `population` who had which session, from a seed · `cast`, `events`, `documents` what happened in it · `markup`,
+  `spellings` how that reads
+* `faults` what shall go wrong · `answers` errors as an appliance words them · `register` what was asked · `clock` its own time
 """
 
 from bic_lib.simulator.commands import BackupTruth

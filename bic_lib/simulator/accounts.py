@@ -1,4 +1,4 @@
-"""The API account: its tokens, its permissions and its limits (appliance-api.md 1, 8.3)."""
+"""The API account: its tokens, its permissions and its limits (docs/appliance.md 1, 8.3)."""
 
 import secrets
 import string

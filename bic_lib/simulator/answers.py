@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 
 def error_document(words: str, faults: Faults, *, status: int = 200, api: str = "reporting") -> Answer:
-    """An `<error>` document; with status 200 unless told otherwise (appliance-api.md 8.1)."""
+    """An `<error>` document; with status 200 unless told otherwise (docs/appliance.md 8.1)."""
     body = Spelling(faults).document("error", text(words), api)
     return Answer(status, [body, b"\n\n"])
 

@@ -1,4 +1,4 @@
-"""`/api/command` and `/api/backup` (appliance-api.md 6, 7)."""
+"""`/api/command` and `/api/backup` (docs/appliance.md 6, 7)."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The record element of a session or presentation, in the usual spelling (appliance-api.md 3, 4)."""
+"""The record element of a session or presentation, in the usual spelling (docs/appliance.md 3, 4)."""
 
 from hashlib import blake2b
 from random import Random
@@ -22,7 +22,7 @@ def record(truth: SessionTruth, links: Links, padding_bytes: int = 0) -> str:
 
 
 def summary(truth: SessionTruth) -> str:
-    """The line of a listing (appliance-api.md 2.4)."""
+    """The line of a listing (docs/appliance.md 2.4)."""
     key = f'external_key="{attribute(truth.external_key)}"' if truth.external_key else ""
     return f'<session_summary lsid="{truth.lsid}" has_recording="{truth.recordings:d}" {key} />\n'
 

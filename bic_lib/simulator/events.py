@@ -1,4 +1,4 @@
-"""The events of a support session, told in order: what `session_details` holds (appliance-api.md 3.10-3.13)."""
+"""The events of a support session, told in order: what `session_details` holds (docs/appliance.md 3.10-3.13)."""
 
 from base64 import encodebytes
 from collections.abc import Iterator, Sequence

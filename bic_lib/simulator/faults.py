@@ -55,7 +55,7 @@ ENDPOINTS = frozenset({"token", "command", "backup", "health"})
 
 @dataclass(frozen=True)
 class Recording:
-    """How a recording is delivered (appliance-api.md 5.3).
+    """How a recording is delivered (docs/appliance.md 5.3).
 
     `size` bytes (None: some 20 to 400 KB, by its id), `not_ready` = how many requests are refused first, `expired`, `none`,
     `error` = another text in an error document with status 200, `cut_after` bytes, `first_byte_delay` seconds.
@@ -73,7 +73,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Backup:
-    """How a backup is delivered (appliance-api.md 6): `size` bytes, `per_hour` at most (None: any), `error` text in a 200."""
+    """How a backup is delivered (docs/appliance.md 6): `size` bytes, `per_hour` at most (None: any), `error` text in a 200."""
 
     size: int = 300_000
     per_hour: int | None = 20

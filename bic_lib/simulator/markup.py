@@ -1,4 +1,4 @@
-"""XML text as the appliance's templates write it: irregular white space included (appliance-api.md 3.1, 3.14)."""
+"""XML text as the appliance's templates write it: irregular white space included (docs/appliance.md 3.1, 3.14)."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

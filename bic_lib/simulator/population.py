@@ -64,7 +64,7 @@ class Profile:
 class SessionTruth:
     """What is true of one session at one moment; `start` and `end` as stamped by the appliance's clock (Unix seconds).
 
-    `end` is None while it is open and for ever when it closed abnormally (appliance-api.md 3.3). `lasted` is its length so
+    `end` is None while it is open and for ever when it closed abnormally (docs/appliance.md 3.3). `lasted` is its length so
     far, `planned` its whole length, in seconds. `recordings` (of the screen), `shells` and `screens` (instances from 0)
     count what is announced: nothing before a proper end (5.1). `revision` counts late changes of the document.
     """

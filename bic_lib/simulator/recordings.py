@@ -1,4 +1,4 @@
-"""Recordings and backups: bytes of any size, made from a seed in blocks and never held (appliance-api.md 5, 6)."""
+"""Recordings and backups: bytes of any size, made from a seed in blocks and never held (docs/appliance.md 5, 6)."""
 
 from collections.abc import Iterator
 from functools import lru_cache

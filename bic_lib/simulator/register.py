@@ -56,7 +56,7 @@ class Register:
     ) -> Iterator[SessionTruth]:
         """The sessions stamped within [first, last), oldest start first.
 
-        By start: running ones as well. By end: only those that ended properly (appliance-api.md 2.2).
+        By start: running ones as well. By end: only those that ended properly (docs/appliance.md 2.2).
         """
         population = self._populations[kind]
         known = self._known_until(moment)

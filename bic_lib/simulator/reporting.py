@@ -1,4 +1,4 @@
-"""`/api/reporting`: which report, which records, what answer (appliance-api.md 2)."""
+"""`/api/reporting`: which report, which records, what answer (docs/appliance.md 2)."""
 
 import math
 import re

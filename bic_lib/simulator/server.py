@@ -1,4 +1,4 @@
-"""The HTTPS server: connections, chunks and the troubles of transport (appliance-api.md 2.1)."""
+"""The HTTPS server: connections, chunks and the troubles of transport (docs/appliance.md 2.1)."""
 
 import itertools
 import socket

@@ -126,7 +126,7 @@ class Simulator:
         self._clock.advance(seconds)
 
     def set_secret(self, secret: str) -> None:
-        """Regenerate the account's secret, which ends all its tokens (appliance-api.md 1.10)."""
+        """Regenerate the account's secret, which ends all its tokens (docs/appliance.md 1.10)."""
         self._account.set_secret(secret)
 
     def invalidate_tokens(self) -> None:

@@ -1,4 +1,4 @@
-"""How appliances differ in writing the same thing (appliance-api.md 9), and how they get it wrong."""
+"""How appliances differ in writing the same thing (docs/appliance.md 9), and how they get it wrong."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bic_lib.actions.words import size
+from bic_lib.actions.formatting import size
 from bic_lib.web.html import Html, joined, tag
 
 _HEIGHT, _SLOT, _BAR = 120, 20, 14

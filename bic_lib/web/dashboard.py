@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from bic_lib.actions.words import size, span
+from bic_lib.actions.formatting import size, span
 from bic_lib.web.chart import chart
 from bic_lib.web.html import Html, fill, joined, tag
 from bic_lib.web.http import Response, respond

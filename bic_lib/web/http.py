@@ -12,7 +12,7 @@ from bic_lib.logs import masked
 LONGEST_VALUE = 100
 """Characters of a value that a refusal repeats; whatever requests name here is shorter."""
 LARGEST_BODY = 20 * 1024 * 1024
-"""Bytes of a request's body (design.md 7)."""
+"""Bytes of a request's body (docs/design.md 7)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from typing import Any, TypeVar
 
 from bic_lib.actions.download import Download
-from bic_lib.actions.moments import length, moment
+from bic_lib.actions.time_arguments import length, moment
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType, Window
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Request

@@ -1,4 +1,4 @@
-"""The HTTP routes (design.md 7): one definition for the function app and for `bic serve`.
+"""The HTTP routes (docs/design.md 7): one definition for the function app and for `bic serve`.
 
 Who may call is decided before: by the Functions platform's keys, or by :mod:`bic_lib.web.guard`.
 """
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from bic_lib import mail
 from bic_lib.actions import check, download, failures
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
-from bic_lib.notify import Unsent, send_test
+from bic_lib.notices import mail
+from bic_lib.notices.notify import Unsent, send_test
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload

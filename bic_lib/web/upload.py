@@ -9,7 +9,7 @@ from typing import Any
 
 from bic_lib.actions.download import Download
 from bic_lib.actions.uploading import PlannedImport, plan_import
-from bic_lib.appliance.sessions import read_document
+from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
 from bic_lib.web.http import Refusal, Request

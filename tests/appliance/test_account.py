@@ -22,7 +22,7 @@ def test_all_clients_of_an_account_share_one_token(sim: Simulator, client: MakeC
 
 
 def test_each_call_has_a_connection_of_its_own(sim: Simulator, client: MakeClient) -> None:
-    """It is closed after the call, as the vendor asks (appliance-api.md 2.1.4)."""
+    """It is closed after the call, as the vendor asks (docs/appliance.md 2.1.4)."""
     sim.faults.strict_connections = True
     sim.faults.keep_alive = True
     for _ in range(3):

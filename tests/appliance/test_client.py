@@ -123,7 +123,7 @@ def test_nothing_found_is_an_empty_report(sim: Simulator, client: MakeClient, sh
 
 @pytest.mark.parametrize("root", [False, True])
 def test_presentations_are_read_from_any_root(sim: Simulator, client: MakeClient, root: bool) -> None:
-    """Their recordings are presentation recordings (appliance-api.md 4.5)."""
+    """Their recordings are presentation recordings (docs/appliance.md 4.5)."""
     sim.faults.presentation_root = root
     documents = ended(client(), PRESENTATION)
     assert lsids(documents) == {truth.lsid for truth in sim.sessions("presentation") if truth.state == "ended"}

@@ -82,7 +82,7 @@ def test_a_recording_of_an_unknown_session_is_unexpected(client: MakeClient) -> 
 
 @pytest.mark.parametrize("password", [None, "pass word/ü"])
 def test_a_backup_arrives_byte_by_byte(sim: Simulator, client: MakeClient, password: str | None) -> None:
-    """With the password in a JSON body where there is one (appliance-api.md 6.3)."""
+    """With the password in a JSON body where there is one (docs/appliance.md 6.3)."""
     with client(backup_password=password).backup() as payload:
         size = sum(len(chunk) for chunk in payload)
     (made,) = sim.backups

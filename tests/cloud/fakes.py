@@ -1,7 +1,7 @@
 """Azure's side on loopback, over TLS: the App Service identity endpoint, Entra ID's token endpoint, and Key Vault.
 
 They are strict where the real ones are: a wrong header, a wrong audience, a bad signature or an unknown secret is refused in the
-service's own words (performance-notes.md 6).
+service's own words (docs/performance.md 6).
 """
 
 from __future__ import annotations

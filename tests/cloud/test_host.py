@@ -9,7 +9,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from bic_lib import wiring
-from bic_lib.hosting import Host
+from bic_lib.hosts.functions import Host
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.simulator.certificates import make_certificates
 from tests.cloud.fakes import Cloud

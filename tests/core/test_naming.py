@@ -77,7 +77,7 @@ def assert_safe(location: str) -> None:
     ],
 )
 def test_the_default_formats_name_every_item(data: DataType, instance: int | None, ending: str, expected: str) -> None:
-    """The default formats give the names of design.md 9."""
+    """The default formats give the names of docs/design.md 9."""
     item = Item("support", data, LSID, instance, session_type="support")
     values = naming.values(item, host="support.example.com", extension=ending, at=START)
     assert naming.location(naming.DEFAULT_FORMATS[data], values, data) == expected
@@ -237,7 +237,7 @@ def test_a_numbered_name_is_safe_too(key: str, n: int) -> None:
     ],
 )
 def test_the_extension_follows_the_bytes(data: DataType, first_bytes: bytes, content_type: str, expected: str) -> None:
-    """Bytes count before the content type, that before the default (appliance-api.md 5.3.2)."""
+    """Bytes count before the content type, that before the default (docs/appliance.md 5.3.2)."""
     assert naming.extension(data, first_bytes, content_type) == expected
 
 

@@ -1,4 +1,4 @@
-"""What is due, which windows, when to try again (bic_lib.core.plan; design.md 5, 10)."""
+"""What is due, which windows, when to try again (bic_lib.core.plan; docs/design.md 5, 10)."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TABLE: dict[Failure, tuple[list[int], int | None]] = {
     Failure.WORKER_LOST: ([0, 1, 5, 15, 60, 60, 60], 20),
     Failure.GONE: ([], 1),
 }
-"""Minutes until the next try after the n-th failure, and after which failure it is given up: the table of design.md 10."""
+"""Minutes until the next try after the n-th failure, and after which failure it is given up: the table of docs/design.md 10."""
 
 
 @pytest.mark.parametrize("failure", TABLE)
 def test_the_next_try_is_the_design_s_table(failure: Failure) -> None:
-    """Each row's rests and the attempt that is the last one are those of design.md 10."""
+    """Each row's rests and the attempt that is the last one are those of docs/design.md 10."""
     minutes, given_up_after = TABLE[failure]
     for attempt, rest in enumerate(minutes, start=1):
         assert plan.next_try(failure, attempt, NOW, NOW + 1000 * DAY) == NOW + rest * MINUTE
@@ -246,7 +246,7 @@ def test_at_is_a_wall_clock_time_over_every_change_of_the_clocks(zone: str, at: 
     ],
 )
 def test_gap_and_fold_in_berlin(day: str, at: int, utc: str) -> None:
-    """In a daylight-saving gap the first instant after it, in a fold the first of the two (design.md 5)."""
+    """In a daylight-saving gap the first instant after it, in a fold the first of the two (docs/design.md 5)."""
     began = int(datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
     expected = int(datetime.fromisoformat(utc).replace(tzinfo=UTC).timestamp())
     assert plan.next_due(schedule(DAY, at, "Europe/Berlin"), None, began) == expected

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from bic_lib.contracts.documents import FULL, HOST, LSID
 from bic_lib.core.columns import COLUMNS, Value, moment
 from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql.tables import GUIDE, metadata
-from tests.destinations.sql.documents import FULL, HOST, LSID
 from tests.support import ROOT
 
 SAMPLES = ROOT.parent / "shared/samples"
@@ -44,7 +44,7 @@ def test_columns_are_those_of_the_tables() -> None:
 
 
 def test_every_column_of_a_full_session() -> None:
-    """Each column of each table holds what the mapping says (appliance-api.md 10)."""
+    """Each column of each table holds what the mapping says (docs/appliance.md 10)."""
     rows = rows_of(FULL)
     assert dict(zip(COLUMNS["session"], rows.session, strict=True)) == {
         "lsid": LSID,

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import pytest
 from azure.storage.blob import BlobProperties, ContainerClient, ContainerSasPermissions, generate_container_sas
 
+from bic_lib.contracts.file_store import AGAIN, OTHER, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Recovered, Staging
 from bic_lib.destinations import azure_blob, temporary
 from bic_lib.simulator.certificates import make_certificates
-from tests.contracts.file_store import AGAIN, OTHER, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, free_port, run_azurite
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import FileStore, Recovered
 from bic_lib.destinations import local_files, local_folder, temporary
-from tests.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
 
 
 class TestLocalFolder(FileStoreContract):
@@ -247,7 +247,7 @@ def test_a_link_that_was_sent_twice_is_ours(store: local_folder.LocalFolder, roo
 
 
 def test_the_temporary_name_tells_transfer_and_epoch(store: local_folder.LocalFolder) -> None:
-    """An administrator who finds one knows whose it is (design.md 9.1)."""
+    """An administrator who finds one knows whose it is (docs/design.md 9.1)."""
     assert store.stage("a/v.mp4", TRANSFER, 7).finish() == f"a/.bic-{TRANSFER}-7.part"
 
 

@@ -13,10 +13,10 @@ import pytest
 import smbclient  # type: ignore[import-untyped]  # has no types
 from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no types
 
+from bic_lib.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Staging
 from bic_lib.destinations import smb_connections, smb_share, smb_staging, temporary
-from tests.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from tests.fixtures_servers import Samba, run_samba
 
 
@@ -42,7 +42,7 @@ def _store(server: Samba, **changes: object) -> smb_share.SmbShare:
 
 
 def test_temporary_names_are_those_that_naming_keeps_free(samba: Samba) -> None:
-    """The temporary name tells transfer and epoch (design.md 9.1), and lies beside the target."""
+    """The temporary name tells transfer and epoch (docs/design.md 9.1), and lies beside the target."""
     store = _store(samba, directory=rf"{samba.unc}\names")
     token = staged(store, "a/v.mp4", VIDEO, epoch=7)
     assert token == f"a/.bic-{TRANSFER}-7.part"

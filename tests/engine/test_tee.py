@@ -1,4 +1,4 @@
-"""One download, several destinations (bic_lib.engine.tee; design.md 9.1)."""
+"""One download, several destinations (bic_lib.engine.tee; docs/design.md 9.1)."""
 
 from __future__ import annotations
 

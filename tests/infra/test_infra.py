@@ -312,12 +312,12 @@ LIES_ABOUT = (
 
 
 def test_only_the_program_is_deployed() -> None:
-    """By gitignore's rules, which azd follows, the package holds the program without its simulator, and nothing else."""
+    """By gitignore's rules, which azd follows, what is packed is the program without simulator and contract suites, no more."""
     program = [path.relative_to(ROOT).as_posix() for path in (ROOT / "bic_lib").rglob("*.py")]
     named = {"function_app.py", "host.json", "requirements.txt"}
     ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text().splitlines())
     packed = {path for path in (*program, *named, *LIES_ABOUT, "bic_lib/__pycache__/run.pyc") if not ignored.match_file(path)}
-    assert packed == named | {path for path in program if not path.startswith("bic_lib/simulator/")}
+    assert packed == named | {path for path in program if not path.startswith(("bic_lib/simulator/", "bic_lib/contracts/"))}
 
 
 def test_core_tools_deploy_nothing_that_lies_about() -> None:

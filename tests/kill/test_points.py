@@ -1,4 +1,4 @@
-"""SIGKILL in each gap of the protocol, and at random times (design.md 9.1, 11.2, 11.4)."""
+"""SIGKILL in each gap of the protocol, and at random times (docs/design.md 9.1, 11.2, 11.4)."""
 
 from __future__ import annotations
 

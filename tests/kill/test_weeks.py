@@ -1,4 +1,4 @@
-"""Whatever befalls it in a week, afterwards everything is there once (design.md 11.1, 11.2, 11.5, 11.7)."""
+"""Whatever befalls it in a week, afterwards everything is there once (docs/design.md 11.1, 11.2, 11.5, 11.7)."""
 
 from __future__ import annotations
 

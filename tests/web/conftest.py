@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from bic_lib.scheduler import Current
+from bic_lib.hosts.scheduler import Current
+from bic_lib.hosts.serve import service
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
-from bic_lib.web.serve import service
 from tests.support import SECRET, archive, hourly, site
 
 _PATIENCE = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 import rich_click as click
 
 from bic_lib.actions.backfill import backfill
-from bic_lib.actions.moments import moment
 from bic_lib.actions.results import Results
+from bic_lib.actions.time_arguments import moment
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 

@@ -8,9 +8,9 @@ import rich_click as click
 
 from bic_lib.actions.download import Download, documents_only, perform_download, plan_download
 from bic_lib.actions.importing import import_files
-from bic_lib.actions.moments import length, moment
 from bic_lib.actions.results import Results
-from bic_lib.appliance.sessions import read_document
+from bic_lib.actions.time_arguments import length, moment
+from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.core.errors import UsageError

@@ -8,7 +8,7 @@ import rich_click as click
 
 from bic_lib.actions.importing import import_files
 from bic_lib.actions.results import Results
-from bic_lib.appliance.sessions import read_document
+from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import conclude, progress
 

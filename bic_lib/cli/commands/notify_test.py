@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import rich_click as click
 
-from bic_lib import mail
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.core.errors import SettingsError
-from bic_lib.notify import send_test
+from bic_lib.notices import mail
+from bic_lib.notices.notify import send_test
 
 
 @click.command(name="notify-test")

@@ -7,7 +7,6 @@ import sys
 
 import rich_click as click
 
-from bic_lib import mail
 from bic_lib.actions import running
 from bic_lib.actions.results import Results
 from bic_lib.actions.status import resting
@@ -17,9 +16,10 @@ from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
 from bic_lib.cli.stopping import Stop, Terminated, stopping
 from bic_lib.core.errors import UsageError
+from bic_lib.hosts.scheduler import forever, scheduling
 from bic_lib.logs import scheduler as log
-from bic_lib.notify import notify
-from bic_lib.scheduler import forever, scheduling
+from bic_lib.notices import mail
+from bic_lib.notices.notify import notify
 
 
 @click.command(name="run")

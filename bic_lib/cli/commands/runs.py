@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import rich_click as click
 
+from bic_lib.actions.formatting import size
 from bic_lib.actions.runs import runs
-from bic_lib.actions.words import size
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import print_json, table
 

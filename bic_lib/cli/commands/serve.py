@@ -12,10 +12,10 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
 from bic_lib.core.errors import UsageError
+from bic_lib.hosts.serve import serve
 from bic_lib.logs import mask
 from bic_lib.logs import scheduler as log
 from bic_lib.web.guard import is_loopback
-from bic_lib.web.serve import serve
 
 _KEY = "BIC_SERVE_KEY"
 _SHORTEST_KEY = 16

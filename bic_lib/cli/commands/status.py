@@ -6,8 +6,8 @@ from typing import Any
 
 import rich_click as click
 
+from bic_lib.actions.formatting import span
 from bic_lib.actions.status import status
-from bic_lib.actions.words import span
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json, table
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import rich_click as click
 
-from bic_lib.actions.times import iso
+from bic_lib.actions.timestamps import iso
 from bic_lib.actions.verify import Problem, verify
 from bic_lib.cli.call import Call
 from bic_lib.cli.output import line, print_json, table

@@ -1,4 +1,4 @@
-"""SQL Server 2016 and later, Azure SQL: rows travel as JSON, one statement a table (performance-notes.md 5).
+"""SQL Server 2016 and later, Azure SQL: rows travel as JSON, one statement a table (docs/performance.md 5).
 
 Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getapplock`. That an `INSERT … SELECT … ORDER BY` gives
 identity values in that order is documented for INSERT ("Limitations and restrictions"); it is how children find their events.

@@ -1,7 +1,7 @@
 """What loading and the schema ask of a database, inside one transaction; what differs is in `sqlite.py` and `sqlserver.py`.
 
 Statements are made from the definitions in :mod:`.tables`. Many values travel as one JSON parameter, so that the number of
-statements, and so of round trips, does not depend on the number of rows (performance-notes.md 5).
+statements, and so of round trips, does not depend on the number of rows (docs/performance.md 5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Carrying one large file, a recording or a backup, from the appliance to all its destinations (design.md 9.1).
+"""Carrying one large file, a recording or a backup, from the appliance to all its destinations (docs/design.md 9.1).
 
 The step is the item: one claim, one download, an outcome per destination. What is about to be published is written first (the
 *intent*), so that a kill at any point leads neither to a second copy nor to a second download of what is already staged.

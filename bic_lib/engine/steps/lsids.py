@@ -18,7 +18,7 @@ from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 LSIDS_PER_CALL = 50
-"""No limit is documented; appliance-api.md 8.3.4."""
+"""No limit is documented; docs/appliance.md 8.3.4."""
 
 
 def plan_lsids(

@@ -1,4 +1,4 @@
-"""What becomes of an item's transfers after a try: their outcomes, their next try, the end of the step (design.md 10)."""
+"""What becomes of an item's transfers after a try: their outcomes, their next try, the end of the step (docs/design.md 10)."""
 
 from __future__ import annotations
 

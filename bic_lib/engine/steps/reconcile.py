@@ -118,13 +118,13 @@ def take_window(
 def compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
     """List the sessions that began in this window and plan to fetch those which a stream has not been served with.
 
-    So are those whose recording only the listing tells of (appliance-api.md 5.1).
+    So are those whose recording only the listing tells of (docs/appliance.md 5.1).
     """
     serving = [stream for stream, begin in members.items() if begin < window.end]
     try:
         listing = job.appliance.listing(kind, window)
     except (Unexpected, Refused):
-        # Not every appliance may list (appliance-api.md 2.3, presentations above all): the full report tells the same.
+        # Not every appliance may list (docs/appliance.md 2.3, presentations above all): the full report tells the same.
         take_window(job, kind, serving, known, Selection(began=window), window.begin)
         return []
     missing = [listed for listed in listing if not _is_known(job, known, listed, window, serving)]

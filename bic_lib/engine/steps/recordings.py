@@ -18,9 +18,9 @@ SCREEN_RECORDINGS = {
     ReportKind.SUPPORT: DataType.SESSION_RECORDINGS,
     ReportKind.PRESENTATION: DataType.PRESENTATION_RECORDINGS,
 }
-"""Of these a listing tells too whether there is one (appliance-api.md 2.4, 5.1)."""
+"""Of these a listing tells too whether there is one (docs/appliance.md 2.4, 5.1)."""
 _NUMBERED = frozenset({DataType.COMMAND_SHELL_RECORDINGS, DataType.SHOW_MY_SCREEN_RECORDINGS})
-"""A session has several shells and Show My Screen recordings, but one screen recording (appliance-api.md 3.5, 5.1)."""
+"""A session has several shells and Show My Screen recordings, but one screen recording (docs/appliance.md 3.5, 5.1)."""
 
 
 def with_screen(kind: ReportKind, document: Document) -> Document:

@@ -1,4 +1,4 @@
-"""Who holds a lease, so that on one machine the lease of a process that is gone is free at once (design.md 2)."""
+"""Who holds a lease, so that on one machine the lease of a process that is gone is free at once (docs/design.md 2)."""
 
 from __future__ import annotations
 

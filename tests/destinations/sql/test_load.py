@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table
 
+from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.columns import moment
 from bic_lib.core.errors import BicError, DestinationError, Unexpected
 from bic_lib.core.model import State
@@ -19,7 +20,6 @@ from bic_lib.destinations.sql.load import Act, Clash, Loader, act, tried
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
 from bic_lib.destinations.sql.tables import session_event
 from bic_lib.destinations.sql.transaction import Known, Transaction
-from tests.destinations.sql.documents import HOST, small
 from tests.destinations.sql.stand_in import StandIn, stand_in
 from tests.destinations.sql.test_sqlite import query
 

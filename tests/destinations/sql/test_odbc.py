@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
 from bic_lib.destinations.sql import create, odbc, sqlserver_errors
 from bic_lib.destinations.sql.load import Clash
-from tests.destinations.sql.documents import HOST, small
 
 if os.environ.get("BIC_TEST_REQUIRE") == "all":
     pyodbc = import_module("pyodbc")

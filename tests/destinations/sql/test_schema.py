@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import State
 from bic_lib.destinations.sql import create, ddl
 from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
-from tests.destinations.sql.documents import HOST, small
 
 GUIDE_COLUMNS = {
     "session": "id lsid type start_time end_time duration file_transfers host_name external_key public_site_id public_site_name"

@@ -1,4 +1,4 @@
-"""Simulated sessions, from their XML to the tables, against a second reading of appliance-api.md 10 by XPath."""
+"""Simulated sessions, from their XML to the tables, against a second reading of docs/appliance.md 10 by XPath."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from bic_lib.appliance.sessions import read_document
+from bic_lib.appliance.session_documents import read_document
+from bic_lib.contracts.documents import HOST
 from bic_lib.core.model import Document
 from bic_lib.destinations.sql import create
 from bic_lib.simulator import Profile, Simulator
-from tests.destinations.sql.documents import HOST
 
 SITE = b'<session_list xmlns="http://www.beyondtrust.com/sra/namespaces/API/reporting">%s</session_list>'
 

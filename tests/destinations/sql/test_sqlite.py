@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from bic_lib.contracts.documents import FULL, HOST, document, small
+from bic_lib.contracts.table_destination import Database, TableDestinationContract
 from bic_lib.core.errors import DestinationError, SettingsError
 from bic_lib.core.model import Failure, State
 from bic_lib.destinations.sql import SqlDatabase, create
 from bic_lib.destinations.sql.load import BATCH_SESSIONS
-from tests.contracts.table_destination import Database, TableDestinationContract
-from tests.destinations.sql.documents import FULL, HOST, document, small
 
 
 def query(file: Path) -> Callable[[str], list[tuple[Any, ...]]]:

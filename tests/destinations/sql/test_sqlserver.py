@@ -13,14 +13,14 @@ import sqlglot
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import ErrorLevel
 
+from bic_lib.contracts.documents import FULL, HOST, document, small
+from bic_lib.contracts.table_destination import Database, TableDestinationContract, all_rows
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import State
 from bic_lib.destinations.sql import create, ddl
 from bic_lib.destinations.sql.schema import additions
 from bic_lib.destinations.sql.sqlserver import LOCK_SECONDS, SqlServerTransaction
 from bic_lib.destinations.sql.tables import metadata
-from tests.contracts.table_destination import Database, TableDestinationContract, all_rows
-from tests.destinations.sql.documents import FULL, HOST, document, small
 from tests.destinations.sql.stand_in import stand_in
 from tests.destinations.sql.test_sqlite import query
 from tests.destinations.sql.test_views import QUERIES

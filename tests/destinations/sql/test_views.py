@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
 from bic_lib.destinations.sql import create
-from tests.destinations.sql.documents import FULL, HOST, LSID, document, small
 
 PAGE = Path(__file__).parents[3] / "docs/sql.md"
 QUERIES = [query for query in re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if query.startswith("SELECT")]

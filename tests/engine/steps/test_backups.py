@@ -1,4 +1,4 @@
-"""Site backups: one a due time, for all its destinations; retention by the ledger's own records (design.md 9, 10)."""
+"""Site backups: one a due time, for all its destinations; retention by the ledger's own records (docs/design.md 9, 10)."""
 
 from __future__ import annotations
 

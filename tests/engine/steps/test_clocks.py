@@ -1,4 +1,4 @@
-"""Clocks that are wrong, jump, or are not told: nothing lost, nothing doubled (design.md 10, 11.2)."""
+"""Clocks that are wrong, jump, or are not told: nothing lost, nothing doubled (docs/design.md 10, 11.2)."""
 
 from __future__ import annotations
 

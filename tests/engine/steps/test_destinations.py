@@ -1,4 +1,4 @@
-"""A destination that fails: it catches up alone, the others go on, and no item is charged (design.md 10, 11.5)."""
+"""A destination that fails: it catches up alone, the others go on, and no item is charged (docs/design.md 10, 11.5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib.appliance.sessions import read_document
+from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.delivery import Delivery

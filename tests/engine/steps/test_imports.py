@@ -10,7 +10,7 @@ import pytest
 
 from bic_lib.actions.importing import import_files
 from bic_lib.actions.uploading import plan_import
-from bic_lib.appliance.sessions import read_document
+from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.errors import Unexpected
 from bic_lib.core.model import DAY
 from bic_lib.destinations.local_folder import LocalFolder

@@ -1,4 +1,4 @@
-"""One bad session costs only itself, is named, and heals (design.md 10, 11.5, 11.7)."""
+"""One bad session costs only itself, is named, and heals (docs/design.md 10, 11.5, 11.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that does not grow with the size of a report (design.md 2, 11.6)."""
+"""Memory that does not grow with the size of a report (docs/design.md 2, 11.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings: planned from the session's document, fetched once for all destinations (design.md 9.1, 10)."""
+"""Recordings: planned from the session's document, fetched once for all destinations (docs/design.md 9.1, 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What failed is tried again until it is there or has an end, whatever else happens meanwhile (design.md 10, 11.5, 11.7)."""
+"""What failed is tried again until it is there or has an end, whatever else happens meanwhile (docs/design.md 10, 11.5, 11.7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib import notify
 from bic_lib.actions import backfill as history_on_demand
 from bic_lib.actions import failures
 from bic_lib.actions.download import Download, perform_download, plan_download
@@ -19,6 +18,7 @@ from bic_lib.engine.steps import documents, windows
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.ledger.history import History
 from bic_lib.ledger.leases import Lease
+from bic_lib.notices import notify
 from bic_lib.simulator import Recording, Simulator
 from bic_lib.simulator.faults import Fault
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted

@@ -1,4 +1,4 @@
-"""Sessions from the appliance to a folder: each once, whatever happens to it (design.md 9, 10)."""
+"""Sessions from the appliance to a folder: each once, whatever happens to it (docs/design.md 9, 10)."""
 
 from __future__ import annotations
 

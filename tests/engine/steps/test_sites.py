@@ -1,4 +1,4 @@
-"""Several sites, several schedules: none stops another (design.md 2, 5, 11.5)."""
+"""Several sites, several schedules: none stops another (docs/design.md 2, 5, 11.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walking windows: no holes, a day at most, one download for everybody, shorter ones after a failure (design.md 2, 10)."""
+"""Walking windows: no holes, a day at most, one download for everybody, shorter ones after a failure (docs/design.md 2, 10)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bic_lib import wiring
 from bic_lib.actions import running
-from bic_lib.appliance import sessions
+from bic_lib.appliance import session_documents
 from bic_lib.appliance.transport import Timing
 from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
 from bic_lib.core.ports import Appliance
@@ -220,7 +220,7 @@ def fingerprint(sim: Simulator, lsid: str) -> str:
 
 @lru_cache(4096)
 def _fingerprint(sim: Simulator, truth: SessionTruth) -> str:
-    [found] = sessions.read_document(b"<session_list>" + sim.session_xml(truth.lsid) + b"</session_list>")
+    [found] = session_documents.read_document(b"<session_list>" + sim.session_xml(truth.lsid) + b"</session_list>")
     assert isinstance(found, Document)
     return found.fingerprint
 

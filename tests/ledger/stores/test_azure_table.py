@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bic_lib.contracts.store import StoreContract
 from bic_lib.core.errors import DestinationError, LedgerError, SettingsError
 from bic_lib.core.ports import Delete, Put, Store
 from bic_lib.ledger.stores import azure_table
 from bic_lib.ledger.stores.table_keys import decoded, encoded
-from tests.contracts.store import StoreContract
 from tests.fixtures_servers import KEY
-from tests.host.emulator import Emulator, emulator
-from tests.host.proxy import Proxy
+from tests.hosts.emulator import Emulator, emulator
+from tests.hosts.proxy import Proxy
 
 
 @pytest.fixture(scope="module")

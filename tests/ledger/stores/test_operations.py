@@ -1,4 +1,4 @@
-"""What the cloud ledger costs: operations as Azure Tables counts them, against the goals of design.md 12."""
+"""What the cloud ledger costs: operations as Azure Tables counts them, against the goals of docs/design.md 12."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bic_lib.engine.visit import perform
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
-from bic_lib.notify import notify
+from bic_lib.notices.notify import notify
 from bic_lib.settings import last_good
 from bic_lib.simulator import Profile, Simulator
 from tests.engine.steps.world import World

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.contracts.store import StoreContract
 from bic_lib.core.errors import Conflict, LedgerError
 from bic_lib.core.ports import Insert, Put, Replace, Store
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
-from tests.contracts.store import StoreContract
 
 
 class TestSqliteStore(StoreContract):

@@ -1,0 +1,350 @@
+"""What every FileStore means by its methods (bic_lib.core.ports.FileStore).
+
+An adapter's test module inherits :class:`FileStoreContract` and overrides the fixture `place` with an empty place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from bic_lib.core.errors import BicError
+from bic_lib.core.ports import FileStore, Found, Recovered, Stamp
+
+TRANSFER = "0123456789abcdef"
+OTHER = "fedcba9876543210"
+VIDEO = b"\x00\x01 first rendering" * 500_000
+AGAIN = b"\x00\x02 second rendering, of other bytes" * 300_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """How any process gets at one place: a module with `create` and what that takes (JSON)."""
+
+    module: str
+    arguments: dict[str, Any]
+
+    def open(self) -> FileStore:
+        """A store as a new process would have it."""
+        return cast("FileStore", importlib.import_module(self.module).create(**self.arguments))
+
+
+class FileStoreContract:
+    """Inherited by the test class of each adapter."""
+
+    @pytest.fixture
+    def place(self) -> Place:
+        """An empty place; the adapter's test class gives its own."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, place: Place) -> Iterator[FileStore]:
+        """A store at that place."""
+        store = place.open()
+        yield store
+        if close := getattr(store, "close", None):
+            close()
+
+    @pytest.fixture
+    def another(self, place: Place) -> Iterator[FileStore]:
+        """The store of another process at the same place."""
+        store = place.open()
+        yield store
+        if close := getattr(store, "close", None):
+            close()
+
+    def test_what_is_put_can_be_read(self, store: FileStore) -> None:
+        """A put file is there whole, with its size, under its name, in its folder's listing."""
+        content = b"\x00\xff<session/>" * 300_000
+        assert store.put("2025/06/a.xml", content, replace=False)
+        assert b"".join(store.read("2025/06/a.xml")) == content
+        found = store.look("2025/06/a.xml")
+        assert found is not None
+        assert found.size == len(content)
+        assert store.names("2025/06") == {"a.xml"}
+
+    def test_an_empty_file_is_a_file(self, store: FileStore) -> None:
+        """Zero bytes are stored and found too."""
+        assert store.put("empty", b"", replace=False)
+        assert b"".join(store.read("empty")) == b""
+        found = store.look("empty")
+        assert found is not None
+        assert found.size == 0
+
+    def test_a_taken_name_is_never_written_over(self, store: FileStore) -> None:
+        """Without replace, put refuses a taken name and leaves what is there."""
+        assert store.put("a.xml", b"first", replace=False)
+        assert not store.put("a.xml", b"second", replace=False)
+        assert b"".join(store.read("a.xml")) == b"first"
+        assert store.names("") == {"a.xml"}
+
+    def test_replace_puts_the_new_content(self, store: FileStore) -> None:
+        """With replace, the name holds the new content, whether it was taken or free."""
+        assert store.put("a.xml", b"a longer first", replace=True)
+        assert store.put("a.xml", b"second", replace=True)
+        assert b"".join(store.read("a.xml")) == b"second"
+        assert store.names("") == {"a.xml"}
+
+    def test_of_many_writers_one_gets_the_name(self, store: FileStore) -> None:
+        """Writers that race for a name: one succeeds, the others learn that it is taken, nothing is mixed."""
+        start = threading.Barrier(8)
+
+        def write(n: int) -> bool:
+            start.wait()
+            return store.put("race/a.xml", b"%d" % n * 5000, replace=False)
+
+        with ThreadPoolExecutor(8) as pool:
+            won = [n for n, published in enumerate(pool.map(write, range(8))) if published]
+        assert len(won) == 1
+        assert b"".join(store.read("race/a.xml")) == b"%d" % won[0] * 5000
+        assert store.names("race") == {"a.xml"}
+
+    def test_names_lists_one_folder(self, store: FileStore) -> None:
+        """A listing holds the files of exactly that folder, not its folders and not what lies deeper."""
+        for location in ("top.xml", "a/one.xml", "a/two.xml", "a/b/deep.xml", "ab/other.xml"):
+            store.put(location, b"x", replace=False)
+        assert store.names("a") == {"one.xml", "two.xml"}
+        assert store.names("") == {"top.xml"}
+
+    def test_what_is_not_there(self, store: FileStore) -> None:
+        """A missing folder is empty, a missing file is None, reading it raises, removing it does nothing."""
+        assert store.names("no/such/folder") == frozenset()
+        assert store.look("no/such/folder/a.xml") is None
+        with pytest.raises(FileNotFoundError):
+            next(iter(store.read("a.xml")))
+        store.remove("no/such/folder/a.xml")
+
+    def test_a_removed_file_is_gone(self, store: FileStore) -> None:
+        """Removing frees the name and touches no other file."""
+        store.put("a/x.xml", b"x", replace=False)
+        store.put("a/y.xml", b"y", replace=False)
+        store.remove("a/x.xml")
+        assert store.look("a/x.xml") is None
+        assert store.names("a") == {"y.xml"}
+        assert store.put("a/x.xml", b"again", replace=False)
+
+    @pytest.mark.parametrize(
+        "name", ["Müller – 東京 🎥.xml", "a b.xml", "(x), y=z@w.xml", "x" * 236 + ".xml", ".hidden", "no-period"]
+    )
+    def test_every_safe_name_can_be_stored(self, store: FileStore, name: str) -> None:
+        """What bic_lib.core.naming calls safe, the store takes as it is."""
+        assert store.put(f"{name}.d/{name[-200:]}", b"x", replace=False)
+        assert store.names(f"{name}.d") == {name[-200:]}
+        found = store.look(f"{name}.d/{name[-200:]}")
+        assert isinstance(found, Found)
+
+    def test_checks_of_a_healthy_store_are_well(self, store: FileStore) -> None:
+        """The preflight succeeds and leaves nothing behind."""
+        assert all(check.ok for check in store.checks())
+        assert store.names("") == frozenset()
+
+    # --- large files ---
+
+    def test_a_staged_file_appears_when_it_is_published(self, store: FileStore) -> None:
+        """Nothing is seen before publishing, and then the whole file, whatever the lengths of the blocks."""
+        staging = store.stage("2025/06/v.mp4", TRANSFER, 1)
+        sizes = [0, 1, 65_536, 3_000_000, 1_048_576, 7, 10_000_000]
+        for offset, size in zip([sum(sizes[:n]) for n in range(len(sizes))], sizes, strict=True):
+            staging.write(VIDEO[offset : offset + size])
+        assert store.look("2025/06/v.mp4") is None
+        token = staging.finish()
+        assert (store.look("2025/06/v.mp4"), store.names("2025/06")) == (None, frozenset())
+        content = VIDEO[: sum(sizes)]
+        assert store.publish(token, "2025/06/v.mp4", stamp(content), replace=False)
+        assert held(store, "2025/06/v.mp4") == content
+        assert store.names("2025/06") == {"v.mp4"}
+        found = store.look("2025/06/v.mp4")
+        assert found is not None
+        assert found.size == len(content)
+        assert found.sha256 in ("", stamp(content).sha256)
+        assert found.owner in ("", stamp(content).owner)
+
+    def test_an_empty_file_can_be_staged(self, store: FileStore) -> None:
+        """A file of no bytes is a file."""
+        token = store.stage("v.mp4", TRANSFER, 1).finish()
+        assert store.publish(token, "v.mp4", stamp(b""), replace=False)
+        assert held(store, "v.mp4") == b""
+
+    def test_a_discarded_file_leaves_nothing(self, store: FileStore) -> None:
+        """What is discarded is not seen, and the same worker can begin again."""
+        staging = store.stage("a/v.mp4", TRANSFER, 1)
+        staging.write(VIDEO)
+        staging.discard()
+        assert store.names("a") == frozenset()
+        token = staged(store, "a/v.mp4", AGAIN)
+        assert store.publish(token, "a/v.mp4", stamp(AGAIN), replace=False)
+        assert held(store, "a/v.mp4") == AGAIN
+
+    def test_another_process_can_publish(self, store: FileStore, another: FileStore) -> None:
+        """The token is all that a successor needs."""
+        token = staged(store, "a/v.mp4", VIDEO)
+        assert another.recover(token, "a/v.mp4", stamp(VIDEO)) is Recovered.STAGED
+        assert another.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+        assert held(store, "a/v.mp4") == VIDEO
+
+    def test_a_published_file_is_recognised(self, store: FileStore, another: FileStore) -> None:
+        """After a kill between publishing and the outcome, the successor finds it done, as often as it asks."""
+        token = staged(store, "a/v.mp4", VIDEO)
+        store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+        for _ in range(2):
+            assert another.recover(token, "a/v.mp4", stamp(VIDEO)) is Recovered.PUBLISHED
+        assert store.names("a") == {"v.mp4"}
+
+    @pytest.mark.parametrize("length", [len(VIDEO), len(VIDEO) // 2])
+    def test_somebody_elses_file_is_not_ours(self, store: FileStore, length: int) -> None:
+        """A file of the same name, even of the same size, is not taken for a lost one."""
+        staging = store.stage("a/v.mp4", TRANSFER, 1)
+        staging.write(VIDEO)
+        token = staging.finish()
+        store.put("a/v.mp4", b"x" * length, replace=False)
+        assert store.recover(token, "a/v.mp4", stamp(VIDEO)) in {Recovered.STAGED, Recovered.LOST}
+        assert not publish(store, token, "a/v.mp4", VIDEO)
+        assert held(store, "a/v.mp4") == b"x" * length
+
+    def test_what_was_never_staged_is_lost(self, store: FileStore) -> None:
+        """A token whose bytes are gone says so."""
+        token = staged(store, "a/v.mp4", VIDEO)
+        store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+        store.remove("a/v.mp4")
+        assert store.recover(token, "a/v.mp4", stamp(VIDEO)) is Recovered.LOST
+
+    def test_a_taken_name_goes_to_the_next_number(self, store: FileStore) -> None:
+        """A taken name is refused and its file left alone; the item gets the next one."""
+        store.put("a/v.mp4", b"older", replace=False)
+        token = staged(store, "a/v.mp4", VIDEO)
+        assert not store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+        if not store.movable:
+            token = staged(store, "a/v.1.mp4", VIDEO)
+        assert store.publish(token, "a/v.1.mp4", stamp(VIDEO), replace=False)
+        assert held(store, "a/v.mp4") == b"older"
+        assert held(store, "a/v.1.mp4") == VIDEO
+        assert store.names("a") == {"v.mp4", "v.1.mp4"}
+
+    def test_replacing_puts_the_new_file(self, store: FileStore, another: FileStore) -> None:
+        """Overwrite replaces in one step, whether the name is taken or free, and is recognised afterwards."""
+        for content in (VIDEO, AGAIN):
+            token = staged(store, "a/v.mp4", content)
+            assert store.publish(token, "a/v.mp4", stamp(content), replace=True)
+            assert held(store, "a/v.mp4") == content
+            assert another.recover(token, "a/v.mp4", stamp(content)) is Recovered.PUBLISHED
+        assert store.names("a") == {"v.mp4"}
+
+    def test_a_second_rendering_does_not_mix_with_the_first(self, store: FileStore, another: FileStore) -> None:
+        """A lost worker that is alive after all writes beside its successor: one file, wholly of the one that published first."""
+        lost = store.stage("a/v.mp4", TRANSFER, 1)
+        lost.write(VIDEO[: len(VIDEO) // 2])
+        another.sweep("a/v.mp4", TRANSFER, 2)
+        token = staged(another, "a/v.mp4", AGAIN, epoch=2)
+        lost.write(VIDEO[len(VIDEO) // 2 :])
+        assert another.publish(token, "a/v.mp4", stamp(AGAIN), replace=False)
+        late = lost.finish()
+        publish(store, late, "a/v.mp4", VIDEO)
+        assert held(store, "a/v.mp4") == AGAIN
+        assert store.names("a") == {"v.mp4"}
+
+    def test_a_sweep_takes_only_what_earlier_epochs_left(self, store: FileStore) -> None:
+        """Other transfers and this epoch keep what they staged."""
+        old, new = staged(store, "a/v.mp4", VIDEO, epoch=9), staged(store, "a/v.mp4", AGAIN, epoch=10)
+        other = staged(store, "a/w.mp4", b"other", transfer=OTHER, epoch=1)
+        store.sweep("a/v.mp4", TRANSFER, 10)
+        store.sweep("no/such/folder/v.mp4", TRANSFER, 10)
+        if store.movable:
+            assert store.recover(old, "a/v.mp4", stamp(VIDEO)) is Recovered.LOST
+        assert store.recover(new, "a/v.mp4", stamp(AGAIN)) is Recovered.STAGED
+        assert store.publish(new, "a/v.mp4", stamp(AGAIN), replace=False)
+        assert store.publish(other, "a/w.mp4", stamp(b"other", OTHER), replace=False)
+
+    def test_several_files_at_once(self, store: FileStore) -> None:
+        """Threads that share a store don't disturb each other's files."""
+
+        def carry(n: int) -> bool:
+            transfer = f"{n:016x}"
+            content = b"%d" % n * 9_000_000
+            token = staged(store, f"a/{n}.mp4", content, transfer=transfer)
+            return store.publish(token, f"a/{n}.mp4", stamp(content, transfer), replace=False) and (
+                held(store, f"a/{n}.mp4") == content
+            )
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(carry, range(4)))
+
+    @pytest.mark.parametrize(
+        ("gap", "expected"),
+        [("writing", None), ("staged", Recovered.STAGED), ("published", Recovered.PUBLISHED)],
+    )
+    def test_killed_in_a_gap(self, place: Place, store: FileStore, gap: str, expected: Recovered | None) -> None:
+        """SIGKILL while writing, before and after publishing: the successor ends with one whole file."""
+        token = killed(place, gap)
+        assert store.names("a") == ({"v.mp4"} if gap == "published" else set())
+        if expected:
+            assert store.recover(token, "a/v.mp4", stamp(VIDEO)) is expected
+        if expected is Recovered.STAGED:
+            assert store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+        if expected is None:
+            store.sweep("a/v.mp4", TRANSFER, 2)
+            token = staged(store, "a/v.mp4", AGAIN, epoch=2)
+            assert store.publish(token, "a/v.mp4", stamp(AGAIN), replace=False)
+        assert held(store, "a/v.mp4") == (AGAIN if expected is None else VIDEO)
+        assert store.names("a") == {"v.mp4"}
+
+
+def stamp(content: bytes, transfer: str = TRANSFER) -> Stamp:
+    """What is known of a file when it is published."""
+    return Stamp(transfer, 1, len(content), hashlib.sha256(content).hexdigest(), "video/mp4")
+
+
+def staged(store: FileStore, location: str, content: bytes, *, transfer: str = TRANSFER, epoch: int = 1) -> str:
+    """The token of content that is ready to be published."""
+    staging = store.stage(location, transfer, epoch)
+    for start in range(0, len(content), 1_000_000):
+        staging.write(content[start : start + 1_000_000])
+    return staging.finish()
+
+
+def publish(store: FileStore, token: str, location: str, content: bytes) -> bool:
+    """Whether a publication that may be too late replaced anything: False, refused or already ours."""
+    try:
+        return store.publish(token, location, stamp(content), replace=False)
+    except BicError:
+        return False
+
+
+def held(store: FileStore, location: str) -> bytes:
+    """The content under a name."""
+    return b"".join(store.read(location))
+
+
+_WORKER = """
+import json, sys, time
+from bic_lib.contracts.file_store import TRANSFER, VIDEO, Place, stamp
+gap, module, arguments = json.loads(sys.argv[1])
+store = Place(module, arguments).open()
+staging, token = store.stage("a/v.mp4", TRANSFER, 1), ""
+staging.write(VIDEO)
+if gap != "writing":
+    token = staging.finish()
+if gap == "published":
+    store.publish(token, "a/v.mp4", stamp(VIDEO), replace=False)
+print(token, flush=True)
+time.sleep(60)
+"""
+
+
+def killed(place: Place, gap: str) -> str:
+    """The token of a worker that was killed in this gap."""
+    call = [sys.executable, "-c", _WORKER, json.dumps([gap, place.module, place.arguments])]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        token = worker.stdout.readline().strip()
+        worker.kill()
+    return token

@@ -1,0 +1,211 @@
+"""What the triggers of the function app call: a tick, a visit, a visit that was put aside; with the settings as they are now.
+
+The settings are read anew each time. As long as their text is the same, so is the app; a broken file keeps the last good one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from bic_lib import logs, wiring
+from bic_lib.actions.stopping import stoppable
+from bic_lib.core.errors import LedgerError, SettingsError
+from bic_lib.core.model import Visit
+from bic_lib.engine import events, tick
+from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import Deadline
+from bic_lib.engine.visit import perform
+from bic_lib.ledger import Ledger
+from bic_lib.notices import mail, notify
+from bic_lib.settings import last_good, loading
+from bic_lib.settings.loading import Settings
+from bic_lib.settings.model import LocalFolderSettings
+
+if TYPE_CHECKING:
+    from bic_lib.web.http import Response
+
+log = logging.getLogger("bic.scheduler")
+
+CLOUD = "WEBSITE_INSTANCE_ID"
+"""An app setting that the platform makes: there is one where this is an instance in Azure."""
+FUNCTION_TIMEOUT = 2 * 3_600
+"""`functionTimeout` of host.json, in seconds."""
+_STOP_BEFORE = 120
+"""A step in hand is stopped this long before the platform would end the process (docs/design.md 7)."""
+_VISIT_MINUTES = "50"
+_LEAST_MINUTES = 20.0
+"""With less nothing would ever begin, and a visit only hand itself on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The settings in use and what was made of them. `broken`: the file is not usable, and these are the last good ones."""
+
+    text: str
+    settings: Settings
+    app: App
+    broken: SettingsError | None = None
+
+
+class Host:
+    """This process as a part of the function app. Threads share it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self._held: Current | None = None
+        self._reading = threading.Lock()
+        logs.configure(None)
+
+    def current(self) -> Current:
+        """The app as the settings are now. Raises LedgerError; SettingsError when they are broken and there are no good ones."""
+        with self._reading:
+            text = None
+            try:
+                text = last_good.read(loading.source(self.environ, None), self.environ)
+                self._held = self._made(text)
+            except SettingsError as error:
+                held = self._held or self._made(last_good.recall(text, self.environ, error, self._ledger))
+                self._held = replace(held, broken=error)
+            return self._held
+
+    def _ledger(self, least: Settings) -> Ledger:
+        return wiring.ledger(least, environ=self.environ)
+
+    def _made(self, text: str) -> Current:
+        if self._held and self._held.text == text:
+            return replace(self._held, broken=None)
+        source = loading.source(self.environ, None)
+        parsed = loading.parse(text, loading.base(source), logs.masked(source))
+        if CLOUD in self.environ:
+            _demand_mounts(parsed)
+        return Current(text, parsed, wiring.app(parsed, environ=self.environ))
+
+    def tick(self) -> list[str]:
+        """One tick; returns the messages of the visits that are wanted. Raises SettingsError, LedgerError."""
+        current = self.current()
+        ledger = current.app.ledger
+        if current.broken:
+            log.error("the last good settings stay in use: %s", current.broken)
+            notify.settings_broken(ledger, current.broken)
+        if last_good.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
+            notify.settings_mended(ledger)
+        visits = tick.tick(current.app)
+        notify.notify(current.app, mail.create(current.settings, self.environ))
+        return [json.dumps(visit.message()) for visit in visits]
+
+    def visit(self, message: str) -> str | None:
+        """Make the visit of a message; the message again when the time was over before the work. Raises LedgerError."""
+        visit = _visit(message)
+        if visit is None:
+            return None
+        try:
+            app = self.current().app
+        except SettingsError as error:
+            log.error("no visit to %s: %s", visit.site, error)  # noqa: TRY400  # the file is wrong, not this program
+            return None
+        again = perform(app, visit, self.deadline(app.ledger.now())).again
+        return json.dumps(again.message()) if again else None
+
+    def deadline(self, now: float) -> Deadline:
+        """Until when a visit may work that begins now (the ledger's clock)."""
+        minutes = max(_LEAST_MINUTES, float(self.environ.get("BIC_VISIT_MINUTES") or _VISIT_MINUTES))
+        return Deadline(now + 60 * minutes, now + FUNCTION_TIMEOUT - _STOP_BEFORE)
+
+    def poisoned(self, message: str) -> None:
+        """A visit failed so often that the platform put its message aside: people are told, nothing is given up."""
+        visit = _visit(message)
+        if visit:
+            log.error("visits to site %s break down", visit.site)
+            events.dead_letter(visit.site)
+            notify.poisoned(self.current().app.ledger, visit.site)
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Response, list[str]]:
+        """Answer an HTTP request; with it come the messages of the visits that it wants."""
+        from bic_lib.web import routes  # noqa: PLC0415  # ticks and visits need none of it
+        from bic_lib.web.http import Request  # noqa: PLC0415
+
+        place = urlsplit(url)
+        small = {name.lower(): value for name, value in headers.items()}
+        request = Request(method, place.path, query=dict(parse_qsl(place.query)), headers=small, body=body)
+        with _Call(self).running() as call:
+            return routes.handle(call, request), call.messages
+
+
+class _Call:
+    """One HTTP request. The visits that it wants begin at once, and go on by the queue when it has been answered."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._answered = threading.Event()
+        self.messages: list[str] = []
+
+    @contextmanager
+    def running(self) -> Iterator[_Call]:
+        try:
+            yield self
+        finally:
+            self._answered.set()
+
+    def settings(self) -> Settings:
+        return self._host.current().settings
+
+    def app(self) -> App:
+        return self._host.current().app
+
+    def visit(self, visits: Sequence[Visit]) -> None:
+        self.messages += [json.dumps(visit.message()) for visit in visits]
+        for visit in visits:
+            threading.Thread(target=self._perform, args=(visit,), name="bic-visit", daemon=True).start()
+
+    def _perform(self, visit: Visit) -> None:
+        """The platform knows nothing of this thread and may freeze it after the answer, so it ends by then."""
+        app = stoppable(self.app(), self._answered.is_set)
+        try:
+            perform(app, visit, self._host.deadline(app.ledger.now()))
+        except LedgerError as error:
+            log.warning("a visit to %s ended early: %s", visit.site, error)
+
+
+def _demand_mounts(parsed: Settings) -> None:
+    """An instance's own disk is gone with it: a folder must be a mount (docs/design.md 7). Raises SettingsError."""
+    folders = {
+        name: parsed.path(configured.directory)
+        for name, configured in parsed.destinations.items()
+        if isinstance(configured, LocalFolderSettings)
+    }
+    problems = tuple(
+        f"destinations.{name}.directory: {folder} is on the instance's own disk, which is lost with it; mount a share there"
+        for name, folder in folders.items()
+        if not any(place.is_mount() for place in (folder, *folder.parents) if place != Path(folder.anchor))
+    )
+    if problems:
+        raise SettingsError("The settings can't be used in the cloud.", problems)
+
+
+def _visit(message: str) -> Visit | None:
+    """The visit that a message means. One that says nothing to us is dropped: the next tick asks again for what is due."""
+    try:
+        told = json.loads(message)
+    except ValueError:
+        told = None
+    match told:
+        case {"v": 1, "site": str(site)}:
+            return Visit(site)
+    log.warning("a message that is no visit was dropped: %.100s", message)
+    return None
+
+
+@functools.cache
+def host() -> Host:
+    """The one of this process."""
+    return Host(os.environ)

@@ -1,0 +1,141 @@
+"""`bic serve`: scheduler, visits, and the HTTP routes, on one machine in one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from bic_lib.core.errors import BicError
+from bic_lib.core.model import Visit
+from bic_lib.engine.app import App
+from bic_lib.hosts.scheduler import Current, Scheduler, forever, scheduling
+from bic_lib.web.guard import demand_permission
+from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, refuse, respond
+from bic_lib.web.routes import Host, handle
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from bic_lib.settings.loading import Settings
+
+_THREADS = 16
+_LOOP_SECONDS = 0.2
+_LAST_ANSWERS_SECONDS = 5
+
+log = logging.getLogger("bic.scheduler")
+
+Answer = Callable[[Request], Response]
+
+
+class _Here(Host):
+    """This process as the place where the routes live."""
+
+    def __init__(self, current: Current, scheduler: Scheduler) -> None:
+        self._current, self._scheduler = current, scheduler
+
+    def settings(self) -> Settings:
+        return self._current.settings
+
+    def app(self) -> App:
+        return self._current.app
+
+    def visit(self, visits: Sequence[Visit]) -> None:
+        self._scheduler.visit(self.app(), visits)
+
+
+def serve(current: Current, host: str, port: int, key: str, serving: Callable[[str], None]) -> None:
+    """Tick, visit and answer until an exception (KeyboardInterrupt, ...) ends it; then wait for what is in hand.
+
+    `key` must come with each request, "" where no key is needed; `serving` is told the dashboard's address. Raises BicError when
+    the port can't be had.
+    """
+    with service(current, host, port, key) as (address, tick):
+        serving(f"{address}/api/dashboard")
+        forever(tick)
+
+
+@contextmanager
+def service(current: Current, host: str, port: int, key: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Answer and visit for as long as the block takes; gives the address, and the tick to be called each minute."""
+    with scheduling() as scheduler:
+        here = _Here(current, scheduler)
+        with listening(lambda request: _permitted(here, key, request), host, port) as address:
+            yield address, lambda: scheduler.tick_with(current)
+
+
+def _permitted(here: Host, key: str, request: Request) -> Response:
+    try:
+        demand_permission(request, key)
+    except Refusal as refusal:
+        return refuse(refusal)
+    if request.path == "/":
+        return respond(302, "text/plain", "", {"Location": "/api/dashboard"})
+    return handle(here, request)
+
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def listening(answer: Answer, host: str, port: int) -> Iterator[str]:
+    """Answer requests in threads for as long as the block takes; gives the address. Port 0: a free one. Raises BicError."""
+    sockets: dict[int, Any] = {}
+    try:
+        server = create_server(
+            _wsgi(answer), map=sockets, host=host, port=port, threads=_THREADS, max_request_body_size=LARGEST_BODY, ident=None
+        )
+    except OSError as error:
+        hint = "Is another program there? --port names another one."
+        raise BicError(f"{host}:{port} can't be listened at: {error.strerror or error}.", hint=hint) from error
+    over = threading.Event()
+    thread = threading.Thread(target=_loop, args=(sockets, over), name="bic-http", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{f'[{host}]' if ':' in host else host}:{_port(server)}"
+    finally:
+        server.task_dispatcher.shutdown(timeout=_LAST_ANSWERS_SECONDS)
+        over.set()
+        thread.join()
+        wasyncore.close_all(sockets, ignore_all=True)
+
+
+def _loop(sockets: dict[int, Any], over: threading.Event) -> None:
+    while not over.is_set():
+        wasyncore.loop(timeout=_LOOP_SECONDS, map=sockets, count=1)
+
+
+def _port(server: Any) -> int:
+    """A name may mean several addresses (IPv4 and IPv6); the port is the same."""
+    addresses = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
+    return int(addresses[0][1])
+
+
+def _wsgi(answer: Answer) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = _request(environ)
+        response = answer(request)
+        headers = {**response.headers, "Content-Length": str(len(response.body))}
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(headers.items()))
+        return [] if request.method == "HEAD" else [response.body]
+
+    return application
+
+
+def _request(environ: WSGIEnvironment) -> Request:
+    """PEP 3333's environment as a request; it spells paths in Latin-1 and header names like environment variables."""
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+        query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
+        headers={**headers, "content-type": environ.get("CONTENT_TYPE", "")},
+        body=environ["wsgi.input"].read(),
+    )

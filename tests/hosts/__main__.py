@@ -1,0 +1,42 @@
+"""`python -m tests.hosts [--no-timers] [--port N]`: serve the function app of this folder until standard input ends.
+
+`--bindings` prints what was indexed instead, as JSON. `--lease-seconds` shortens the wait for what a killed process held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from bic_lib.ledger import leases
+from tests.hosts.functions import worker
+from tests.hosts.host import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--no-timers", action="store_true")
+    parser.add_argument("--bindings", action="store_true")
+    parser.add_argument("--lease-seconds", type=float, default=leases.LEASE_SECONDS)
+    given = parser.parse_args()
+    if given.bindings:
+        print(json.dumps([asdict(function) for function in worker(ROOT).functions]))
+        return
+    leases.LEASE_SECONDS, leases.RENEW_SECONDS = given.lease_seconds, given.lease_seconds / 5
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    host = run(worker(ROOT), ROOT, timers=not given.no_timers, port=given.port)
+    print(host.url, type(host.worker).__name__, flush=True)
+    sys.stdin.read()
+    host.stop()
+
+
+if __name__ == "__main__":
+    main()

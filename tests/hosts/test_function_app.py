@@ -1,0 +1,238 @@
+"""The function app as it is deployed, seen from outside: timer, queues, HTTP, the emulator's storage, a simulated appliance.
+
+Each test runs with the SDK's converters, with the platform's own library (Python 3.13), and with Core Tools where they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.blob import ContainerClient
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+from bic_lib.core.model import State
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.notices import Notices
+from bic_lib.ledger.stores import azure_table
+from bic_lib.simulator import Profile, Simulator
+from tests.hosts.emulator import Emulator, emulator
+from tests.hosts.proxy import Proxy
+from tests.hosts.running import Kind, RunningHost, running_host
+from tests.support import SECRET, archive, hourly, served_sessions, site, stored_sessions
+
+DATA = ("sessions", "session_recordings", "command_shell_recordings", "show_my_screen_recordings")
+_PATIENCE = 90
+
+
+@dataclass(slots=True)
+class World:
+    """An appliance, an account of storage, settings, and a folder for what is delivered."""
+
+    folder: Path
+    sim: Simulator
+    storage: Emulator
+    tables: Proxy
+    environ: dict[str, str]
+    ledger: Ledger
+
+    def write(self, text: str) -> None:
+        (self.folder / "bic.toml").write_text(text)
+
+    @property
+    def settings(self) -> str:
+        ledger = f'[ledger]\nkind = "azure_table"\nconnection = "env:AzureWebJobsStorage"\nprefix = "{self.environ["PREFIX"]}"\n'
+        return ledger + site(self.sim).replace('history = "31d"', 'history = "3d"') + archive() + hourly(*DATA)
+
+    def send(self, content: str, queue: str = "bic-visits") -> None:
+        connection = self.storage.connection()
+        with QueueClient.from_connection_string(connection, queue, message_encode_policy=TextBase64EncodePolicy()) as client:
+            client.send_message(content)
+
+    def recordings(self) -> list[Path]:
+        return [path for path in (self.folder / "archive").rglob("*") if path.suffix not in (".xml", "") and path.is_file()]
+
+    def expected_recordings(self) -> int:
+        return sum(truth.recordings + truth.shells + truth.screens for truth in self.sim.sessions())
+
+    def is_complete(self) -> bool:
+        whole = len(self.recordings()) >= self.expected_recordings()
+        return whole and len(stored_sessions(self.folder / "archive")) >= len(served_sessions(self.sim))
+
+    def demand_everything_once(self) -> None:
+        """Each session and each recording is there, as it was served, once; nothing is failed or left over."""
+        folder = self.folder / "archive"
+        assert stored_sessions(folder) == served_sessions(self.sim)
+        assert len(self.recordings()) == self.expected_recordings()
+        assert not list(folder.rglob(".bic-*"))
+        assert list(self.ledger.history.failures("support")) == []
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Emulator]:
+    with emulator() as running:
+        for name in ("bic-visits", "bic-visits-poison"):
+            with QueueClient.from_connection_string(running.connection(), name) as client:
+                client.create_queue()
+        yield running
+
+
+@pytest.fixture
+def world(tmp_path: Path, storage: Emulator) -> Iterator[World]:
+    with Simulator(Profile(sessions=12, days=2, presentations=0)) as sim, Proxy(storage.ports["table"]) as tables:
+        environ = {
+            "AzureWebJobsStorage": storage.connection(table=tables.port),
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "BIC_SETTINGS": str(tmp_path / "bic.toml"),
+            "BIC_TICK_SCHEDULE": "*/2 * * * * *",
+            "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
+            "PREFIX": f"w{time.monotonic_ns()}",
+            SECRET: sim.client_secret,
+        }
+        ledger = Ledger(azure_table.create(connection=storage.connection(), prefix=environ["PREFIX"]), "test")
+        world = World(tmp_path, sim, storage, tables, environ, ledger)
+        world.write(world.settings)
+        yield world
+        ledger.store.close()
+
+
+@pytest.fixture(params=["sdk", "runtime", pytest.param("core_tools", marks=pytest.mark.core_tools)])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def short_leases(kind: Kind) -> None:
+    """For tests that kill or cut off: Core Tools run the product's own leases of five minutes."""
+    if kind == "core_tools":
+        pytest.skip("waits five minutes for a lease")
+
+
+@pytest.fixture
+def host(kind: Kind, world: World) -> Iterator[RunningHost]:
+    with running_host(kind, world.folder, world.environ) as running:
+        yield running
+
+
+def until(true: Callable[[], Any], what: str, host: RunningHost) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not come:\n{host.log.read_text()[-3_000:]}"
+        time.sleep(0.2)
+
+
+def visit(name: str = "support") -> str:
+    return json.dumps({"v": 1, "site": name})
+
+
+def test_timer_and_queue_deliver_everything_once(world: World, host: RunningHost) -> None:
+    """The timer's ticks send visits, the queue makes them: sessions and recordings arrive, doubled messages change nothing."""
+    for _ in range(10):
+        world.send(visit())
+    until(world.is_complete, "everything", host)
+    for _ in range(5):
+        world.send(visit())
+    until(lambda: host.call("GET", "/api/status").json()["schedules"][0]["last_outcome"] == "ok", "the end of the run", host)
+    world.demand_everything_once()
+
+
+def test_blobs_and_tables_agree_with_the_appliance(world: World, host: RunningHost) -> None:
+    """From tick to blob: each session and recording is a blob, once, with what was served, and proven in the tables."""
+    container = world.environ["PREFIX"]
+    cloud = '[destinations.cloud]\nkind = "azure_blob"\nconnection = "env:AzureWebJobsStorage"\n'
+    world.write(world.settings + f'{cloud}container = "{container}"\n' + hourly(*DATA, name="blobs", destination="cloud"))
+
+    def finished() -> bool:
+        runs = host.call("GET", "/api/status").json()["schedules"]
+        return {run["name"]: run["last_outcome"] for run in runs} == {"hourly": "ok", "blobs": "ok"} and world.is_complete()
+
+    until(finished, "the end of both runs", host)
+    until(lambda: not [row for row in world.ledger.work.waiting("support") if row.body["kind"] == "recording"], "the end", host)
+    proven = {
+        record.outcome.location: record.outcome.sha256
+        for record in world.ledger.proof.records("support")
+        if record.destination == "cloud" and record.outcome.state is State.STORED
+    }
+    with ContainerClient.from_connection_string(world.storage.connection(), container) as blobs:
+        there = {name: hashlib.sha256(blobs.download_blob(name).readall()).hexdigest() for name in blobs.list_blob_names()}
+    assert there == proven
+    assert len(there) == len(served_sessions(world.sim)) + world.expected_recordings()
+
+
+def test_a_ledger_that_is_down_loses_nothing(world: World, short_leases: None, host: RunningHost) -> None:
+    """The tables go away in the middle of the work, for longer than a message's tries: nothing is given up, all arrives once."""
+    until(lambda: stored_sessions(world.folder / "archive"), "the first session", host)
+    with world.tables.down():
+        for _ in range(3):
+            world.send(visit())
+            time.sleep(2)
+        until(lambda: "failed (5)" in host.log.read_text(), "a message that was given up", host)
+    until(world.is_complete, "everything", host)
+    world.demand_everything_once()
+    until(
+        lambda: any(notice.cause.key == "poison|support" for notice in Notices(world.ledger.store).read().notices),
+        "the notice",
+        host,
+    )
+
+
+def test_a_visit_that_makes_no_sense_is_dropped(world: World, host: RunningHost) -> None:
+    """Nonsense in the queue, an unknown site, a version to come: no failure, no poison, and the work goes on."""
+    for content in ("nonsense", "[]", '{"v": 2, "site": "support"}', visit("elsewhere")):
+        world.send(content)
+    until(world.is_complete, "everything", host)
+    until(lambda: host.log.read_text().count("a message that is no visit was dropped") == 3, "the warnings", host)
+    assert "failed (" not in host.log.read_text()
+    assert Notices(world.ledger.store).read().notices == []
+
+
+def test_a_poisoned_visit_is_told(world: World, host: RunningHost) -> None:
+    """A message in the poison queue becomes a notice that names the site."""
+    world.send(visit(), "bic-visits-poison")
+    until(
+        lambda: [notice.cause.key for notice in Notices(world.ledger.store).read().notices] == ["poison|support"],
+        "the notice",
+        host,
+    )
+
+
+def test_broken_settings_change_nothing(world: World, short_leases: None, host: RunningHost, kind: Kind) -> None:
+    """The last good settings stay in use, by a new instance as well; people are told, and told again when it is mended."""
+    notices = Notices(world.ledger.store)
+    until(lambda: world.ledger.store.get("state", "settings", "last"), "the first tick", host)
+    world.write("[ledger]\n" + world.settings.split("[ledger]\n")[1] + "\nnonsense")
+    until(lambda: [notice.cause.key for notice in notices.read().notices] == ["settings"], "the notice", host)
+    host.kill()
+    with running_host(kind, world.folder, world.environ) as other:
+        until(world.is_complete, "everything", other)
+        assert other.call("GET", "/api/status").status_code == 200
+        world.write(world.settings)
+        until(lambda: not notices.read().notices, "the all-clear", other)
+    world.demand_everything_once()
+
+
+def test_the_routes_answer(world: World, host: RunningHost) -> None:
+    """Pages, status, wrong methods, unknown places, bad input, a download that is made and waited for."""
+    until(lambda: host.call("GET", "/api/status").status_code == 200, "an answer", host)
+    page = host.call("GET", "/api/dashboard")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert host.call("GET", "/api/nothing").status_code == 404
+    assert host.call("GET", "/api/runs/1-nothing").status_code == 404
+    assert host.call("GET", "/api/download").status_code in (404, 405)
+    bad = host.call("POST", "/api/download", json={"sites": ["nobody"], "surprise": 1})
+    assert bad.status_code == 400
+    assert len(bad.json()["problems"]) > 1
+    lsid = next(lsid for lsid in served_sessions(world.sim))
+    wanted = {"sites": ["support"], "destinations": ["archive"], "data": ["sessions"], "lsid": [lsid], "wait": 60}
+    done = host.call("POST", "/api/download", json=wanted, wait=90)
+    assert done.status_code == 200, done.text
+    assert done.headers["Location"].startswith("/api/runs/")
+    assert lsid in stored_sessions(world.folder / "archive")
+    assert host.call("GET", done.headers["Location"]).status_code == 200

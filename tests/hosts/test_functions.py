@@ -1,0 +1,182 @@
+"""What the triggers call: settings from wherever they are, the last good ones, deadlines, messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
+
+from bic_lib.core.errors import SettingsError
+from bic_lib.core.model import State, Visit
+from bic_lib.engine.steps.job import Deadline
+from bic_lib.engine.visit import perform
+from bic_lib.hosts.functions import FUNCTION_TIMEOUT, Host
+from bic_lib.settings import last_good
+from bic_lib.simulator import Simulator
+from tests.fixtures_servers import ACCOUNT, KEY
+from tests.hosts.emulator import Emulator, emulator
+from tests.support import SECRET, archive, hourly, served_sessions, site, stored_sessions
+
+VISIT = json.dumps({"v": 1, "site": "support"})
+TABLES = '[ledger]\nkind = "azure_table"\nconnection = "env:AzureWebJobsStorage"\n'
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Emulator]:
+    with emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def environ(tmp_path: Path, appliance: Simulator) -> dict[str, str]:
+    """The app settings of an app whose ledger is a file."""
+    text = site(appliance).replace('"31d"', '"3d"') + archive() + hourly("sessions", "session_recordings")
+    (tmp_path / "bic.toml").write_text(text)
+    return {"BIC_SETTINGS": str(tmp_path / "bic.toml"), SECRET: appliance.client_secret}
+
+
+@pytest.fixture
+def host(environ: dict[str, str]) -> Iterator[Host]:
+    host = Host(environ)
+    yield host
+    host.current().app.ledger.store.close()
+
+
+def test_a_tick_asks_for_visits_and_a_visit_makes_them(host: Host, tmp_path: Path, appliance: Simulator) -> None:
+    """The messages of a tick, made one after the other, deliver what there is; none is left afterwards."""
+    while messages := host.tick():
+        for message in messages:
+            assert host.visit(message) is None
+    day = 86_400
+    wanted = {truth.lsid for truth in appliance.sessions() if truth.end and truth.end > appliance.now() - 3 * day}
+    assert wanted <= stored_sessions(tmp_path / "archive").keys() <= served_sessions(appliance).keys()
+
+
+def test_a_visit_without_time_goes_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a few minutes left nothing begins: the same message is put out again."""
+    host.tick()
+    monkeypatch.setattr(host, "deadline", lambda now: Deadline(now + 60, now + 60))
+    again = host.visit(VISIT)
+    assert again is not None
+    assert json.loads(again) == json.loads(VISIT)
+
+
+def test_the_deadlines_are_the_configured_ones(environ: dict[str, str]) -> None:
+    """BIC_VISIT_MINUTES, 50 without, at least 20; what is in hand has until shortly before functionTimeout."""
+    for minutes, seconds in (({}, 3_000), ({"BIC_VISIT_MINUTES": "90"}, 5_400), ({"BIC_VISIT_MINUTES": "1"}, 1_200)):
+        assert Host({**environ, **minutes}).deadline(1_000.0) == Deadline(1_000.0 + seconds, 1_000.0 + FUNCTION_TIMEOUT - 120)
+
+
+def test_a_report_in_hand_stops_before_the_platform_does(host: Host, tmp_path: Path) -> None:
+    """A report that runs into the time limit fails like one that was cut off: named, shorter next time, nothing lost."""
+    host.tick()
+    app = host.current().app
+    now = app.ledger.now()
+    troubles = perform(app, Visit("support"), Deadline(now + 3_600, now - 1)).troubles
+    assert any("stopped at the time limit" in trouble for trouble in troubles)
+    assert not (tmp_path / "archive").exists() or not stored_sessions(tmp_path / "archive")
+
+
+def test_a_recording_in_hand_is_stopped_with_figures(host: Host) -> None:
+    """A recording that runs into the time limit has failed, says how far it got, and is tried again."""
+    app = host.current().app
+    for _ in host.tick()[:1]:
+        perform_reports(host)
+    now = app.ledger.now()
+    perform(app, Visit("support"), Deadline(now + 3_600, now - 1))
+    failed = [record for record in app.ledger.proof.records("support") if record.outcome.state is State.FAILED]
+    assert failed
+    assert all("stopped at the time limit: 0.0 GB in 0 min" in record.outcome.reason for record in failed)
+    assert all(record.next_try for record in failed)
+
+
+def perform_reports(host: Host) -> None:
+    """A visit that ends before the first recording."""
+    app = host.current().app
+    other = app.ledger.streams.take_lane("support", app.ledger.streams.read("support"), 2)
+    assert other is not None
+    assert other[0] == 1, "the lane that carries recordings is held, so the other one makes the visit"
+    host.visit(VISIT)
+    other[1].release()
+
+
+@pytest.mark.parametrize("message", ["", "nonsense", "[]", '{"v": 2, "site": "support"}', '{"v": 1, "site": "elsewhere"}'])
+def test_a_message_that_means_nothing_is_dropped(host: Host, message: str) -> None:
+    """No failure and no answer."""
+    assert host.visit(message) is None
+    host.poisoned(message)
+
+
+def test_without_any_good_settings_a_tick_names_the_problem(environ: dict[str, str]) -> None:
+    """Broken from the very beginning: SettingsError for the tick, nothing for a visit."""
+    Path(environ["BIC_SETTINGS"]).write_text("nonsense")
+    host = Host(environ)
+    with pytest.raises(SettingsError, match="1 problem"):
+        host.tick()
+    assert host.visit(VISIT) is None
+
+
+def test_an_instance_s_own_disk_is_no_archive(environ: dict[str, str]) -> None:
+    """In Azure a local folder must be a mount, or the settings are refused with the folder's name; /proc is one here."""
+    cloud = {**environ, "WEBSITE_INSTANCE_ID": "1"}
+    with pytest.raises(SettingsError) as refused:
+        Host(cloud).current()
+    [problem] = refused.value.problems
+    assert problem.startswith("destinations.archive.directory")
+    path = Path(environ["BIC_SETTINGS"])
+    path.write_text(path.read_text().replace('directory = "archive"', 'directory = "/proc/bic"'))
+    host = Host(cloud)
+    assert host.current().broken is None
+    host.current().app.ledger.store.close()
+
+
+def test_the_app_is_kept_while_the_text_is_the_same(host: Host, environ: dict[str, str]) -> None:
+    """Connections outlive a visit; a changed file makes a new app."""
+    path = Path(environ["BIC_SETTINGS"])
+    first = host.current().app
+    assert host.current().app is first
+    path.write_text(path.read_text().replace('every = "1h"', 'every = "2h"'))
+    assert host.current().app is not first
+    assert host.current().app.schedules[0].every == 7_200
+    first.ledger.store.close()
+
+
+def test_a_file_that_vanished_is_found_in_the_app_s_storage(environ: dict[str, str], storage: Emulator) -> None:
+    """A new instance that can't read the settings at all looks for the last good ones in AzureWebJobsStorage."""
+    path = Path(environ["BIC_SETTINGS"])
+    path.write_text(TABLES + path.read_text())
+    environ["AzureWebJobsStorage"] = storage.connection()
+    first = Host(environ)
+    first.tick()
+    path.unlink()
+    other = Host(environ)
+    assert other.current().app.sites.keys() == {"support"}
+    assert other.current().broken is not None
+    for host in (first, other):
+        host.current().app.ledger.store.close()
+
+
+def test_settings_in_a_blob(storage: Emulator) -> None:
+    """BIC_SETTINGS may be the URL of a blob; what is wrong is told without its signature."""
+    with BlobServiceClient.from_connection_string(storage.connection()) as service:
+        service.create_container("settings")
+        service.get_blob_client("settings", "bic.toml").upload_blob("\ufeff[sites.x]".encode())
+    rights, until = BlobSasPermissions(read=True), datetime.now(UTC) + timedelta(hours=1)
+    signature = generate_blob_sas(ACCOUNT, "settings", "bic.toml", account_key=KEY, permission=rights, expiry=until)
+    url = f"http://127.0.0.1:{storage.ports['blob']}/{ACCOUNT}/settings/bic.toml?{signature}"
+    assert last_good.read(url, {}) == "[sites.x]"
+    with pytest.raises(SettingsError, match="Storage Blob Data Reader") as refused:
+        last_good.read(url.replace("bic.toml?", "other.toml?"), {})
+    assert signature.split("sig=")[1].split("&")[0] not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/c/bic.toml", r"https://example.com\.blob.core.windows.net/c/bic.toml"])
+def test_settings_elsewhere_get_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BIC_SETTINGS at a host that is not Azure's is refused before a token is asked for."""
+    monkeypatch.setattr(last_good, "environment_tokens", lambda _: pytest.fail("asked for a token"))
+    with pytest.raises(SettingsError, match="a token is sent to no other"):
+        last_good.read(url, {})

@@ -1,0 +1,36 @@
+"""Scaling out: several hosts on one queue, many sites, hosts killed and visits doubled; everything arrives once.
+
+benchmarks/scaling.py does the same at full size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hosts.fleet import crowd, demand_everything_once, fleet, wait_until_complete, wait_until_idle
+
+LEASE = 10.0
+"""Seconds: so much a killed host's work waits, and so late a busy machine may be with a renewal."""
+
+
+def test_many_sites_and_killed_hosts(tmp_path: Path) -> None:
+    """4 hosts, 20 sites, recordings, 5 SIGKILLs, visits doubled ten times: destination, ledger and appliances agree."""
+    with fleet(tmp_path, sites=20, sessions=6, seed=7) as running:
+        running.lease = LEASE
+        running.start(4)
+        running.double_visits(10)
+        wait_until_complete(running, 480, kills=5)
+        wait_until_idle(running, 120)
+        demand_everything_once(running)
+
+
+def test_a_crowd_keeps_a_site_s_limits(tmp_path: Path) -> None:
+    """8 processes visit one site of 4 lanes at once: never more calls than lanes, no refusal by rate, everything once."""
+    with fleet(tmp_path, sites=1, sessions=12, seed=11, lanes=4, rate=10) as running:
+        [(name, sim)] = running.sims.items()
+        sim.faults.rate_per_second = 20
+        crowd(running, name, 8, 15)
+        assert running.missing() == 0
+        demand_everything_once(running)
+        assert max(request.in_flight for request in sim.requests) <= 4
+        assert {request.status for request in sim.requests} == {200}

@@ -1,0 +1,203 @@
+"""Notices: what is worth one, and when a mail is due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bic_lib.core.errors import SettingsError
+from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
+from bic_lib.engine.steps.recordings import recording_step
+from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
+from bic_lib.ledger.stores import sqlite
+from bic_lib.ledger.streams import Rest, StreamState
+from bic_lib.ledger.work import Queue
+from bic_lib.notices.notify import Mail, due_mail, notify, poisoned, settings_broken, settings_mended
+from tests.notices.conftest import HOUR, World
+
+# --- when a mail is due ----------------------------------------------------------------------------------------------
+
+_SEEN = Notice(Cause("k", "s", "t", 0, Lasts.SEEN), first=0, last=0)
+_PATIENT = Notice(Cause("k", "s", "t", 0, Lasts.SEEN, patience=HOUR), first=0, last=0)
+_EVENT = Notice(Cause("k", "s", "t", 0, Lasts.EVENT), first=0, last=0)
+
+
+@pytest.mark.parametrize(
+    ("notice", "now", "due"),
+    [
+        (_SEEN, 0, Mail.FIRST),
+        (_PATIENT, HOUR - 1, Mail.NONE),
+        (_PATIENT, HOUR, Mail.FIRST),
+        (replace(_SEEN, sent=0), DAY - 1, Mail.NONE),
+        (replace(_SEEN, sent=0), DAY, Mail.REMINDER),
+        (replace(_SEEN, sent=2 * DAY), DAY, Mail.REMINDER),  # the clock went back
+        (replace(_SEEN, sent=0, over=5), 5, Mail.ALL_CLEAR),
+        (replace(_SEEN, over=5), 5, Mail.FORGET),
+        (_EVENT, DAY - 1, Mail.FIRST),
+        (_EVENT, DAY, Mail.FORGET),
+        (replace(_EVENT, sent=10, last=0), DAY - 1, Mail.NONE),
+        (replace(_EVENT, sent=10, last=DAY), DAY + 10, Mail.REMINDER),
+        (replace(_EVENT, sent=10, last=DAY), DAY + 9, Mail.NONE),
+    ],
+)
+def test_due_mail(notice: Notice, now: float, due: Mail) -> None:
+    """One mail when a cause shows, one a day while it lasts (of an event: when there is news), one when it is over."""
+    assert due_mail(notice, now) is due
+
+
+# --- what is worth a notice ------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_tell(world: World) -> None:
+    """While all is well nobody is written to, and nothing is kept."""
+    assert (world.tick(), world.tick(1), world.tick(24)) == ([], [], [])
+    assert Notices(world.ledger.store).read().notices == []
+
+
+@pytest.mark.parametrize("what", ["site", "destination", "report"])
+def test_what_rests_for_an_hour_is_told_once_daily_and_when_it_is_over(world: World, what: str) -> None:
+    """A site, a destination, a site's report: nothing in the first hour, one mail, a reminder a day, an all-clear."""
+
+    def rest(rest: Rest) -> None:
+        if what == "site":
+            world.ledger.streams.rest_site("support", rest, None)
+        elif what == "destination":
+            world.ledger.streams.rest_destination("archive", rest)
+        else:
+            claim = world.ledger.streams.claim_reports("support", ReportKind.SUPPORT)
+            assert claim
+            claim.body = {"rest_until": rest.until, "rest_failures": rest.failures, "rest_since": rest.since, "rest_reason": "x"}
+            claim.release()
+
+    rest(Rest(world.now + 60, 1, world.now, "connection refused"))
+    assert world.tick(0.9) == []
+    assert [subject.split(":")[0] for subject in world.tick(0.2)] == ["bic"]
+    assert world.tick(1) == []
+    assert [subject.split(":")[0] for subject in world.tick(24)] == ["bic, reminder"]
+    rest(Rest())
+    assert [subject.split(":")[0] for subject in world.tick(1)] == ["bic, over"]
+    assert world.tick(48) == []
+
+
+def test_two_causes_are_two_mails(world: World) -> None:
+    """Each cause has its own mail, with the reason that the site or destination gave."""
+    world.ledger.streams.rest_site("support", Rest(world.now, 3, world.now - 2 * HOUR, "credentials refused"), None)
+    world.ledger.streams.rest_destination("archive", Rest(world.now, 3, world.now - 2 * HOUR, "disk full"))
+    notify(world.app, world.box)
+    assert {text.rsplit("\n\n", 2)[1] for _, text in world.box.mails} == {"credentials refused", "disk full"}
+
+
+def test_given_up_items_are_one_mail(world: World) -> None:
+    """However many were given up, one mail tells counts and the first day of forgetting, and nothing of any session."""
+    for number in range(30):
+        world.fails(State.GIVEN_UP, f"lsid{number}")
+    notify(world.app, world.box)
+    [(subject, text)] = world.box.mails
+    assert "support" in subject
+    assert "30 × session_recordings to archive" in text
+    assert "2026-10-21" in text
+    assert not [part for part in ("lsid1", "Zoë", "O'Neil") if part in subject + text]
+
+
+def test_given_up_items_that_are_delivered_later_are_cleared(world: World) -> None:
+    """A retry that succeeds ends the notice with an all-clear."""
+    record = world.fails(State.GIVEN_UP)
+    assert len(world.tick()) == 1
+    world.ledger.proof.settle([replace(record, outcome=Outcome(State.STORED, location="a"))])
+    assert world.tick(1) == ["bic, over: transfers from support were given up"]
+
+
+@pytest.mark.parametrize("state", [State.EXPIRED, State.NONE])
+def test_lost_items_are_told_once(world: World, state: State) -> None:
+    """What is gone can't be mended: one mail, no daily reminder, no all-clear; a further one is news the next day."""
+    world.fails(state)
+    assert world.tick() == ["bic: items of support are lost"]
+    assert (world.tick(12), world.tick(13), world.tick(48)) == ([], [], [])
+    world.fails(state, "a2")
+    assert world.tick(1) == ["bic: items of support are lost"]
+
+
+def test_given_up_items_become_lost_ones(world: World) -> None:
+    """When the appliance forgets what had been given up, that is told."""
+    world.fails(State.GIVEN_UP, forgotten=2 * DAY)
+    assert world.tick() == ["bic: transfers from support were given up"]
+    assert "bic: items of support are lost" in world.tick(49)
+
+
+def test_what_waits_and_is_forgotten_soon_is_told(world: World) -> None:
+    """A recording that still waits 14 days before the appliance forgets it is told, if it waits for more than an hour."""
+    record = replace(world.fails(State.PLANNED), forgotten_at=world.now + 15 * DAY)
+    world.ledger.work.plan([recording_step(record, Queue.FRESH, world.now)])
+    assert world.tick(2) == []
+    assert world.tick(24) == []
+    notify(world.app, world.box, world.now + 2 * HOUR)
+    [(subject, text)] = world.box.mails
+    assert "wait" in subject
+    assert "1 × session_recordings to archive" in text
+
+
+def test_failed_and_still_tried_counts_as_waiting(world: World) -> None:
+    """A transfer that failed and is tried again is no news until it is forgotten soon."""
+    world.fails(State.FAILED, next_try=world.now + 100 * DAY, forgotten=20 * DAY)
+    assert (world.tick(), world.tick(5 * 24)) == ([], [])
+    assert world.tick(2 * 24) == []
+    assert world.tick(2) == ["bic: items of support wait and will be forgotten soon"]
+
+
+def test_stream_that_is_far_behind_is_told(world: World) -> None:
+    """What was never even listed can be forgotten too: a stream whose watermark is 80 of 90 days behind."""
+    stream = Stream("support", DataType.SESSIONS, "archive")
+    world.ledger.streams.write(StreamState(stream, mark=int(world.now - 80 * DAY)))
+    assert world.tick() == []
+    assert world.tick(2) == ["bic: items of support wait and will be forgotten soon"]
+
+
+def test_broken_settings_are_told_until_they_are_mended(world: World) -> None:
+    """The mail has every problem; the all-clear follows when the file is good again."""
+    settings_broken(world.ledger, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
+    settings_broken(world.ledger, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
+    notify(world.app, world.box)
+    assert [("sites.a.host" in text) for _, text in world.box.mails] == [True]
+    assert world.box.subjects() == ["bic: the settings can't be used"]
+    settings_mended(world.ledger)
+    assert world.tick() == ["bic, over: the settings can't be used"]
+
+
+def test_poison_messages_are_told(world: World) -> None:
+    """Visits that break down: one mail a day, ended by silence a day after the last."""
+    poisoned(world.ledger, "support")
+    world.now += 60
+    poisoned(world.ledger, "support")
+    assert world.tick() == ["bic: visits to site support break down"]
+    assert [notice.count for notice in Notices(world.ledger.store).read().notices] == [2]
+    assert world.tick(25) == []
+    assert Notices(world.ledger.store).read().notices == []
+
+
+def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """What could not be sent is sent by a later tick, once."""
+    settings_broken(world.ledger, SettingsError("x"))
+    world.box.broken = True
+    assert (world.tick(), world.tick(1)) == ([], [])
+    assert "a notice waits" in caplog.text
+    world.box.broken = False
+    assert (len(world.tick(1)), world.tick(1)) == (1, [])
+
+
+def test_without_a_notifier_notices_are_kept(world: World) -> None:
+    """The dashboard shows them; when a mail server is named later they are sent."""
+    poisoned(world.ledger, "support")
+    notify(world.app, None)
+    assert len(Notices(world.ledger.store).read().notices) == 1
+    assert len(world.tick()) == 1
+
+
+def test_two_ticks_at_once_send_one_mail(world: World, tmp_path: Path) -> None:
+    """The mail is noted before it is sent, by a conditional write: whoever comes second leaves it."""
+    poisoned(world.ledger, "support")
+    other = Notices(sqlite.create(tmp_path / "ledger.sqlite", clock=lambda: world.now))
+    [read_before] = other.read().notices
+    assert len(world.tick()) == 1
+    assert other.mark_sent(read_before, world.now) is None
