@@ -82,7 +82,7 @@ class OpenSessions(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """What happens when a file name is taken (vendor-guide.txt, File Name Conflict Handling)."""
+    """What happens when a file name is taken (the vendor's guide, File Name Conflict Handling)."""
 
     APPEND_NUMBER = "AppendNumber"
     OVERWRITE = "Overwrite"

@@ -1,0 +1,164 @@
+"""The documents at home: every pointer and every link leads to a heading that is there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.support import ROOT
+
+SEEN = (
+    ".py",
+    ".md",
+    ".toml",
+    ".json",
+    ".bicep",
+    ".yaml",
+    ".yml",
+    ".html",
+    ".css",
+    ".ini",
+    ".sql",
+    ".service",
+    ".ps1",
+    "Makefile",
+    "run",
+)
+LEFT_OUT = {
+    ".venv",
+    ".git",
+    "node_modules",
+    "build",
+    "demo",
+    "bic.egg-info",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+}
+
+POINTER = re.compile(r"docs/([a-z-]+)\.md`?\s+(Q?\d[\w.]*(?:(?:,|–|-| and| to)\s*Q?\d[\w.]*|\s+Q\d+)*)")
+"""`docs/appliance.md 1.5, 5.3.2`, `docs/design.md 10`, `docs/appliance.md 12 Q3`."""
+NUMBER = re.compile(r"Q?\d+(?:\.\d+)*")
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(<?([^)\s>]+)>?\)")
+OLD = re.compile(
+    r"(?<![\w/-])(?:\.\./shared/\S*|(?:design|appliance-api|performance-notes|functions-notes|infra-notes)\.md|vendor-guide\.txt)"
+)
+"""Names under which these texts went before they came home: bare, they lead nowhere."""
+
+
+@cache
+def texts() -> dict[Path, str]:
+    """Every text of ours that may hold a pointer."""
+    paths = (path for path in sorted(ROOT.rglob("*")) if not LEFT_OUT & set(path.relative_to(ROOT).parts))
+    mine = [path for path in paths if path.is_file() and path.name.endswith(SEEN) and path.name != "package-lock.json"]
+    return {path: path.read_text(encoding="utf-8") for path in mine}
+
+
+@cache
+def headings(page: Path) -> list[str]:
+    """The headings of a page, without those in code."""
+    prose = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^#{1,6} +(.+?) *#*$", prose, re.MULTILINE)
+
+
+@cache
+def numbers(page: Path) -> frozenset[str]:
+    """The numbers that headings begin with; open questions are rows of a table under one."""
+    named = (re.match(r"(\d+(?:\.\d+)*)\.? ", heading) for heading in headings(page))
+    questions = re.findall(r"^\| (Q\d+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset([found[1] for found in named if found] + questions)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors that GitHub gives to headings."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading in headings(page):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return frozenset(found)
+
+
+def pointers(text: str) -> list[tuple[str, str]]:
+    """Page and number of each pointer in a text; of `1.1–1.5` both ends. A line that goes on is one with the next."""
+    joined = re.sub(r"\n[ \t]*(?:#[: ]|\|)?[ \t]*", " ", text)
+    return [(page, number.rstrip(".")) for page, listed in POINTER.findall(joined) for number in NUMBER.findall(listed)]
+
+
+def links(page: Path) -> list[str]:
+    """Targets of a page's links, without those in code."""
+    prose = re.sub(r"^(```|~~~).*?^\1|`[^`\n]*`", "", texts()[page], flags=re.DOTALL | re.MULTILINE)
+    return LINK.findall(prose)
+
+
+def test_pointers_are_read() -> None:
+    """The pointers' grammar: lists, ranges, questions, and the end of a sentence."""
+    text = (
+        '"""(docs/appliance.md 3, 4.5, 9.1; docs/design.md 9,\n    10)"""  # docs/appliance.md 1.1–1.5. docs/appliance.md 12 Q3'
+    )
+    assert pointers(text) == [
+        *(("appliance", "3"), ("appliance", "4.5"), ("appliance", "9.1"), ("design", "9"), ("design", "10")),
+        *(("appliance", "1.1"), ("appliance", "1.5"), ("appliance", "12"), ("appliance", "Q3")),
+    ]
+
+
+def test_each_pointer_leads_to_a_heading() -> None:
+    """Each `docs/….md N.M` in code, tests and documents names a heading of that page."""
+    lost = [
+        f"{path.relative_to(ROOT)}: docs/{page}.md {number}"
+        for path, text in texts().items()
+        for page, number in (pointers(text) if path != Path(__file__) else [])
+        if not (ROOT / f"docs/{page}.md").is_file() or number not in numbers(ROOT / f"docs/{page}.md")
+    ]
+    assert not lost
+
+
+@pytest.mark.parametrize("page", [path for path in texts() if path.suffix == ".md"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_leads_somewhere(page: Path) -> None:
+    """Each link of a page to a file of ours, or to a heading of one, finds it."""
+    lost = []
+    for target in links(page):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = unquote(target).partition("#")
+        place = (page.parent / file).resolve() if file else page
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            lost.append(target)
+    assert not lost
+
+
+def test_nothing_points_out_of_the_house() -> None:
+    """No text names a document by a name that it does not have here, or one that is not here."""
+    strays = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path, text in texts().items()
+        if path != Path(__file__)
+        for found in OLD.findall(text)
+    ]
+    assert not strays
+
+
+def test_each_page_is_reached_from_the_readme() -> None:
+    """A page that no link leads to is read by nobody."""
+    reached = {ROOT / "README.md"}
+    left = [ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        there = {
+            (page.parent / unquote(target).partition("#")[0]).resolve()
+            for target in links(page)
+            if not re.match(r"[a-z]+:", target)
+        }
+        new = {path for path in there if path.suffix == ".md"} - reached
+        reached |= new
+        left += new
+    assert {path for path in texts() if path.parent == ROOT / "docs" and path.suffix == ".md"} <= reached
