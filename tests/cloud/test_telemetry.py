@@ -181,7 +181,7 @@ def test_alert_rules_fire_on_what_they_are_for(recorder: Recorder) -> None:
         {"TimeGenerated": recorder.at, "schedule": "hourly", "run": "1-hourly", "failed": 1}
     ]
     assert recorder.ask(ALERTS["dead-letters"]) == [{"TimeGenerated": recorder.at, "site": "branch"}]
-    assert recorder.ask(ALERTS["secret-refused"]) == [{"subject": "destination share", "times": 1, "last": recorder.at}]
+    assert recorder.ask(ALERTS["secret-refused"]) == [{"subject": "destination share", "times": 1, "newest": recorder.at}]
     assert recorder.ask(ALERTS["backup-too-old"]) == [{"site": "branch", "backup_age_hours": 60.0}]
     assert recorder.ask(ALERTS["nothing-stored"]) == []
 
