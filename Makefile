@@ -4,17 +4,24 @@ PYTHON ?= python3
 BIN := .venv/bin
 MARK := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CODE := bic_lib tests benchmarks $(wildcard function_app.py)
-TYPED := bic_lib tests $(wildcard function_app.py)
+NPM := $(shell command -v npm)
+EMULATOR := $(if $(NPM),node_modules/installed)
+CODE := bic_lib tests benchmarks .ci $(wildcard function_app.py)
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+TYPED := bic_lib tests .ci/audit.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-mssql check bench scale docs clean
+.PHONY: help setup demo test test-mssql check lock audit sbom bench scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
 	@echo "make setup   .venv with everything for development"
-	@echo "make test    all tests (BIC_TEST_REQUIRE=all: none may be skipped for want of a tool)"
+	@echo "make test    all tests; brings the emulator of Azure Storage where npm is (BIC_TEST_REQUIRE=all: nothing may be lacking)"
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
+	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
+	@echo "make audit   known vulnerabilities of what runs"
+	@echo "make sbom    build/sbom.cdx.json: what runs, as CycloneDX"
 	@echo "make bench   speed against baselines"
 	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
@@ -25,7 +32,8 @@ setup: $(MARK)-dev
 demo: $(MARK)
 	@$(BIN)/bic demo
 
-test: $(MARK)-dev
+test: $(MARK)-dev $(EMULATOR)
+	@$(if $(NPM),,echo "npm is not here: tests that need the emulator of Azure Storage are left out")
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-mssql: $(MARK)-dev
@@ -36,6 +44,17 @@ check: $(MARK)-dev
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(TYPED)
+
+lock: $(MARK)-dev
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+
+audit: $(MARK)-dev
+	@$(BIN)/python .ci/audit.py
+
+sbom: $(MARK)-dev
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
 
 bench: $(MARK)-dev
 	@for module in $(filter-out scaling,$(notdir $(basename $(wildcard benchmarks/[!_]*.py)))); do \
@@ -60,10 +79,15 @@ $(BIN)/python:
 
 $(MARK): requirements.txt pyproject.toml | $(BIN)/python
 	@echo "installing into .venv ..."
-	@$(PIP) install -r requirements.txt
-	@$(PIP) install --no-deps --editable .
+	@$(PIP) install --require-hashes -r requirements.txt
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --editable .
 	@touch $@
 
 $(MARK)-dev: requirements-dev.txt $(MARK)
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
+
+$(EMULATOR): package.json package-lock.json
+	@echo "installing the emulator of Azure Storage into node_modules ..."
+	@npm ci --no-audit --no-fund --loglevel=error --fetch-retries=5 && touch $@ \
+		|| echo "npm can't bring the emulator of Azure Storage: tests that need it are left out"

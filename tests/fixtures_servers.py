@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import os
 import shutil
 import socket
 import subprocess
@@ -12,10 +11,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
 import pytest
+
+from tests.needs import lacking, program
 
 AZURITE = Path(__file__).parent.parent / "node_modules/azurite/dist/src/blob/main.js"
 ACCOUNT = "devstoreaccount1"
@@ -69,7 +70,7 @@ class Samba:
             configuration.write_text(self._configuration())
             subprocess.run(
                 [
-                    *_program("pdbedit"),
+                    program("pdbedit"),
                     f"--configfile={configuration}",
                     "--create",
                     "--password-from-stdin",
@@ -81,7 +82,7 @@ class Samba:
                 check=True,
                 capture_output=True,
             )
-        command = [*_program("smbd"), "--foreground", "--no-process-group", f"--configfile={configuration}"]
+        command = [program("smbd"), "--foreground", "--no-process-group", f"--configfile={configuration}"]
         self.process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self.port, self.process)
 
@@ -125,7 +126,7 @@ def run_azurite(folder: Path, *options: str, scheme: str = "http") -> Iterator[A
     """An emulator with its data in this folder."""
     node = shutil.which("node")
     if node is None or not AZURITE.exists():
-        lacking("Azurite", "npm install")
+        lacking("Azurite", "npm ci")
     port = free_port()
     command = [node, str(AZURITE), "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--location", str(folder)]
     command += ["--blobHost", "127.0.0.1", "--blobPort", str(port), *options]
@@ -140,28 +141,12 @@ def run_azurite(folder: Path, *options: str, scheme: str = "http") -> Iterator[A
 @contextlib.contextmanager
 def run_samba(folder: Path, *options: str) -> Iterator[Samba]:
     """A file server with these additional lines for its [global] section."""
-    if not (_program("smbd") and _program("pdbedit")):
-        lacking("Samba", "apt-get install samba")
     server = Samba(folder, options)
     try:
         server.start()
         yield server
     finally:
         server.kill()
-
-
-def _program(name: str) -> list[str]:
-    """Where a program is, also in the folders of administrators."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
-    return [found] if found else []
-
-
-def lacking(what: str, remedy: str) -> NoReturn:
-    """Skip this test, or fail it where everything must be there."""
-    text = f"{what} is not installed here: {remedy}"
-    if os.environ.get("BIC_TEST_REQUIRE") == "all":
-        pytest.fail(text)
-    pytest.skip(text)
 
 
 def free_port() -> int:

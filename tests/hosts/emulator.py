@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.fixtures_servers import ACCOUNT, KEY, end, free_port, lacking, wait_for
+from tests.fixtures_servers import ACCOUNT, KEY, end, free_port, wait_for
+from tests.needs import lacking
 
 _PROGRAM = Path(__file__).parents[2] / "node_modules/azurite/dist/src/azurite.js"
 
@@ -35,7 +36,7 @@ def emulator() -> Iterator[Emulator]:
     """An emulator that forgets everything at its end."""
     node = shutil.which("node")
     if node is None or not _PROGRAM.exists():
-        lacking("Azurite", "npm install")
+        lacking("Azurite", "npm ci")
     ports = {name: free_port() for name in ("blob", "queue", "table")}
     listen = [text for name, port in ports.items() for text in (f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port))]
     options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]

@@ -1,10 +1,10 @@
-"""Hosts as processes: the test host under this Python, or under 3.13 with the platform's library; Core Tools where they are."""
+"""Hosts as processes: the test host under this Python, or under infra's with the platform's library; Core Tools if there."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-import pytest
 import requests
 
 from tests.fixtures_servers import end, free_port
+from tests.needs import deployed_python, program, python
 from tests.support import ROOT
 
 Kind = Literal["sdk", "runtime", "core_tools"]
-RUNTIME = "azure-functions-runtime==1.3.0"
 LEASE = 5.0
 """Seconds that the lease of a killed process lasts; five minutes in the product."""
 _START_SECONDS = 60
@@ -95,29 +94,30 @@ def _command(kind: Kind, port: int, lease: float, *, timers: bool) -> list[str]:
 
 def core_tools() -> str:
     """Azure Functions Core Tools, where they are installed."""
-    program = shutil.which("func")
-    if program is None:
-        pytest.skip("func (Azure Functions Core Tools) is not installed here; nothing else needs it")
-    return program
+    return program("func")
 
 
 def runtime_python() -> Path:
-    """Python 3.13 with the platform's library, in a folder of its own that is made when it is not there."""
-    if sys.version_info >= (3, 13):
+    """The Python that infra names, with what is locked for it, the platform's library too; installed where it is not yet."""
+    version = deployed_python()
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return Path(sys.executable)
-    folder = ROOT / ".venv313"
-    python = folder / "bin/python"
-    wanted = ["-r", str(ROOT / "requirements.txt"), "azure-storage-queue", RUNTIME]
+    base = python(version)
+    folder = ROOT / f".venv{version}"
+    with (ROOT / ".venv/host.lock").open("w") as alone:  # two test processes may ask at once
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        _install(folder, base)
+    return folder / "bin/python"
+
+
+def _install(folder: Path, base: str) -> None:
+    locks = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+    made_of = hashlib.sha256(base.encode() + b"".join(lock.read_bytes() for lock in locks)).hexdigest()
     stamp = folder / "installed"
-    made_of = hashlib.sha256((ROOT / "requirements.txt").read_bytes() + RUNTIME.encode()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != made_of:
-        base = _python313() or pytest.skip("Python 3.13 is not installed here: the platform's own library needs it")
-        subprocess.run([base, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *wanted], check=True)
-        stamp.write_text(made_of)
-    return python
-
-
-def _python313() -> str | None:
-    found = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python"))  # pyenv's own python3.13 may point nowhere
-    return str(found[-1]) if found else shutil.which("python3.13")
+    if stamp.exists() and stamp.read_text() == made_of:
+        return
+    uv = [sys.executable, "-m", "uv", "--quiet"]
+    subprocess.run([*uv, "venv", "--clear", "--python", base, str(folder)], check=True)
+    pip = [*uv, "pip", "install", "--python", str(folder / "bin/python"), "--require-hashes"]
+    subprocess.run([*pip, *(argument for lock in locks for argument in ("-r", str(lock)))], check=True)
+    stamp.write_text(made_of)

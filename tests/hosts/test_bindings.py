@@ -14,6 +14,7 @@ import pytest
 from bic_lib.hosts import functions
 from bic_lib.web.routes import ROUTES
 from tests.hosts.running import runtime_python
+from tests.needs import deployed_python
 from tests.support import ROOT
 
 HOST = json.loads((ROOT / "host.json").read_text())
@@ -71,6 +72,15 @@ def test_the_bindings_are_the_documented_ones(library: str) -> None:
     """Names, schedules, queues, routes and levels equal the table in docs/functions.md; indexing raises nothing."""
     python = runtime_python() if library == "runtime" else sys.executable
     assert sorted(map(told, indexed(python))) == sorted(documented())
+
+
+def test_the_suite_runs_on_the_python_that_is_deployed() -> None:
+    """The kind `runtime` of the function app's suite is the Python that infra names, with what the lock gives it."""
+    asked = "import sys, importlib.metadata as m; print('%d.%d' % sys.version_info[:2], m.version('azure-functions'))"
+    told = subprocess.run([str(runtime_python()), "-c", asked], capture_output=True, text=True, check=True).stdout
+    version, library = told.split()
+    assert version == deployed_python()
+    assert f"\nazure-functions=={library} ;" in (ROOT / "requirements.txt").read_text("utf-8")
 
 
 def test_every_connection_is_the_app_s_own_storage() -> None:

@@ -1,0 +1,80 @@
+"""What tests need that no Python package brings: where it is, and what becomes of a test where it is not.
+
+`python -m tests.needs` prints what no package of this machine's brings either, for .ci/run: `BIC_TEST_WITHOUT`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REMEDIES = {
+    "pdbedit": "apt-get install samba",
+    "smbd": "apt-get install samba",
+    "systemd-analyze": "apt-get install systemd",
+}
+"""Programs that a package of the system brings."""
+DOWNLOADS = {
+    "bicep": "Azure's compiler of infra/, from its maker",
+    "func": "Azure Functions Core Tools, from their maker",
+    "pwsh": "PowerShell 7, from its maker",
+    "tsql-parse": "Microsoft's grammar of T-SQL, ScriptDom, behind a command of this name",
+}
+"""Programs that no package brings."""
+
+
+def lacking(what: str, remedy: str) -> NoReturn:
+    """Skip this test. Where everything must be there (BIC_TEST_REQUIRE=all) fail it, unless BIC_TEST_WITHOUT names `what`."""
+    text = f"{what} is not here: {remedy}"
+    if os.environ.get("BIC_TEST_REQUIRE") == "all" and what not in os.environ.get("BIC_TEST_WITHOUT", "").split():
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def program(name: str) -> str:
+    """Where a program is, also in the folders of administrators; without it the test is `lacking`."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
+    return found or lacking(name, (REMEDIES | DOWNLOADS)[name])
+
+
+def deployed_python() -> str:
+    """The Python that infra names for the function app, as "3.13"."""
+    return re.findall(r"name: 'python', version: '([\d.]+)'", (ROOT / "infra/modules/app.bicep").read_text("utf-8"))[0]
+
+
+def python(version: str) -> str:
+    """An interpreter of this version; without one the test is `lacking`."""
+    return _interpreter(version) or lacking(f"python{version}", f"put python{version} on PATH, or `pyenv install {version}`")
+
+
+def _interpreter(version: str) -> str | None:
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    installed = [str(path) for path in pyenv.glob(f"versions/{version}.*/bin/python")]
+    on_path = shutil.which(f"python{version}")
+    return next((found for found in (on_path, *installed) if found and _is(found, version)), None)
+
+
+def _is(python: str, version: str) -> bool:
+    """It runs and is this one: a shim of pyenv's may point nowhere."""
+    asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == version
+
+
+def main() -> None:
+    """Print what is not here, a name a line."""
+    for name in DOWNLOADS:
+        if shutil.which(name) is None:
+            print(name)
+    if _interpreter(deployed_python()) is None:
+        print(f"python{deployed_python()}")
+
+
+if __name__ == "__main__":
+    main()
