@@ -46,7 +46,8 @@ def program(name: str) -> str:
 
 def deployed_python() -> str:
     """The Python that infra names for the function app, as "3.13"."""
-    return re.findall(r"name: 'python', version: '([\d.]+)'", (ROOT / "infra/modules/app.bicep").read_text("utf-8"))[0]
+    [version] = re.findall(r"name: 'python', version: '([\d.]+)'", (ROOT / "infra/modules/app.bicep").read_text("utf-8"))
+    return str(version)
 
 
 def python(version: str) -> str:

@@ -103,8 +103,8 @@ def runtime_python() -> Path:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return Path(sys.executable)
     base = python(version)
-    folder = ROOT / f".venv{version}"
-    with (ROOT / ".venv/host.lock").open("w") as alone:  # two test processes may ask at once
+    folder = ROOT / ".venv" / version
+    with (ROOT / f".venv/{version}.lock").open("w") as alone:  # two test processes may ask at once
         fcntl.flock(alone, fcntl.LOCK_EX)
         _install(folder, base)
     return folder / "bin/python"
