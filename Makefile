@@ -65,6 +65,7 @@ scale: $(MARK)-dev
 
 docs: $(MARK)-dev
 	$(BIN)/python -m bic_lib.settings.docs > docs/settings.md
+	$(BIN)/python -m bic_lib.cli.json_docs > docs/json.md
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

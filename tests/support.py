@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
+from bic_lib.cli.json_docs import shapes
+from bic_lib.cli.json_shape import differences
 from bic_lib.simulator import Simulator
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +53,10 @@ class Bic:
         done = subprocess.run(
             command, cwd=self.folder, env=self._environ(environ), capture_output=True, timeout=_PATIENCE, check=False
         )
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        if "--json" in arguments and ended.out.strip():
+            demand_told(arguments, ended.json)
+        return ended
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """The command, running; end it with :func:`end`."""
@@ -62,6 +68,20 @@ class Bic:
     def _environ(self, more: dict[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BIC_")}
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **self.environ, **more}
+
+
+def demand_told(arguments: Sequence[str], result: object) -> None:
+    """What a command printed with `--json` is what stands beside it, and so in docs/json.md."""
+    name = told_name(arguments)
+    wrong = sorted(set(differences(shapes()[name], result)))
+    assert not wrong, f"bic {name} --json: {wrong}; mend JSON beside the command (bic_lib/cli/commands), then `make docs`"
+
+
+def told_name(arguments: Sequence[str]) -> str:
+    """Under which name docs/json.md tells of a call's result."""
+    names = [name for name in shapes() if set(name.split()) <= set(arguments)]
+    assert names, f"bic {' '.join(arguments)}: the command has no JSON (bic_lib/cli/commands) that tells what it prints"
+    return max(names, key=len)
 
 
 def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> Ended:

@@ -2,5 +2,6 @@
 
 * `main` finds the command, turns what went wrong into words and an exit status · `commands/` one small module a command
 * `call` the options common to all · `output` results as tables and JSON · `outcome` what runs and downloads tell · `progress`
+* `json_shape` what `--json` holds, told beside each command · `json_docs` writes docs/json.md from it
 * `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo`
 """

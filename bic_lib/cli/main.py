@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import rich_click as click
@@ -62,8 +63,13 @@ class Commands(click.RichGroup):
 @cache
 def load(name: str) -> click.Command:
     """The command of this name, with the options that are common to all."""
-    module = f"{name.replace('-', '_')}{'_' if keyword.iskeyword(name) else ''}"
-    return _with_common_options(importlib.import_module(f"bic_lib.cli.commands.{module}").command)
+    return _with_common_options(module(name).command)
+
+
+def module(name: str) -> ModuleType:
+    """The module of this command."""
+    called = f"{name.replace('-', '_')}{'_' if keyword.iskeyword(name) else ''}"
+    return importlib.import_module(f"bic_lib.cli.commands.{called}")
 
 
 def _with_common_options(command: click.Command) -> click.Command:

@@ -10,10 +10,41 @@ from bic_lib.actions.formatting import size
 from bic_lib.actions.results import Results
 from bic_lib.cli import progress as on_terminal
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key, Shape
 from bic_lib.cli.output import line, note, stream_json
 from bic_lib.core.model import Counts
 
 _FAILURES_SHOWN = 10
+
+JSON: Shape = {
+    "stored": Key("transfers that this command stored", 14),
+    "skipped": Key("transfers that the conflict rule left out", 0),
+    "failed": Key("transfers that failed", 0),
+    "waiting": Key("transfers that were not ready yet, and are tried again", 1),
+    "bytes": Key("size of what was stored", 1834112),
+    "troubles": Key("what failed beyond single items: a site, a report, a destination", ["support: the token was refused"]),
+    "items": [
+        {
+            "site": Key("the site's name", "support"),
+            "data": Key("data type", "session_recordings"),
+            "destination": Key("the destination's name", "archive"),
+            "lsid": Key("session id; of a backup its schedule and due time", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+            "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
+            "state": Key(
+                "`stored`, `skipped`, `waiting`, `failed`, `refused`, `expired`, `none`, `given_up`; `planned` in a dry run",
+                "stored",
+            ),
+            "location": Key("its name in the destination; of rows empty", "support.example.com-support-7c1f0e2a.mp4"),
+            "size": Key("bytes", 1834112),
+            "sha256": Key(
+                "of the stored bytes; empty where none were stored",
+                "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            ),
+            "reason": Key("why it is not stored", ""),
+        }
+    ],
+}
+"""What `run`, `download`, `backfill`, `import` and `demo` print: each item's last outcome in this command."""
 
 
 def progress(what: str, results: Results) -> AbstractContextManager[None]:

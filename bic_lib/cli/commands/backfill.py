@@ -8,7 +8,10 @@ from bic_lib.actions.backfill import backfill
 from bic_lib.actions.results import Results
 from bic_lib.actions.time_arguments import moment
 from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
+
+JSON = {"backfill": OUTCOME}
 
 
 @click.command(name="backfill")

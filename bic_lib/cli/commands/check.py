@@ -8,8 +8,23 @@ import rich_click as click
 
 from bic_lib.actions.check import check
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json, table
 from bic_lib.cli.progress import watching
+
+JSON = {
+    "check": {
+        "checks": [
+            {
+                "subject": Key("`ledger`, `mail`, or `site` or `destination` with its name", "site support"),
+                "check": Key("what was looked at", "token"),
+                "ok": Key("whether it is well", False),
+                "detail": Key("what was found", "HTTP 401: Client authentication failed."),
+                "hint": Key("what to do", "Check client_id and client_secret."),
+            }
+        ]
+    }
+}
 
 
 @click.command(name="check")

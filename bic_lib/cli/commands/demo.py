@@ -15,6 +15,7 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
 from bic_lib.cli.call import Call
 from bic_lib.cli.demonstration import SCHEDULE, Demonstration
+from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import line, table
 from bic_lib.cli.stopping import stopping
@@ -31,6 +32,8 @@ _QUESTIONS = {
         SELECT event_time, author, line FROM bic_chat
         WHERE lsid = (SELECT lsid FROM bic_chat ORDER BY event_time DESC LIMIT 1) ORDER BY event_id LIMIT 5""",
 }
+
+JSON = {"demo": OUTCOME}
 
 
 @click.command(name="demo")

@@ -12,11 +12,14 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.time_arguments import length, moment
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DOCUMENTS, DataType, Document, Window
 from bic_lib.engine.app import App
 from bic_lib.settings.model import SqlDatabaseSettings
+
+JSON = {"download": OUTCOME}
 
 
 @click.command(name="download")

@@ -8,10 +8,33 @@ import rich_click as click
 
 from bic_lib.actions.failures import failures
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, stream_json, table
 
 _SHOWN = 200
 _COLUMNS = ("id", "site", "data", "destination", "lsid", "state", "attempts#", "next try", "forgotten at", "reason")
+
+JSON = {
+    "failures": {
+        "failures": [
+            {
+                "id": Key("the transfer's name for `bic retry`, the same for its whole life", "5d41402abc4b"),
+                "site": Key("the site's name", "support"),
+                "data": Key("data type", "session_recordings"),
+                "destination": Key("the destination's name", "archive"),
+                "lsid": Key("session id; of a backup its schedule and due time", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+                "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
+                "state": Key("`failed`, `refused`, `expired`, `none` or `given_up`", "failed"),
+                "attempts": Key("tries so far", 2),
+                "reason": Key("why", "the answer was cut off after 1,834,112 bytes"),
+                "first_failed": Key("its first failure", "2026-08-01T02:30:00Z"),
+                "last_failed": Key("its last failure", "2026-08-01T02:31:00Z"),
+                "next_try": Key("when it is tried again", "2026-08-01T02:36:00Z", null="it is not"),
+                "forgotten_at": Key("when the appliance forgets it", "2026-10-30T02:30:00Z"),
+            }
+        ]
+    }
+}
 
 
 @click.command(name="failures")

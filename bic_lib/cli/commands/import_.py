@@ -10,7 +10,10 @@ from bic_lib.actions.importing import import_files
 from bic_lib.actions.results import Results
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
+
+JSON = {"import": OUTCOME}
 
 
 @click.command(name="import")

@@ -5,10 +5,18 @@ from __future__ import annotations
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.core.errors import SettingsError
 from bic_lib.notices import mail
 from bic_lib.notices.notify import send_test
+
+JSON = {
+    "notify-test": {
+        "sent_to": Key("addresses that the mail server took", ["ops@example.com"]),
+        "refused": Key("addresses that it refused", ["nobody@example.com"]),
+    }
+}
 
 
 @click.command(name="notify-test")

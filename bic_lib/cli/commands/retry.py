@@ -6,8 +6,19 @@ import rich_click as click
 
 from bic_lib.actions.failures import retry
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.core.errors import UsageError
+
+JSON = {
+    "retry": {
+        "retried": Key("how many the next run tries", 1),
+        "ids": Key("their ids", ["5d41402abc4b"]),
+        "refused": [
+            {"id": Key("one that is not tried again", "7d793037a076"), "reason": Key("why", "it was delivered in the meantime")}
+        ],
+    }
+}
 
 
 @click.command(name="retry")

@@ -12,6 +12,7 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.status import resting
 from bic_lib.actions.stopping import stoppable
 from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
 from bic_lib.cli.stopping import Stop, Terminated, stopping
@@ -20,6 +21,8 @@ from bic_lib.hosts.scheduler import forever, scheduling
 from bic_lib.logs import scheduler as log
 from bic_lib.notices import mail
 from bic_lib.notices.notify import notify
+
+JSON = {"run --once": OUTCOME, "run --now": OUTCOME}
 
 
 @click.command(name="run")

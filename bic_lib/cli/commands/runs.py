@@ -7,9 +7,29 @@ import rich_click as click
 from bic_lib.actions.formatting import size
 from bic_lib.actions.runs import runs
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json, table
 
 _COLUMNS = ("started", "finished", "schedule", "outcome", "stored#", "skipped#", "failed#", "size", "reason")
+
+JSON = {
+    "runs": {
+        "runs": [
+            {
+                "id": Key("its name", "1785551400-hourly"),
+                "schedule": Key("the schedule's name", "hourly"),
+                "started": Key("when it fired", "2026-08-01T02:30:00Z"),
+                "finished": Key("when all that it made due had an outcome", "2026-08-01T02:31:10Z", null="while it goes on"),
+                "outcome": Key("`running`, `ok` or `failed`", "ok"),
+                "reason": Key("of the first failure of a stream or backup", ""),
+                "stored": Key("transfers stored", 14),
+                "skipped": Key("transfers that the conflict rule left out", 0),
+                "failed": Key("transfers that failed", 0),
+                "bytes": Key("size of what was stored", 1834112),
+            }
+        ]
+    }
+}
 
 
 @click.command(name="runs")

@@ -7,7 +7,10 @@ import sys
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json
+
+JSON = {"schema": {"dialect": Key("`mssql` or `sqlite`", "mssql"), "sql": Key("the DDL", "CREATE TABLE session (…)")}}
 
 
 @click.command(name="schema")

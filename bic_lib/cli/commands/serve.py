@@ -9,6 +9,7 @@ import sys
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
 from bic_lib.core.errors import UsageError
@@ -19,6 +20,8 @@ from bic_lib.web.guard import is_loopback
 
 _KEY = "BIC_SERVE_KEY"
 _SHORTEST_KEY = 16
+
+JSON = {"serve": {"dashboard": Key("where it answers; printed once it does", "http://127.0.0.1:8080/api/dashboard")}}
 
 
 @click.command(name="serve")

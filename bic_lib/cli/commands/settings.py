@@ -9,8 +9,14 @@ from typing import Any
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Told
 from bic_lib.cli.output import line, print_json
 from bic_lib.settings.loading import effective, schema
+
+JSON = {
+    "settings show": Told("The settings with their defaults, secrets masked; keys as in [settings.md](settings.md)."),
+    "settings schema": Told("The JSON Schema of the settings file, with or without `--json`."),
+}
 
 
 @click.group(name="settings")

@@ -9,6 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
 from bic_lib.core.errors import UsageError
@@ -30,6 +31,16 @@ directory = "archive"
 every = "1h"
 transfers = [{{ site = "simulated", destination = "archive", data = ["sessions", "session_recordings"] }}]
 """
+
+JSON = {
+    "simulate": {
+        "host": Key("where it answers", "localhost:8443"),
+        "client_id": Key("its account", "simulated"),
+        "client_secret": Key("that account's secret", "…"),
+        "ca_file": Key("its certificate", "/home/ada/bic/ca.pem"),
+        "settings": Key("a bic.toml that reaches it", "[sites.simulated]\n…"),
+    }
+}
 
 
 @click.command(name="simulate")

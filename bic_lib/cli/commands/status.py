@@ -9,7 +9,68 @@ import rich_click as click
 from bic_lib.actions.formatting import span
 from bic_lib.actions.status import status
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json, table
+
+_REST = {
+    "reason": Key("why it rests", ""),
+    "until": Key("when its rest ends", "2026-08-01T02:36:00Z", null="it does not rest"),
+}
+
+JSON = {
+    "status": {
+        "scheduler": {
+            "state": Key("`running`, `not running` or `never ran`", "running"),
+            "last_tick": Key("when due work was looked for last", "2026-08-01T02:36:00Z", null="never"),
+        },
+        "schedules": [
+            {
+                "name": Key("the schedule's name", "hourly"),
+                "enabled": Key("as the settings say", True),
+                "every": Key("as the settings say", "1h"),
+                "at": Key("time of day", "02:30", null="it has none"),
+                "time_zone": Key("of `at`", "UTC"),
+                "transfers": [
+                    {
+                        "site": Key("the site's name", "support"),
+                        "destination": Key("the destination's name", "archive"),
+                        "data": Key("data types", ["sessions", "session_recordings"]),
+                        "open_sessions": Key("`wait` or `deliver`", "wait"),
+                    }
+                ],
+                "last_run": Key("when its last run began", "2026-08-01T02:30:00Z", null="it never ran"),
+                "last_outcome": Key("that run's: `running`, `ok`, `failed`", "ok", null="it never ran"),
+                "next_due": Key("when it fires next", "2026-08-01T03:30:00Z", null="it is disabled"),
+            }
+        ],
+        "streams": [
+            {
+                "site": Key("the site's name", "support"),
+                "data": Key("data type", "sessions"),
+                "destination": Key("the destination's name", "archive"),
+                "parked": Key("no enabled schedule has it", False),
+                "watermark": Key("up to which end of sessions it is planned", "2026-08-01T02:30:00Z", null="it has not begun"),
+                "lag_seconds": Key("the appliance's now less the watermark", 58, null="it has not begun"),
+                "waiting": Key("steps that wait", 0),
+                "failed": Key("transfers on the list of failures", 0),
+                "forgotten_first": Key(
+                    "when the appliance forgets the first of these", "2026-10-30T02:30:00Z", null="nothing waits or failed"
+                ),
+                "backlog_done_at": Key("when its first pull was done", "2026-08-01T02:31:00Z", null="it is not"),
+            }
+        ],
+        "sites": [
+            {
+                "name": Key("the site's name", "support"),
+                "host": Key("its host", "support.example.com", null="it is not in the settings any more"),
+                "state": Key("`ok`, `new`, `resting`, `disabled` or `parked`", "ok"),
+                "clock_skew_seconds": Key("the appliance's clock less the ledger's", 0.4, null="it never answered"),
+                **_REST,
+            }
+        ],
+        "destinations": [{"name": Key("the destination's name", "archive"), "state": Key("`ok` or `resting`", "ok"), **_REST}],
+    }
+}
 
 
 @click.command(name="status")

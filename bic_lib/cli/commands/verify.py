@@ -11,9 +11,26 @@ import rich_click as click
 from bic_lib.actions.timestamps import iso
 from bic_lib.actions.verify import Problem, verify
 from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import ByName, Key
 from bic_lib.cli.output import line, print_json, table
 from bic_lib.cli.progress import watching
 from bic_lib.ledger.records import Record
+
+JSON = {
+    "verify": {
+        "checked": Key("transfers looked at", 1204),
+        "brought": ByName("origin", "upload", Key("how many of these the appliance did not send, by `upload` or `import`", 3)),
+        "problems": [
+            {
+                "destination": Key("the destination's name", "archive"),
+                "location": Key("the file's name; of rows empty", "support.example.com-support-7c1f0e2a.xml"),
+                "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+                "problem": Key("`missing`, `altered`, `size` or `unreadable`", "size"),
+                "detail": Key("more words", "10 bytes instead of 18210", only="where there are any"),
+            }
+        ],
+    }
+}
 
 
 @click.command(name="verify")
