@@ -164,3 +164,17 @@ def test_each_page_is_reached_from_the_readme() -> None:
         reached |= new
         left += new
     assert {path for path in texts() if path.parent == ROOT / "docs" and path.suffix == ".md"} <= reached
+
+
+TEST = re.compile(r"((?:tests|benchmarks|bic_lib)/[\w/]+\.py)(?:::(\w+))?")
+
+
+@pytest.mark.parametrize("page", [path for path in texts() if path.suffix == ".md"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_file_that_a_page_names_is_there(page: Path) -> None:
+    """What a page calls its proof, a test by its name or a benchmark, exists."""
+    lost = [
+        f"{file}::{name}" if name else file
+        for file, name in TEST.findall(texts()[page])
+        if not (ROOT / file).is_file() or f"def {name or ''}" not in (ROOT / file).read_text("utf-8")
+    ]
+    assert lost == []

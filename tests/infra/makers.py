@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.fixtures_servers import lacking
+from tests.needs import lacking
 from tests.support import ROOT
 
 _PATIENCE = 300
