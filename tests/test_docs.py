@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from functools import cache
@@ -178,3 +179,45 @@ def test_each_file_that_a_page_names_is_there(page: Path) -> None:
         if not (ROOT / file).is_file() or f"def {name or ''}" not in (ROOT / file).read_text("utf-8")
     ]
     assert lost == []
+
+
+UNITS = {"DAY", "HOUR", "MINUTE"}
+SOURCES = sorted((ROOT / "bic_lib").rglob("*.py"))
+
+
+def _is_number(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=value):
+            return type(value) in {int, float}
+        case ast.BinOp(left=left, right=right):
+            return _is_number(left) or _is_number(right)
+    return False
+
+
+def _unexplained(source: str) -> list[str]:
+    """Constants that are numbers, without a docstring below them (one for a group is enough) or a comment beside them."""
+    body, lines = ast.parse(source).body, source.splitlines()
+    found: list[str] = []
+    group: list[str] = []
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper() and _is_number(value):
+                group += [] if name in UNITS or "#" in lines[node.lineno - 1] else [name]
+            case ast.Expr(value=ast.Constant(value=str())):
+                group = []
+            case _:
+                found, group = found + group, []
+    return found + group
+
+
+def test_unexplained_numbers_are_found() -> None:
+    """What counts as a reason: a docstring below, for a group too, or a comment beside; units need none."""
+    told = 'A = 1\nB = 2 * 60\n"""Both."""\nD = 4  # four\nDAY = 86_400\n'
+    source = told + 'C = 3\n\ndef f():\n    """Not of C."""\nE = "5"\nF = 1 << 20\n'
+    assert _unexplained(source) == ["C", "F"]
+
+
+@pytest.mark.parametrize("module", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_fixed_number_says_why(module: Path) -> None:
+    """A number at the top of a module tells what it is and where it comes from, so that nobody improves it without knowing."""
+    assert _unexplained(module.read_text("utf-8")) == []

@@ -21,6 +21,7 @@ SCHEDULE = "import"
 LARGEST_FILE = 1024**3
 """Bytes; a file is read whole."""
 _FILES_AT_ONCE = 200
+"""Files that are held with their content between two looks at the ledger."""
 
 ReadDocument = Callable[[bytes], Iterable[Document | BrokenDocument]]
 

@@ -20,6 +20,7 @@ from bic_lib.ledger.notices import Notice, Notices
 _RUNS = 20
 _FAILURES = 200
 _DAYS = 30
+"""What one page can show: the newest runs, the first failures, the last days."""
 
 
 def overview(app: App) -> dict[str, Any]:

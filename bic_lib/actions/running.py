@@ -14,6 +14,7 @@ from bic_lib.engine.visit import Visited, perform
 from bic_lib.ledger.streams import STATE
 
 _LOOK_AGAIN_SECONDS = 1.0
+"""Between two looks at a lane or claim in other hands: somebody waits for it."""
 
 
 @dataclass(slots=True)

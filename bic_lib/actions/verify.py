@@ -14,6 +14,7 @@ from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record
 
 _ROWS_AT_ONCE = 500
+"""Transfers of one destination that are looked at together: for rows, one question to the database."""
 
 
 @dataclass(frozen=True, slots=True)

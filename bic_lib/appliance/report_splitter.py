@@ -20,6 +20,7 @@ RECORD_LIMIT = 64 * 1024 * 1024
 """Bytes of one record that may be held (docs/design.md 2)."""
 
 TAG_LIMIT = 1024 * 1024
+"""Bytes that one tag may have: an appliance's longest, a link of an event, has some hundred."""
 TAIL_LIMIT = 1024 * 1024
 """Bytes without an element that may follow the root's end tag."""
 

@@ -32,7 +32,8 @@ LSID_LIMIT = 200
 
 WORD_LIMIT = 200
 KEY_LIMIT = 1024
-"""Characters of a session type or lseq, and of an external key, that names and the ledger take."""
+"""Characters of a session type or lseq, and of an external key, that names and the ledger take (docs/appliance.md 3.3: a key
+has 1,024)."""
 
 _ATTRIBUTES = rb'(?: [^\s=]+="[^"]*")*'
 _SIGNED_ELEMENT = re.compile(rb"<([^\s<>/]*_url)" + _ATTRIBUTES + rb">.*?</\1>", re.DOTALL)

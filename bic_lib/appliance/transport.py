@@ -29,6 +29,7 @@ from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexp
 from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0
+"""Longest wait for a connection: what public clients allow (docs/appliance.md 8.4)."""
 
 PAUSE_UNNAMED = 10.0
 """Seconds to wait after a 429 that names none (docs/appliance.md 8.3.2)."""

@@ -16,6 +16,7 @@ from bic_lib.simulator import Profile, Simulator
 SCHEDULE = "hourly"
 SECRET = "BIC_DEMO_SECRET"  # noqa: S105 -- the variable's name
 _SEED = 2026
+"""The same data at each call: a demonstration that goes on finds what it left."""
 
 _SETTINGS = """# Written by `bic demo`.
 

@@ -24,6 +24,7 @@ from bic_lib.logs import masked
 FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
+"""Exit statuses; 130 is 128 and SIGINT's number, as shells have it."""
 
 COMMANDS = {
     "demo": "Try everything here and now, with a simulated appliance.",

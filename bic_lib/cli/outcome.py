@@ -15,6 +15,7 @@ from bic_lib.cli.output import line, note, stream_json
 from bic_lib.core.model import Counts
 
 _FAILURES_SHOWN = 10
+"""Failures that fit on a screen; `bic failures` lists all."""
 
 JSON: Shape = {
     "stored": Key("transfers that this command stored", 14),

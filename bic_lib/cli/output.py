@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 _PIPED_WIDTH = 220
+"""Columns where no terminal says: what is piped into a file or `less` need not be folded."""
 _OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

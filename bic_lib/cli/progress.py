@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 _PATIENCE_SECONDS = 1.0
 _TELLS_EVERY = 0.2
+"""What is over within a second shows nothing; five times a second looks like moving."""
 
 
 @contextmanager

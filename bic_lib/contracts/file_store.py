@@ -25,6 +25,7 @@ TRANSFER = "0123456789abcdef"
 OTHER = "fedcba9876543210"
 VIDEO = b"\x00\x01 first rendering" * 500_000
 AGAIN = b"\x00\x02 second rendering, of other bytes" * 300_000
+"""Several megabytes: more than one block of any destination, and no whole number of them."""
 
 
 @dataclass(frozen=True)

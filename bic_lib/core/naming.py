@@ -66,6 +66,7 @@ _DOUBTFUL = re.compile(r"_(?=[xX][0-9a-fA-F]{4})|[^A-Za-z0-9 ._,=@()-]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(port + n for port in ("COM", "LPT") for n in "0123456789¹²³")})
 _YEAR_10000 = 253_402_300_800
+"""No calendar goes further; what an appliance says beyond is no time."""
 
 
 def values(item: Item, *, host: str, extension: str, at: int | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from bic_lib.core.model import DAY, Failure, OpenSessions, Schedule, Stream, Win
 HOUR = 3_600
 MINUTE = 60
 SHORTEST_WINDOW = 15 * MINUTE
+"""Shorter windows would ask an appliance that is slow anyway too often: a day in 96 questions at most."""
 CAUGHT_UP = HOUR
 """A stream whose watermark is less than this behind the appliance's clock is caught up."""
 CLOCK_TOLERANCE = 60

@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 from bic_lib.core.errors import DestinationError
 
 _SPARE = 300
+"""Seconds before its end when a token is fetched anew: a call that begins with it may take minutes."""
 _TIMEOUT = 30
+"""Seconds for an answer of Azure's token endpoints; msal's default is to wait for ever (docs/overridden-defaults.md)."""
 _AUTHORITY = "https://login.microsoftonline.com"
 
 

@@ -30,6 +30,7 @@ STALE_SECONDS = 86_400.0
 WAIT_LIMIT = 30.0
 """Longest time, in seconds, for which a throttling vault is waited for."""
 PAUSE_UNNAMED = 2.0
+"""Seconds to wait after a 429 that names none."""
 _TIMEOUT = (10.0, 30.0)
 
 _RESOURCE = re.compile(r'(?:resource|scope)="?(https://[^",/\s]+)', re.IGNORECASE)

@@ -28,6 +28,7 @@ from bic_lib.destinations.blob_errors import code, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
 
 _CHUNK = 4 << 20
+"""Bytes at a read: the library's first read of 32 MiB would be held whole (docs/overridden-defaults.md)."""
 _CONTENT_TYPES = {"xml": "application/xml"}
 
 

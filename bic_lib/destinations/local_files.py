@@ -13,6 +13,7 @@ from bic_lib.core.errors import BicError, DestinationError, Unexpected
 
 WINDOWS = os.name == "nt"
 _AHEAD = 8 << 20
+"""Bytes after which the disk is asked to begin: the final sync then waits for no more than these."""
 _NAME_REFUSED = frozenset(
     {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY}
 )

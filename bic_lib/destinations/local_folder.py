@@ -28,6 +28,7 @@ from bic_lib.destinations import temporary
 Made = TypeVar("Made")
 
 _CHUNK = 1 << 20
+"""Bytes at a read: little to hold, and a read costs little beside it."""
 
 
 def create(directory: str) -> LocalFolder:

@@ -33,7 +33,9 @@ _NO_SHARE = frozenset(
     }
 )
 _TIMEOUT = 60
+"""Seconds of silence after which a server counts as gone; the library would wait for ever (docs/overridden-defaults.md)."""
 _IDLE = 4
+"""Connections that are kept for the next file; making one costs a login."""
 
 
 class Connections:

@@ -16,8 +16,10 @@ from bic_lib.destinations.smb_errors import FAMILIES, translated
 
 BLOCK = 1 << 20
 IN_FLIGHT = 4
+"""Bytes of a write, and writes on their way: 0.88 of a 10 ms line, one at a time 0.39 (docs/performance.md 1)."""
 _PER_CREDIT = 65_536
 _CREDITS = 2 * IN_FLIGHT * BLOCK // _PER_CREDIT
+"""A credit pays for 64 KiB (MS-SMB2 3.1.5.2); twice what is in flight, so that an answer that is late stops nothing."""
 
 
 class ShareFile:

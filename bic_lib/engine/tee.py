@@ -17,7 +17,9 @@ from bic_lib.core.ports import Staging
 
 QUEUED_BLOCKS = 4
 BLOCK_BYTES = 1024 * 1024
+"""Blocks that wait for a destination: 4 MiB each at most. Reads and writes of 1 MiB cost least (docs/performance.md 1, 3)."""
 STALLED_SECONDS = 60.0
+"""A destination that takes no block for so long is dropped, so that the others go on (docs/design.md 9.1)."""
 FINISHING_SECONDS = 600.0
 """Making a large file durable takes a while; a destination that is silent for longer is dropped."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 TICK_SECONDS = 60.0
+"""A change of the settings takes effect within a minute (docs/design.md 5)."""
 _MOST_VISITS = 256
 """Threads are made when they are needed; each site has at most `max_concurrency` lanes."""
 _PARTITION, _LEASE = "scheduler", "lease"

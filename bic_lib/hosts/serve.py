@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 _THREADS = 16
+"""A download that somebody waits for holds one for minutes (docs/overridden-defaults.md)."""
 _LOOP_SECONDS = 0.2
+"""How long stopping waits for the loop at most."""
 _LAST_ANSWERS_SECONDS = 5
+"""For answers that are on their way when it is stopped."""
 
 log = logging.getLogger("bic.scheduler")
 

@@ -20,6 +20,7 @@ log = logging.getLogger("bic.transfers")
 
 LEASE_SECONDS = 300.0
 RENEW_SECONDS = 60.0
+"""A worker that was killed holds its lanes no longer than a lease; four renewals may fail before one runs out."""
 
 
 class Lease:

@@ -31,6 +31,7 @@ from bic_lib.ledger.records import (
 from bic_lib.ledger.streams import STATE, site_partition
 
 _DAYS_HELD = 4
+"""Days of sessions that are held: those of a window began on its day or shortly before; more would only fill memory."""
 _DATELESS = "1970-01-01"
 """Where items without any time stand."""
 Key = TypeVar("Key")

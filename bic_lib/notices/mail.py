@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 _TIMEOUT_SECONDS = 20.0
+"""A mail server that is silent must not stop the tick; smtplib would wait for ever (docs/overridden-defaults.md)."""
 
 
 def create(settings: Settings, environ: Mapping[str, str] | None = None) -> Mailer | None:

@@ -28,6 +28,7 @@ log = logging.getLogger("bic.scheduler")
 LOOK_SECONDS = 600.0
 """How often the whole ledger is looked through for causes."""
 FORGOTTEN_SOON = 14 * DAY
+"""Time enough to find somebody who can help, and near enough to be news."""
 _GONE = (State.EXPIRED, State.NONE)
 _REST_TOLERATED = HOUR
 _LEAST_WAIT = HOUR

@@ -13,6 +13,7 @@ from bic_lib.simulator.answers import Answer, Refusal, error_document, json_answ
 from bic_lib.simulator.faults import Faults
 
 MOST_TOKENS = 30
+"""Valid tokens of one account; one more ends the oldest (docs/appliance.md 1.9)."""
 PERMISSIONS = (
     "perm_command",
     "perm_reporting_support",

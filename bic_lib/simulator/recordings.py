@@ -6,6 +6,7 @@ from hashlib import blake2b, sha256
 from random import Random
 
 BLOCK = 256 * 1024
+"""Bytes that are made once and repeated: a recording of any size costs no more memory."""
 _HEADS = {
     "flv": b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00",
     "mp4": b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom",

@@ -21,6 +21,7 @@ from bic_lib.simulator.register import Moment
 
 BLOCK = 64 * 1024
 REMEMBERED_REQUESTS = 100_000
+"""Bytes that go out at once; requests that a test can look back at."""
 
 
 @dataclass(frozen=True)

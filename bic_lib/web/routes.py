@@ -25,6 +25,7 @@ from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Resp
 from bic_lib.web.reading import asked_download, fields
 
 _LOOK_AGAIN_SECONDS = 0.25
+"""Between two looks at a run that somebody waits for."""
 
 
 class Host(Protocol):

@@ -12,6 +12,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, stream_json, table
 
 _SHOWN = 200
+"""Rows that somebody reads; --json lists all."""
 _COLUMNS = ("id", "site", "data", "destination", "lsid", "state", "attempts#", "next try", "forgotten at", "reason")
 
 JSON = {

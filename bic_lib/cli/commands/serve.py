@@ -20,6 +20,7 @@ from bic_lib.web.guard import is_loopback
 
 _KEY = "BIC_SERVE_KEY"
 _SHORTEST_KEY = 16
+"""Characters of a key that nobody finds by trying."""
 
 JSON = {"serve": {"dashboard": Key("where it answers; printed once it does", "http://127.0.0.1:8080/api/dashboard")}}
 

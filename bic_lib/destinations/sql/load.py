@@ -25,6 +25,7 @@ TRIES = 6
 """How often a batch is tried that met another process (deadlock, or both brought the same new session)."""
 
 _TEXTS_IN_REASON = 3
+"""Warnings of one session that a reason names: it is read in a table."""
 
 T = TypeVar("T")
 

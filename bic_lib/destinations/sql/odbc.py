@@ -20,6 +20,7 @@ SQL_COPT_SS_ACCESS_TOKEN = 1256
 """Microsoft's connection attribute for an Entra ID token (msodbcsql.h)."""
 
 STATEMENT_SECONDS = 600
+"""Longest statement: a batch takes seconds (docs/performance.md 5), a lock that nobody gives back must end."""
 
 _INSTALL = (
     "Install Microsoft's ODBC Driver 18 for SQL Server (package msodbcsql18; Azure Functions' images have it),"

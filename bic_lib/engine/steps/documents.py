@@ -35,6 +35,7 @@ from bic_lib.ledger.work import Step
 
 BATCH_DOCUMENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
+"""Sessions and their bytes that are held and delivered together; outcomes go to the ledger by the hundred."""
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from bic_lib.ledger.records import Record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
 
 SNIFFED_BYTES = 64 * 1024
+"""Read before the name is decided: a message that stands in a file's place is no longer (docs/appliance.md 5.3.4)."""
 
 Open = Callable[[], AbstractContextManager[Payload]]
 BeforeEnd = Callable[[Sequence[Record]], None]

@@ -24,6 +24,7 @@ from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.work import ClaimedStep, Step
 
 _WEEK = 7 * DAY
+"""How often a pass goes over all that the appliance keeps (docs/design.md 10)."""
 
 
 def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:

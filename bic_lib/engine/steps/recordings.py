@@ -14,6 +14,7 @@ from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, 
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 _BACKLOG_AFTER = 2 * DAY
+"""A session that ended so long before is backlog, so that a first pull does not hold up today's (docs/design.md 12)."""
 SCREEN_RECORDINGS = {
     ReportKind.SUPPORT: DataType.SESSION_RECORDINGS,
     ReportKind.PRESENTATION: DataType.PRESENTATION_RECORDINGS,

@@ -32,6 +32,7 @@ _PAGE = 1_000
 _PIECE = 30_000
 """Characters of JSON in one property; the service takes 64 KB, and counts two bytes a character."""
 _CONNECT_SECONDS = 10
+"""The service answers in milliseconds or not at all; the SDK would wait 300 s (docs/overridden-defaults.md)."""
 _ANSWER_SECONDS = 60
 """The service itself gives up after 30 s."""
 

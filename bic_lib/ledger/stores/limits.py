@@ -10,6 +10,8 @@ from bic_lib.core.ports import BATCH, Change
 
 MOST_BODY = 60_000
 MOST_KEY = 400
+"""Characters. A property of Azure Tables has 64 KB, a key 1 KiB (512 characters with its escapes); a body takes two
+properties (docs/design.md 12)."""
 
 
 def demand_allowed(partition: str, changes: Sequence[Change]) -> None:

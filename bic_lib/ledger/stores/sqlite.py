@@ -48,6 +48,7 @@ _PATIENCE = 60
 """How long to wait for another process's commit, seconds."""
 
 _PAGE = 500
+"""Rows at a read: what is held at once, whatever a range holds."""
 
 _LOCAL_DISK = "A ledger belongs on a disk of this machine, not on a network share."
 _RIGHTS = "Give the account that runs bic the right to write this file and its folder."
