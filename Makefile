@@ -1,28 +1,30 @@
 # `make` alone tells what there is. Everything happens in .venv; PYTHON names the Python that makes it.
 
 PYTHON ?= python3
+WEEKS ?= 20
 BIN := .venv/bin
 MARK := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPM := $(shell command -v npm)
-EMULATOR := $(if $(NPM),node_modules/installed)
+TOOLS := $(if $(NPM),node_modules/installed)
 CODE := bic_lib tests benchmarks .ci $(wildcard function_app.py)
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 TYPED := bic_lib tests .ci/audit.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-mssql check lock audit sbom bench scale docs clean
+.PHONY: help setup demo test test-mssql check lock audit sbom bench soak scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
 	@echo "make setup   .venv with everything for development"
-	@echo "make test    all tests; brings the emulator of Azure Storage where npm is (BIC_TEST_REQUIRE=all: nothing may be lacking)"
+	@echo "make test    all tests; brings what npm has for them, where npm is (BIC_TEST_REQUIRE=all: nothing may be lacking)"
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
 	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
 	@echo "make audit   known vulnerabilities of what runs"
 	@echo "make sbom    build/sbom.cdx.json: what runs, as CycloneDX"
 	@echo "make bench   speed against baselines"
+	@echo "make soak    WEEKS=20 random weeks of faults and kills, then make scale (half an hour)"
 	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
 	@echo "make clean   remove what was made here"
@@ -32,8 +34,8 @@ setup: $(MARK)-dev
 demo: $(MARK)
 	@$(BIN)/bic demo
 
-test: $(MARK)-dev $(EMULATOR)
-	@$(if $(NPM),,echo "npm is not here: tests that need the emulator of Azure Storage are left out")
+test: $(MARK)-dev $(TOOLS)
+	@$(if $(NPM),,echo "npm is not here: tests that need the emulator of Azure Storage or the parser of Kusto queries are left out")
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-mssql: $(MARK)-dev
@@ -60,7 +62,11 @@ bench: $(MARK)-dev
 	@for module in $(filter-out scaling,$(notdir $(basename $(wildcard benchmarks/[!_]*.py)))); do \
 		$(BIN)/python -m benchmarks.$$module || exit 1; done
 
-scale: $(MARK)-dev
+soak: $(MARK)-dev $(TOOLS)
+	$(BIN)/python -m tests.kill.weeks 1 $(WEEKS)
+	@$(MAKE) scale
+
+scale: $(MARK)-dev $(TOOLS)
 	@$(BIN)/python -m benchmarks.scaling
 
 docs: $(MARK)-dev
@@ -88,7 +94,7 @@ $(MARK)-dev: requirements-dev.txt $(MARK)
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(EMULATOR): package.json package-lock.json
-	@echo "installing the emulator of Azure Storage into node_modules ..."
+$(TOOLS): package.json package-lock.json
+	@echo "installing what tests need into node_modules ..."
 	@npm ci --no-audit --no-fund --loglevel=error --fetch-retries=5 && touch $@ \
-		|| echo "npm can't bring the emulator of Azure Storage: tests that need it are left out"
+		|| echo "npm can't bring the emulator of Azure Storage and the parser of Kusto queries: tests that need them are left out"

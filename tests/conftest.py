@@ -12,6 +12,7 @@ from bic_lib.simulator import Profile, Simulator
 from tests.cloud import fakes
 from tests.support import SECRET, Bic, archive, hourly, site
 
+pytest_plugins = ["tests.budget"]
 pytest.register_assert_rewrite("tests.engine.steps.world")
 
 

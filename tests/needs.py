@@ -16,16 +16,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 REMEDIES = {
+    "node": "apt-get install nodejs npm",
     "pdbedit": "apt-get install samba",
     "smbd": "apt-get install samba",
     "systemd-analyze": "apt-get install systemd",
 }
 """Programs that a package of the system brings."""
 DOWNLOADS = {
-    "bicep": "Azure's compiler of infra/, from its maker",
-    "func": "Azure Functions Core Tools, from their maker",
-    "pwsh": "PowerShell 7, from its maker",
-    "tsql-parse": "Microsoft's grammar of T-SQL, ScriptDom, behind a command of this name",
+    "bicep": "the Bicep CLI (github.com/Azure/bicep), on PATH",
+    "func": "Azure Functions Core Tools (github.com/Azure/azure-functions-core-tools), on PATH",
+    "pwsh": "PowerShell 7 (github.com/PowerShell/PowerShell), on PATH",
+    "tsql-parse": "a command of this name around Microsoft's ScriptDom, on PATH",
 }
 """Programs that no package brings."""
 

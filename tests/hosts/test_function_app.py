@@ -132,6 +132,7 @@ def visit(name: str = "support") -> str:
     return json.dumps({"v": 1, "site": name})
 
 
+@pytest.mark.slow
 def test_timer_and_queue_deliver_everything_once(world: World, host: RunningHost) -> None:
     """The timer's ticks send visits, the queue makes them: sessions and recordings arrive, doubled messages change nothing."""
     for _ in range(10):
@@ -143,6 +144,7 @@ def test_timer_and_queue_deliver_everything_once(world: World, host: RunningHost
     world.demand_everything_once()
 
 
+@pytest.mark.slow
 def test_blobs_and_tables_agree_with_the_appliance(world: World, host: RunningHost) -> None:
     """From tick to blob: each session and recording is a blob, once, with what was served, and proven in the tables."""
     container = world.environ["PREFIX"]
@@ -166,6 +168,7 @@ def test_blobs_and_tables_agree_with_the_appliance(world: World, host: RunningHo
     assert len(there) == len(served_sessions(world.sim)) + world.expected_recordings()
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_down_loses_nothing(world: World, short_leases: None, host: RunningHost) -> None:
     """The tables go away in the middle of the work, for longer than a message's tries: nothing is given up, all arrives once."""
     until(lambda: stored_sessions(world.folder / "archive"), "the first session", host)
@@ -203,6 +206,7 @@ def test_a_poisoned_visit_is_told(world: World, host: RunningHost) -> None:
     )
 
 
+@pytest.mark.slow
 def test_broken_settings_change_nothing(world: World, short_leases: None, host: RunningHost, kind: Kind) -> None:
     """The last good settings stay in use, by a new instance as well; people are told, and told again when it is mended."""
     notices = Notices(world.ledger.store)

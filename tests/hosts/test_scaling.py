@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.hosts.fleet import crowd, demand_everything_once, fleet, wait_until_complete, wait_until_idle
 
 LEASE = 10.0
 """Seconds: so much a killed host's work waits, and so late a busy machine may be with a renewal."""
 
 
+@pytest.mark.slow
 def test_many_sites_and_killed_hosts(tmp_path: Path) -> None:
     """4 hosts, 20 sites, recordings, 5 SIGKILLs, visits doubled ten times: destination, ledger and appliances agree."""
     with fleet(tmp_path, sites=20, sessions=6, seed=7) as running:
@@ -24,6 +27,7 @@ def test_many_sites_and_killed_hosts(tmp_path: Path) -> None:
         demand_everything_once(running)
 
 
+@pytest.mark.slow
 def test_a_crowd_keeps_a_site_s_limits(tmp_path: Path) -> None:
     """8 processes visit one site of 4 lanes at once: never more calls than lanes, no refusal by rate, everything once."""
     with fleet(tmp_path, sites=1, sessions=12, seed=11, lanes=4, rate=10) as running:

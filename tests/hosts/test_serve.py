@@ -73,16 +73,18 @@ def test_stopped_in_the_middle_nothing_is_doubled(bic: Bic, appliance: Simulator
     assert stored_sessions(bic.folder / "archive") == served_sessions(appliance)
 
 
+@pytest.mark.timeout(60)
 def test_second_one_stands_by_and_takes_over(bic: Bic, appliance: Simulator) -> None:
     """Of two on one ledger only the first ticks; the second answers requests, and ticks when the first is gone."""
     with serving(bic) as (first, address):
         assert _until(lambda: _status(address)["scheduler"]["state"] == "running")
         with serving(bic) as (second, other):
             assert _status(other)["scheduler"]["state"] == "running"
+            assert second.stderr
+            assert any(b"standing by" in line for line in iter(second.stderr.readline, b""))
             second.send_signal(signal.SIGINT)
-            ended = second.communicate(timeout=60)
+            second.communicate(timeout=60)
             assert second.returncode == 130
-            assert b"standing by" in ended[1]
         first.kill()
         first.wait()
     with serving(bic) as (third, _):
@@ -123,23 +125,24 @@ def test_port_that_is_taken_is_told(bic: Bic) -> None:
     assert "Traceback" not in ended.err
 
 
-def test_changed_settings_are_used_from_the_next_tick(running: Service, appliance: Simulator) -> None:
+def test_changed_settings_are_used_from_the_next_tick(tmp_path: Path, appliance: Simulator) -> None:
     """A new schedule appears without a restart; a broken file changes nothing, raises a notice, and mended it ends it."""
     good = site(appliance) + archive() + hourly()
-    running.tick()
-    running.change_settings(good + hourly("sessions", name="second"))
-    running.tick()
-    assert [one["name"] for one in running.get("/api/status").json()["schedules"]] == ["hourly", "second"]
-    running.change_settings("nonsense = 1\n" + good)
-    running.tick()
-    shown = running.get("/api/status").json()
-    assert [one["name"] for one in shown["schedules"]] == ["hourly", "second"]
-    assert [one["subject"] for one in shown["notices"]] == ["the settings can't be used"]
-    assert "nonsense" in shown["notices"][0]["text"]
-    running.change_settings(good)
-    running.tick()
-    shown = running.get("/api/status").json()
-    assert ([one["name"] for one in shown["schedules"]], shown["notices"]) == (["hourly"], [])
+    with in_process(tmp_path, appliance, good) as running:
+        running.tick()
+        running.change_settings(good + hourly("sessions", name="second"))
+        running.tick()
+        assert [one["name"] for one in running.get("/api/status").json()["schedules"]] == ["hourly", "second"]
+        running.change_settings("nonsense = 1\n" + good)
+        running.tick()
+        shown = running.get("/api/status").json()
+        assert [one["name"] for one in shown["schedules"]] == ["hourly", "second"]
+        assert [one["subject"] for one in shown["notices"]] == ["the settings can't be used"]
+        assert "nonsense" in shown["notices"][0]["text"]
+        running.change_settings(good)
+        running.tick()
+        shown = running.get("/api/status").json()
+        assert ([one["name"] for one in shown["schedules"]], shown["notices"]) == (["hourly"], [])
 
 
 @pytest.mark.parametrize("arguments", [("serve", "--port", "70000"), ("serve", "--host")])

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.needs import lacking
+from tests.needs import lacking, program
 from tests.support import ROOT
 
 _PATIENCE = 300
 _PARSER = ROOT / "node_modules" / "@kusto" / "language-service-next"
-_REMEDY = {
-    "bicep": "the Bicep CLI (github.com/Azure/bicep), on PATH",
-    "pwsh": "PowerShell 7 (github.com/PowerShell/PowerShell), on PATH",
-    "tsql-parse": "a command around Microsoft's ScriptDom, on PATH",
-    "node": "Node.js, on PATH",
-}
 
 TABLES: Mapping[str, str] = {
     "AppTraces": "(TimeGenerated: datetime, Message: string, SeverityLevel: int, Properties: dynamic)",
@@ -31,11 +24,14 @@ def run(
     command: str, *arguments: str | Path, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command of the makers, run to its end whatever that is; the test is skipped (or fails) where it is not installed."""
-    program = shutil.which(command)
-    if program is None:
-        lacking(command, _REMEDY[command])
     return subprocess.run(
-        [program, *map(str, arguments)], input=stdin, env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        [program(command), *map(str, arguments)],
+        input=stdin,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
     )
 
 

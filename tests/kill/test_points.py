@@ -78,6 +78,7 @@ def drive(folder: Path, sim: Simulator, *points: int) -> subprocess.Popen[bytes]
     return subprocess.Popen([sys.executable, "-m", "tests.kill.driver", str(folder), *map(str, points)], env=environ)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simulator) -> None:
     """Killed before each ledger write, publish and staging's end in turn; the next run completes everything, once."""
     prepared(tmp_path, sim)
@@ -98,6 +99,7 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simu
     assert not wrong
 
 
+@pytest.mark.slow
 def test_kills_at_random_times_in_a_row(tmp_path: Path, sim: Simulator) -> None:
     """Eight runs that are killed one after the other, each after a random time, then one that is not: everything, once."""
     world = prepared(tmp_path / "random", sim)

@@ -9,6 +9,7 @@ import pytest
 from tests.kill.weeks import Week
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [42])
 def test_a_random_week_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
     """Faults, kills, two processes at once, clocks that jump, a place that is away: each session, recording and row once."""

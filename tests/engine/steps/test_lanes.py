@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from bic_lib.core.model import Visit
 from bic_lib.engine.tick import tick
 from bic_lib.engine.visit import perform
@@ -12,6 +14,7 @@ from bic_lib.simulator import Fault, Profile, Simulator
 from tests.engine.steps.world import ALL_FILES, World, asked
 
 
+@pytest.mark.slow
 def test_recordings_come_during_the_first_pull(tmp_path: Path) -> None:
     """With the default two lanes the first recordings are fetched long before the last window is read."""
     begun = time.time()

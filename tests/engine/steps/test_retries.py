@@ -186,6 +186,7 @@ def test_reconciling_goes_on_when_the_pass_in_hand_was_for_a_destination_that_is
     world.demand_whole("another")
 
 
+@pytest.mark.slow
 def test_a_pass_made_while_the_appliance_s_clock_was_ahead_counts_for_nothing(world: World, sim: Simulator) -> None:
     """300 days ahead for a day: a week later everything is listed again, not in 300 days."""
     world.configure(site='history = "20d"', every="12h")
@@ -312,6 +313,7 @@ def test_retrying_what_was_delivered_meanwhile_doubles_nothing(world: World, sim
     world.demand_whole(recordings=True)
 
 
+@pytest.mark.slow
 def test_what_the_appliance_keeps_is_not_what_the_first_pull_reads(world: World, sim: Simulator) -> None:
     """`history` is short, `keeps` is not: what failed is tried until the appliance has forgotten it."""
     world.configure(site='history = "2d"\nkeeps = "60d"', data=ALL_FILES)
