@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections import Counter
 from functools import cache
@@ -12,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.support import ROOT
+from tests.test_layers import MODULES, module_wing, wings_imported
 
 SEEN = (
     ".py",
@@ -221,3 +223,16 @@ def test_unexplained_numbers_are_found() -> None:
 def test_each_fixed_number_says_why(module: Path) -> None:
     """A number at the top of a module tells what it is and where it comes from, so that nobody improves it without knowing."""
     assert _unexplained(module.read_text("utf-8")) == []
+
+
+def test_the_picture_of_the_wings_is_theirs() -> None:
+    """Each wing stands in the table of docs/design.md 4, and each arrow of its picture is an import that there is."""
+    section = (ROOT / "docs/design.md").read_text("utf-8").partition("## 4. Wings")[2].partition("## 5.")[0]
+    table, picture = section.split("```mermaid")
+    wings = {path.name for path in (ROOT / "bic_lib").iterdir() if path.is_dir() and (path / "__init__.py").is_file()}
+    assert wings == set(re.findall(r"`(\w+)/`", "".join(row.split("|")[1] for row in table.splitlines() if row.startswith("|"))))
+    chains = [[step.split(" & ") for step in line.strip().split(" --> ")] for line in picture.splitlines() if "-->" in line]
+    drawn = {(left, right) for chain in chains for a, b in itertools.pairwise(chain) for left in a for right in b}
+    there = {(module_wing(module), known) for module in MODULES for known in wings_imported(module)}
+    assert drawn
+    assert drawn - there == set()

@@ -46,7 +46,7 @@ VENDORS = {
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def _wing(module: Path) -> str:
+def module_wing(module: Path) -> str:
     return module.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -59,8 +59,8 @@ def _imported(module: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _wings_imported(module: Path) -> set[str]:
-    return {name.split(".")[1] for name in _imported(module) if name.startswith("bic_lib.")} - {_wing(module)}
+def wings_imported(module: Path) -> set[str]:
+    return {name.split(".")[1] for name in _imported(module) if name.startswith("bic_lib.")} - {module_wing(module)}
 
 
 def _may_know(wing: str) -> set[str]:
@@ -77,10 +77,10 @@ def test_nothing_lies_loose() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_one_way(module: Path) -> None:
     """A wing imports only what stands under it, an adapter only the core and logs."""
-    assert _wings_imported(module) <= _may_know(_wing(module))
+    assert wings_imported(module) <= _may_know(module_wing(module))
 
 
-@pytest.mark.parametrize("wing", sorted({_wing(module) for module in MODULES if module.parent != PACKAGE}))
+@pytest.mark.parametrize("wing", sorted({module_wing(module) for module in MODULES if module.parent != PACKAGE}))
 def test_each_file_of_a_wing_is_told(wing: str) -> None:
     """A wing's first lines name each module in it, so that a stranger opens the right one at first guess."""
     told = ast.get_docstring(ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8"))) or ""
@@ -91,7 +91,7 @@ def test_each_file_of_a_wing_is_told(wing: str) -> None:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_vendor_libraries_stay_in_their_wing(vendor: str) -> None:
     """A library that a wing is built on is imported nowhere else."""
-    users = {_wing(module) for module in MODULES if vendor in {name.split(".")[0] for name in _imported(module)}}
+    users = {module_wing(module) for module in MODULES if vendor in {name.split(".")[0] for name in _imported(module)}}
     assert users <= VENDORS[vendor]
 
 
