@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bic_lib import logs
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from bic_lib.engine.app import App
     from bic_lib.engine.steps.job import Observer
-    from bic_lib.hosts.scheduler import Current
+    from bic_lib.hosts.current import Current
     from bic_lib.settings.loading import Settings
 
 
@@ -42,16 +41,6 @@ class Call:
 
         return loading.load(loading.source(os.environ, self.settings_file))
 
-    def settings_stamp(self) -> object:
-        """Something that changes when the settings file does."""
-        from bic_lib.settings import loading  # noqa: PLC0415
-
-        try:
-            found = Path(loading.source(os.environ, self.settings_file)).stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
     def app(self, observe: Observer | None = None) -> App:
         """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""
         return make_app(self.settings(), observe)
@@ -59,12 +48,15 @@ class Call:
     def current(self, stopped: Callable[[], bool]) -> Current:
         """The app of a scheduler, which looks at the settings anew at each tick. Raises SettingsError."""
         from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
-        from bic_lib.hosts.scheduler import Current  # noqa: PLC0415
+        from bic_lib.hosts.current import Current  # noqa: PLC0415
+        from bic_lib.settings import loading  # noqa: PLC0415
 
         try:
-            return Current(self.read_settings, self.settings_stamp, stopped)
+            current = Current(loading.source(os.environ, self.settings_file), os.environ, stopped=stopped)
+            current.look()
         except LedgerError as error:
             raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error
+        return current
 
     def log_to_stderr(self) -> None:
         """Show what is logged, for whoever watches."""

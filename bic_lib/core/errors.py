@@ -47,6 +47,9 @@ class SettingsError(BicError):
         super().__init__(message, hint=hint)
         self.problems = problems
 
+    def __str__(self) -> str:
+        return " ".join((super().__str__(), "; ".join(self.problems))).strip()
+
 
 class UsageError(BicError):
     """The call can't be carried out as it was given."""

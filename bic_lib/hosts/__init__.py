@@ -1,4 +1,5 @@
 """Where it runs.
 
-* `functions` what the triggers of the function app call · `scheduler` ticks and visits on one machine · `serve` both, with HTTP
+* `functions` what the triggers of the function app call · `current` settings and app in use
+* `scheduler` ticks and visits on one machine · `serve` both, with HTTP
 """

@@ -12,12 +12,11 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from bic_lib import logs, wiring
+from bic_lib import logs
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import LedgerError, SettingsError
 from bic_lib.core.model import Visit
@@ -25,9 +24,9 @@ from bic_lib.engine import events, tick
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Deadline
 from bic_lib.engine.visit import perform
-from bic_lib.ledger import Ledger
+from bic_lib.hosts.current import Current
 from bic_lib.notices import mail, notify
-from bic_lib.settings import last_good, loading
+from bic_lib.settings import loading
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import LocalFolderSettings
 
@@ -47,58 +46,21 @@ _LEAST_MINUTES = 20.0
 """With less nothing would ever begin, and a visit only hand itself on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """The settings in use and what was made of them. `broken`: the file is not usable, and these are the last good ones."""
-
-    text: str
-    settings: Settings
-    app: App
-    broken: SettingsError | None = None
-
-
 class Host:
     """This process as a part of the function app. Threads share it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
-        self._held: Current | None = None
-        self._reading = threading.Lock()
+        demand = _demand_mounts if CLOUD in environ else lambda _: None
+        self.settings = Current(loading.source(environ, None), environ, demand=demand)
         logs.configure(None)
 
-    def current(self) -> Current:
-        """The app as the settings are now. Raises LedgerError; SettingsError when they are broken and there are no good ones."""
-        with self._reading:
-            text = None
-            try:
-                text = last_good.read(loading.source(self.environ, None), self.environ)
-                self._held = self._made(text)
-            except SettingsError as error:
-                held = self._held or self._made(last_good.recall(text, self.environ, error, self._ledger))
-                self._held = replace(held, broken=error)
-            return self._held
-
-    def _ledger(self, least: Settings) -> Ledger:
-        return wiring.ledger(least, environ=self.environ)
-
-    def _made(self, text: str) -> Current:
-        if self._held and self._held.text == text:
-            return replace(self._held, broken=None)
-        source = loading.source(self.environ, None)
-        parsed = loading.parse(text, loading.base(source), logs.masked(source))
-        if CLOUD in self.environ:
-            _demand_mounts(parsed)
-        return Current(text, parsed, wiring.app(parsed, environ=self.environ))
-
     def tick(self) -> list[str]:
-        """One tick; returns the messages of the visits that are wanted. Raises SettingsError, LedgerError."""
-        current = self.current()
-        ledger = current.app.ledger
-        if current.broken:
-            log.error("the last good settings stay in use: %s", current.broken)
-            notify.settings_broken(ledger, current.broken)
-        if last_good.keep(ledger, current.text, broken=current.broken is not None) and not current.broken:
-            notify.settings_mended(ledger)
+        """One tick; returns the messages of the visits that are wanted, none without usable settings. Raises LedgerError."""
+        try:
+            current = self.settings.refresh()
+        except SettingsError:  # logged, with every problem; a failure of the function would say less, and twice
+            return []
         visits = tick.tick(current.app)
         notify.notify(current.app, mail.create(current.settings, self.environ))
         return [json.dumps(visit.message()) for visit in visits]
@@ -109,9 +71,8 @@ class Host:
         if visit is None:
             return None
         try:
-            app = self.current().app
-        except SettingsError as error:
-            log.error("no visit to %s: %s", visit.site, error)  # noqa: TRY400  # the file is wrong, not this program
+            app = self.settings.look().app
+        except SettingsError:  # logged, with every problem
             return None
         again = perform(app, visit, self.deadline(app.ledger.now())).again
         return json.dumps(again.message()) if again else None
@@ -127,7 +88,7 @@ class Host:
         if visit:
             log.error("visits to site %s break down", visit.site)
             events.dead_letter(visit.site)
-            notify.poisoned(self.current().app.ledger, visit.site)
+            notify.poisoned(self.settings.look().app.ledger, visit.site)
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Response, list[str]]:
         """Answer an HTTP request; with it come the messages of the visits that it wants."""
@@ -157,10 +118,10 @@ class _Call:
             self._answered.set()
 
     def settings(self) -> Settings:
-        return self._host.current().settings
+        return self._host.settings.look().settings
 
     def app(self) -> App:
-        return self._host.current().app
+        return self._host.settings.look().app
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self.messages += [json.dumps(visit.message()) for visit in visits]

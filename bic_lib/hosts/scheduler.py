@@ -9,21 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bic_lib import wiring
-from bic_lib.actions.stopping import stoppable
-from bic_lib.core.errors import ClaimLost, LedgerError, SettingsError
+from bic_lib.core.errors import ClaimLost, LedgerError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
 from bic_lib.engine.visit import Visited, perform
+from bic_lib.hosts.current import Current
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
 from bic_lib.notices import mail
-from bic_lib.notices.notify import Notifier, notify, settings_broken, settings_mended
+from bic_lib.notices.notify import Notifier, notify
 
 if TYPE_CHECKING:
-    from bic_lib.settings.loading import Settings
+    pass
 
 TICK_SECONDS = 60.0
 """A change of the settings takes effect within a minute (docs/design.md 5)."""
@@ -32,41 +31,6 @@ _MOST_VISITS = 256
 _PARTITION, _LEASE = "scheduler", "lease"
 
 log = logging.getLogger("bic.scheduler")
-
-
-class Current:
-    """The settings and the app as the settings file is now: a broken file keeps the last good ones.
-
-    `read` reads the file, `stamp` is something that changes when the file does; `stopped` ends visits early once it is true.
-    Raises SettingsError, LedgerError when the first reading fails.
-    """
-
-    def __init__(self, read: Callable[[], Settings], stamp: Callable[[], object], stopped: Callable[[], bool]) -> None:
-        self._read, self._stamp, self._stopped = read, stamp, stopped
-        self._known = stamp()
-        self.settings = read()
-        self.app = self._make(self.settings)
-        settings_mended(self.app.ledger)
-
-    def refresh(self) -> None:
-        """Look at the file again. Raises LedgerError."""
-        known = self._stamp()
-        if known == self._known:
-            return
-        try:
-            settings = self._read()
-            app = self._make(settings)
-        except SettingsError as error:
-            log.warning("%s The last good settings stay. %s", error, "; ".join(error.problems))
-            settings_broken(self.app.ledger, error)
-        else:
-            self.settings, self.app = settings, app
-            settings_mended(app.ledger)
-            log.info("the settings have changed: read again")
-        self._known = known
-
-    def _make(self, settings: Settings) -> App:
-        return stoppable(wiring.app(settings), self._stopped)
 
 
 class Scheduler:
@@ -84,7 +48,7 @@ class Scheduler:
             current.refresh()
         except LedgerError as error:
             log.warning("the settings could not be looked at: %s", error)
-        self.tick(current.app, mail.create(current.settings))
+        self.tick(current.held.app, mail.create(current.held.settings))
 
     def tick(self, app: App, notifier: Notifier | None) -> None:
         """One tick, if it is ours to make. An unreachable ledger is no reason to end: the next tick finds what is due."""

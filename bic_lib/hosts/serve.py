@@ -16,7 +16,8 @@ from waitress.server import create_server
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import Visit
 from bic_lib.engine.app import App
-from bic_lib.hosts.scheduler import Current, Scheduler, forever, scheduling
+from bic_lib.hosts.current import Current
+from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
 from bic_lib.web.guard import demand_permission
 from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, refuse, respond
 from bic_lib.web.routes import Host, handle
@@ -45,10 +46,10 @@ class _Here(Host):
         self._current, self._scheduler = current, scheduler
 
     def settings(self) -> Settings:
-        return self._current.settings
+        return self._current.held.settings
 
     def app(self) -> App:
-        return self._current.app
+        return self._current.held.app
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self._scheduler.visit(self.app(), visits)

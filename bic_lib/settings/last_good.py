@@ -1,4 +1,4 @@
-"""The settings of the function app: read anew each time, and the last good ones kept in the ledger.
+"""The last good settings, kept in the ledger; and settings that lie in a blob.
 
 So a broken file stops nothing, not even on an instance that starts while it is broken: that one needs only the file's `[ledger]`
 and `[identity]`, or else finds the ledger in the app's own storage account.
@@ -50,10 +50,12 @@ def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
     return True
 
 
-def recall(text: str | None, environ: Mapping[str, str], error: SettingsError, open_ledger: Callable[[Settings], Ledger]) -> str:
+def recall(
+    text: str | None, source: str, environ: Mapping[str, str], open_ledger: Callable[[Settings], Ledger], error: SettingsError
+) -> str:
     """The last good settings, where the text that is there now is broken (None: can't be read). Raises `error` without any."""
     try:
-        ledger = open_ledger(_least(text, environ))
+        ledger = open_ledger(_least(text, source, environ))
         row = ledger.store.get(STATE, _PARTITION, _KEY)
         ledger.store.close()
     except BicError as failure:
@@ -63,10 +65,10 @@ def recall(text: str | None, environ: Mapping[str, str], error: SettingsError, o
     return zlib.decompress(base64.b64decode(row.body["text"])).decode()
 
 
-def _least(text: str | None, environ: Mapping[str, str]) -> Settings:
+def _least(text: str | None, source: str, environ: Mapping[str, str]) -> Settings:
     """As much of the settings as leads to the ledger. Raises SettingsError."""
     found = _own_storage(environ) if text is None else _tables(text)
-    return loading.parse(found + _NO_SITES, loading.base(loading.source(environ, None)), "the settings")
+    return loading.parse(found + _NO_SITES, loading.base(source), "the settings")
 
 
 def _tables(text: str) -> str:

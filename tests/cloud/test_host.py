@@ -73,7 +73,7 @@ def test_settings_secrets_and_files_by_one_identity(tmp_path: Path, cloud: Cloud
         blobs = {blob.name: archive.download_blob(blob.name).readall() for blob in archive.list_blobs()}
         found = [lsid for name, content in blobs.items() if name.endswith(".xml") for lsid, _ in wiring.identify(content)]
         assert sorted(found) == sorted(truth.lsid for truth in wanted(sim))
-        host.current().app.ledger.store.close()
+        host.settings.look().app.ledger.store.close()
     asked = [request.values for request in cloud.asked if request.path == "/msi/token"]
     assert sorted(values["resource"] for values in asked) == ["https://storage.azure.com", "https://vault.azure.net"]
     assert {values["client_id"] for values in asked} == {tmp_path.name}

@@ -38,6 +38,13 @@ def serving(bic: Bic, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes]
         process.communicate()
 
 
+@pytest.fixture
+def running(tmp_path: Path, appliance: Simulator) -> Iterator[Service]:
+    """A service with one site, the folder `archive` and an hourly schedule of sessions; nothing has ticked yet."""
+    with in_process(tmp_path, appliance, site(appliance) + archive() + hourly()) as started:
+        yield started
+
+
 def _until(done: Callable[[], Any]) -> Any:
     ends = time.monotonic() + 60
     while not (value := done()) and time.monotonic() < ends:
@@ -108,7 +115,7 @@ def test_lease_of_the_scheduler_is_handed_on(tmp_path: Path, appliance: Simulato
 
 
 def _ticked(service: Service) -> float:
-    row = service.current.app.ledger.store.get("state", "scheduler", "tick")
+    row = service.current.held.app.ledger.store.get("state", "scheduler", "tick")
     return row.written if row else 0
 
 

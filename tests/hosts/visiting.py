@@ -12,7 +12,7 @@ from bic_lib.hosts import functions
 def main() -> None:
     name, seconds = sys.argv[1], float(sys.argv[2])
     host = functions.host()
-    host.current()
+    host.settings.look()
     print("ready", flush=True)
     sys.stdin.readline()
     ends = time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from bic_lib.hosts.scheduler import Current
+from bic_lib.hosts.current import Current
 from bic_lib.hosts.serve import service
-from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, archive, hourly, site
 
@@ -48,10 +48,10 @@ def serving(folder: Path, appliance: Simulator, text: str, key: str = "") -> Ite
     file.write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, appliance.client_secret)
-        current = Current(lambda: loading.load(file), file.read_bytes, lambda: False)
+        current = Current(str(file), os.environ, stopped=lambda: False)
         with service(current, "127.0.0.1", 0, key) as (address, tick):
             yield Service(address, tick, current, folder, appliance)
-        current.app.ledger.store.close()
+        current.held.app.ledger.store.close()
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def _let_things_happen(running: Service) -> None:
     running.tick()
-    app = running.current.app
+    app = running.current.held.app
     ends = time.monotonic() + 30
     while running.get("/api/status").json()["runs"][0]["finished"] is None and time.monotonic() < ends:
         time.sleep(0.05)
@@ -79,7 +79,7 @@ def test_page_shows_how_everything_stands(eventful: Service, browser: Page) -> N
     sections = browser.evaluate("[...document.querySelectorAll('section h2')].map(e => e.textContent)")
     assert sections == ["Stored per day", "Schedules", "Sites", "Destinations", "Streams", "Recent runs", "Not delivered"]
     text = browser.evaluate("document.body.innerText")
-    forgotten = time.strftime("%Y-%m-%d", time.gmtime(eventful.current.app.ledger.now() + 30 * 86_400))
+    forgotten = time.strftime("%Y-%m-%d", time.gmtime(eventful.current.held.app.ledger.now() + 30 * 86_400))
     for part in ("hourly", "support", "every 1h", "no space left on the disk", "given up", forgotten, "Needs a look"):
         assert part in text.replace("\N{NO-BREAK SPACE}", " ")
     assert browser.evaluate("document.querySelectorAll('svg rect.stored').length") > 0

@@ -280,7 +280,7 @@ def test_an_upload_replaces_nothing_that_the_appliance_sent(
         assert (answered.status_code, "force: " in answered.text) == ((400, True) if fields else (200, False))
         assert answered.json().get("stored", 0) == 0
         assert stored_sessions(tmp_path / "archive") == before
-        assert verify(running.current.app).problems == []
+        assert verify(running.current.held.app).problems == []
 
 
 def test_what_was_uploaded_is_told_from_what_the_appliance_sent(tmp_path: Path, appliance: Simulator) -> None:
@@ -291,14 +291,14 @@ def test_what_was_uploaded_is_told_from_what_the_appliance_sent(tmp_path: Path, 
     with serving(tmp_path, appliance, site(appliance) + archive() + hourly()) as running:
         for content in (forged, _SESSION):
             running.post("/api/download", files=[("files", ("a.xml", content))], data={"destinations": "archive", "wait": "60"})
-        assert verify(running.current.app).brought == {"upload": 2}
+        assert verify(running.current.held.app).brought == {"upload": 2}
         running.tick()
         assert _until(lambda: any(record.item.lsid == lsid and not record.origin for record in _stored(running)))
-        assert verify(running.current.app).brought == {"upload": 2}
+        assert verify(running.current.held.app).brought == {"upload": 2}
 
 
 def _stored(running: Service) -> list[Record]:
-    return list(running.current.app.ledger.proof.records("support"))
+    return list(running.current.held.app.ledger.proof.records("support"))
 
 
 def test_upload_of_something_else_is_told_by_its_own_name(running: Service) -> None:
