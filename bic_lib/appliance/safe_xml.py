@@ -6,7 +6,10 @@ from lxml import etree
 
 
 def hardened(*, huge: bool = False) -> etree.XMLParser:
-    """A parser that resolves and fetches nothing and repairs nothing. `huge` lifts the limit of 10 million characters a text."""
+    """A parser that resolves and fetches nothing and repairs nothing: a repair would hide that a body was cut off.
+
+    `huge` lifts the limit of 10 million characters a text.
+    """
     return etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=huge, recover=False
     )

@@ -109,7 +109,7 @@ def _app(tenant_id: str, client_id: str, credential: str | Mapping[str, Any], au
             client_id,
             client_credential=credential,
             authority=f"{authority}/{tenant_id}",
-            instance_discovery=False,
+            instance_discovery=False,  # else one more request, to a host that sovereign clouds can't reach
             http_client=_session(),
         )
 

@@ -102,11 +102,11 @@ def engine(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait: f
         "mssql+pyodbc://",
         module=_pyodbc(),
         creator=lambda: connected(parts, token=token, wait=wait),
-        max_overflow=-1,
+        max_overflow=-1,  # lanes limit how many load at once
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        pool_pre_ping=True,
-        use_setinputsizes=False,
+        pool_pre_ping=True,  # Azure SQL closes idle connections
+        use_setinputsizes=False,  # rows are one JSON text; it has no columns to describe
     )
 
 

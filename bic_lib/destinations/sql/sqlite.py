@@ -22,6 +22,7 @@ def engine(url: URL, *, wait: float) -> Engine:
     """
     if not url.database or url.database == ":memory:":
         raise SettingsError(f"{url} names no file.", hint="Write sqlite:///sessions.sqlite, or the file's absolute path.")
+    # A pool would go on in a file that was taken away.
     return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": wait, "isolation_level": None})
 
 
