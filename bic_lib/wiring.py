@@ -18,7 +18,7 @@ from bic_lib.engine.delivery import Destination, FileDestination, FileRules, Row
 from bic_lib.engine.events import refused
 from bic_lib.engine.steps.job import Observer, Uploads
 from bic_lib.ledger import Ledger
-from bic_lib.settings import access
+from bic_lib.settings import access, plug_ins
 from bic_lib.settings.model import (
     AzureBlobSettings,
     LocalFolderSettings,
@@ -170,17 +170,7 @@ class Adapters:
                 return self._share(name, configured)
             case AzureBlobSettings():
                 return self._container(name, configured)
-        return self._plug_in(configured)
-
-    def _plug_in(self, configured: FileSettings) -> FileStore:
-        """A destination of another package, found by the entry point of its kind (docs/plug-ins.md)."""
-        from importlib.metadata import entry_points  # noqa: PLC0415
-
-        from bic_lib.settings.loading import PLUG_INS  # noqa: PLC0415
-
-        kind = str(getattr(configured, "kind", ""))
-        (entry,) = entry_points(group=PLUG_INS, name=kind)
-        made: FileStore = entry.load().create(configured, lambda reference: self._references.secret(reference).reveal())
+        made: FileStore = plug_ins.create(configured, lambda reference: self._references.secret(reference).reveal())
         return made
 
     def _share(self, name: str, configured: SmbShareSettings) -> FileStore:

@@ -3,5 +3,5 @@
 * `loading` reads and parses the file · `model` its sections and keys, declared once · `spelling` how single values are written
 * `checks` parts that contradict each other · `problems` what is wrong, in an administrator's words
 * `last_good` the last good ones, kept in the ledger · `access` how they enter Azure and where they keep their secrets
-* `docs` writes docs/settings.md
+* `plug_ins` destination kinds of other packages · `docs` writes docs/settings.md
 """

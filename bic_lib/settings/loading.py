@@ -6,23 +6,20 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model
 
 from bic_lib.core import model
 from bic_lib.core.errors import SettingsError
 from bic_lib.logs import masked
+from bic_lib.settings import plug_ins
 from bic_lib.settings.checks import contradictions, sqlite_file
 from bic_lib.settings.model import AzureBlobSettings, File, LocalFolderSettings, SmbShareSettings, SqlDatabaseSettings
 from bic_lib.settings.problems import problem
 from bic_lib.settings.spelling import Name, duration
 
 DEFAULT_SOURCE = "bic.toml"
-PLUG_INS = "bic.destinations"
-"""Entry-point group of destination kinds from other packages. Each names an object with `Settings`, a pydantic model of the
-kind's keys (derived from :class:`~bic_lib.settings.model.Section` or `FileDestination`; `kind` is added)."""
-
 _KINDS: dict[str, type[BaseModel]] = {
     "local_folder": LocalFolderSettings,
     "azure_blob": AzureBlobSettings,
@@ -169,19 +166,10 @@ def _plug_ins(raw: Mapping[str, Any]) -> tuple[dict[str, type[BaseModel]], list[
         if kind in _KINDS:
             continue
         try:
-            found |= _plug_in(kind)
-        except (ImportError, AttributeError, TypeError) as error:
-            problems.append(f"destinations.{name}.kind: the plug-in {kind} can't be loaded ({error}); install it again")
+            found |= plug_ins.settings_models(kind)
+        except plug_ins.Unusable as unusable:
+            problems.append(f"destinations.{name}.kind: {unusable}")
     return found, problems
-
-
-def _plug_in(kind: str) -> dict[str, type[BaseModel]]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 -- reads the installed packages, needed for plug-ins only
-
-    tag: Any = Literal[kind]
-    field: Any = (tag, Field(description=f"The plug-in {kind}."))
-    found = entry_points(group=PLUG_INS, name=kind)
-    return {entry.name: create_model(kind, __base__=entry.load().Settings, kind=field) for entry in found}
 
 
 def _form(kinds: Mapping[str, type[BaseModel]]) -> type[Settings]:

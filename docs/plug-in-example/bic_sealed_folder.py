@@ -11,9 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bic_lib.core.ports import FileStore, Stamp
-from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.settings.model import FileDestination
+from bic_lib.plug_in import FileDestination, LocalFolder, Stamp
 
 READ_ONLY = stat.S_IRUSR | stat.S_IRGRP
 
@@ -51,7 +49,7 @@ class SealedFolderPlugIn:
     Settings = Settings
 
     @staticmethod
-    def create(settings: Settings, reveal: Callable[[str], str]) -> FileStore:
+    def create(settings: Settings, reveal: Callable[[str], str]) -> SealedFolder:
         """The adapter. `reveal` resolves a reference (`env:…`, `keyvault:…`) when a kind needs secrets; this one has none."""
         del reveal
         root = Path(settings.directory)
