@@ -76,5 +76,4 @@ def _means(key: Key | Told) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text stream, whatever the platform calls it
-    sys.stdout.write(document())
+    sys.stdout.buffer.write(document().encode())

@@ -6,6 +6,7 @@ Exit status (docs/design.md 6): 0 all well; 1 something failed; 2 wrong usage or
 from __future__ import annotations
 
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -106,7 +107,18 @@ bic = _with_common_options(Commands(name="bic", help=_HELP, context_settings={"h
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `bic` with the process's arguments and end the process. Files that it makes are its user's only."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None without a console
+            _take_every_character(stream)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _take_every_character(stream: io.TextIOWrapper) -> None:
+    """UTF-8 into files and pipes; what a terminal or PYTHONIOENCODING asks for stays, and what that can't hold is replaced."""
+    if not (stream.isatty() or os.environ.get("PYTHONIOENCODING")):
+        stream.reconfigure(encoding="utf-8")
+    if stream.errors in ("strict", "surrogateescape"):
+        stream.reconfigure(errors="replace")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from bic_lib.core.model import DAY, Failure, OpenSessions, Schedule, Stream, Window
@@ -86,7 +86,7 @@ def _times(schedule: Schedule, last: int | None, began: int, now: float) -> Iter
         while True:
             yield moment
             moment += schedule.every
-    zone = ZoneInfo(schedule.time_zone)
+    zone = zone_of(schedule.time_zone)
     step = timedelta(days=schedule.every // DAY)
     if last is None:
         day = datetime.fromtimestamp(began, zone).date()
@@ -100,7 +100,12 @@ def _times(schedule: Schedule, last: int | None, began: int, now: float) -> Iter
         day += step
 
 
-def _instant(day: date, minutes: int, zone: ZoneInfo) -> int:
+def zone_of(name: str) -> tzinfo:
+    """The time zone of this name. Raises KeyError, OSError or ValueError where it is not known; "UTC" is known everywhere."""
+    return UTC if name == "UTC" else ZoneInfo(name)  # looking UTC up would need a database, which plain Windows lacks
+
+
+def _instant(day: date, minutes: int, zone: tzinfo) -> int:
     """Wall-clock time to instant: in a daylight-saving gap the first instant after it, in a fold the first of the two."""
     wall = datetime.combine(day, time(minutes // 60, minutes % 60), zone).replace(fold=0)
     instant = wall.astimezone(UTC)

@@ -151,7 +151,9 @@ def _ask_cli(tenant_id: str | None, why: str, resource: str) -> Token:
     tenant = ["--tenant", tenant_id] if tenant_id else []
     call = [program, "account", "get-access-token", "--resource", resource, "--output", "json", *tenant]
     try:
-        done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=_TIMEOUT)  # noqa: S603  # no shell, fixed words
+        done = subprocess.run(  # noqa: S603  # no shell, fixed words
+            call, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=_TIMEOUT
+        )
         answer = json.loads(done.stdout)
         return Token(answer["accessToken"], int(answer["expires_on"]))
     except subprocess.CalledProcessError as error:

@@ -133,4 +133,4 @@ def _named(definition: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    sys.stdout.buffer.write(document().encode())

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import unquote_plus, urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 from bic_lib.core import azure_hosts, naming
 from bic_lib.core.model import DAY
+from bic_lib.core.plan import zone_of
 from bic_lib.credentials.references import APP_SERVICE, fault, is_reference
 
 _UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
@@ -81,17 +81,10 @@ def _clock(minutes: int) -> str:
 
 def _time_zone(name: str) -> str:
     try:
-        if name != "UTC":  # always there, also where the machine has no time zone database
-            ZoneInfo(name)
-    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError; a folder's name is an OSError
-        raise ValueError(_no_zone(name)) from None
-    except KeyError:
-        raise ValueError(_no_zone(name)) from None
+        zone_of(name)
+    except (KeyError, OSError, ValueError):  # a folder's name is an OSError
+        raise ValueError(f'{shown(name)}is no time zone known here; a name such as "UTC" or "Europe/Berlin"') from None
     return name
-
-
-def _no_zone(name: str) -> str:
-    return f'{shown(name)}is no time zone known here; a name such as "UTC" or "Europe/Berlin"'
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
