@@ -3,5 +3,6 @@
 * `model` the values that everything else is about · `errors` all that can go wrong, by what to do next
 * `ports` what an appliance, a destination and a ledger must be able to do
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
+* `health` what is well and what is not, what will be lost when
 * `columns`, `rows` session document → rows of the eight tables · `azure_hosts` the hosts that a token may be sent to
 """
