@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,6 +45,23 @@ def program(name: str) -> str:
     """Where a program is, also in the folders of administrators; without it the test is `lacking`."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
     return found or lacking(name, (REMEDIES | DOWNLOADS)[name])
+
+
+def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Our uv in the folder of the project, with nothing of this machine's own configuration."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+    command = [sys.executable, "-m", "uv", "--no-config", "--quiet", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
+
+
+def package_index() -> None:
+    """Go on only where the package index answers; else the test is `lacking`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as asked:
+        asked.write("tzdata")
+        asked.flush()
+        answered = uv("pip", "compile", "--no-cache", asked.name)
+    if answered.returncode:
+        lacking("package-index", f"it does not answer: {answered.stderr.strip()}")
 
 
 def deployed_python() -> str:

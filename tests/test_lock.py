@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.needs import lacking
+from tests.needs import package_index, uv
 from tests.support import ROOT
 
 LOCKS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt")}
@@ -83,28 +83,11 @@ def test_the_functions_library_parts_at_313() -> None:
 # --- with the package index -------------------------------------------------------------------------------------------
 
 
-def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Our uv, with nothing of this machine's own configuration."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
-    command = [sys.executable, "-m", "uv", "--no-config", "--quiet", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The package index answers."""
-    asked = tmp_path_factory.mktemp("index") / "asked.in"
-    asked.write_text("tzdata")
-    answered = uv("pip", "compile", "--no-cache", str(asked))
-    if answered.returncode:
-        lacking("package-index", f"it does not answer: {answered.stderr.strip()}")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_installs_from_wheels(tmp_path: Path, python: str) -> None:
     """For Linux on x86_64 and each Python, into a bare folder, by hash, nothing built: what is there is what is locked."""
+    package_index()
     platform = ("--python-platform", "x86_64-unknown-linux-gnu", "--python-version", python, "--only-binary", ":all:")
     done = uv("pip", "install", "--target", str(tmp_path), *platform, "--require-hashes", "-r", "requirements.txt")
     assert done.returncode == 0, done.stderr
@@ -114,9 +97,9 @@ def test_the_lock_installs_from_wheels(tmp_path: Path, python: str) -> None:
     assert compiled == {f"cpython-{python.replace('.', '')}-x86_64-linux-gnu"}
 
 
-@pytest.mark.usefixtures("index")
 def test_the_lock_is_what_make_lock_makes(tmp_path: Path) -> None:
     """Nobody has edited it by hand, and nothing was added to pyproject.toml without it."""
+    package_index()
     for name in ("Makefile", "pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, tmp_path)
     made = ["make", f"BIN={Path(sys.executable).parent}", "--old-file", ".venv/installed-dev", "lock"]
@@ -177,6 +160,7 @@ def _locked() -> int:
     return len(re.findall(r"^[\w.-]+==", LOCKS["requirements.txt"], re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_names_what_is_locked(tmp_path: Path) -> None:
     """`make sbom`: a component with version and hashes for each pin."""
     for name in ("Makefile", "pyproject.toml", *LOCKS):
