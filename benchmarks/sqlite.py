@@ -17,7 +17,7 @@ from benchmarks._reports import documents
 from bic_lib.core.columns import COLUMNS
 from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import create, ddl
-from bic_lib.destinations.sql.load import Loading, store
+from bic_lib.destinations.sql.load import Loading, loading, store
 
 GOAL = 0.8
 BELOW_EVENTS = ("session_event_data", "system_information")
@@ -29,13 +29,13 @@ Rows = dict[str, list[tuple[object, ...]]]
 def ready(loadings: list[Loading]) -> Rows:
     """All rows of all tables with their ids and keys."""
     tables: Rows = {table: [] for table in COLUMNS}
-    for key, loading in enumerate(loadings, 1):
-        tables["session"].append((key, *loading.rows.session))
+    for key, coming in enumerate(loadings, 1):
+        tables["session"].append((key, *coming.rows.session))
         first = len(tables["session_event"]) + 1
         for table in COLUMNS:
             if table == "session":
                 continue
-            for row in getattr(loading.rows, table):
+            for row in getattr(coming.rows, table):
                 child = len(tables[table]) + 1
                 tables[table].append((child, first + row[0], *row[1:]) if table in BELOW_EVENTS else (child, key, *row))
     return tables
@@ -67,7 +67,7 @@ def ours(file: Path, loadings: list[Loading]) -> float:
 
 
 def main(sessions: float = 500) -> None:
-    loadings = [Loading(document, session_rows(document.record, HOST), None) for document in documents(int(sessions))]
+    loadings = [loading(document, session_rows(document.record, HOST)) for document in documents(int(sessions))]
     tables = ready(loadings)
     count = sum(map(len, tables.values()))
     pairs = []

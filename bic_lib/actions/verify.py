@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import Site, State
+from bic_lib.core.ports import Loaded
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record
@@ -19,7 +20,10 @@ _ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as the ledger says: `missing`, `altered`, `size`, or `unreadable` (the destination failed)."""
+    """Something that is not as the ledger says: `missing`, `altered`, `size`, or `unreadable` (the destination failed).
+
+    Rows that another ledger's `bic` loaded since, from another version of the session, are `newer`.
+    """
 
     destination: str
     location: str
@@ -30,9 +34,13 @@ class Problem:
 
 @dataclass(slots=True)
 class Verified:
-    """How many transfers were looked at, how many of them the appliance did not send (by origin), and what is wrong."""
+    """How many transfers were looked at, how many of them the appliance did not send (by origin), and what is wrong.
+
+    `unproven` counts those whose rows were loaded before rows had a digest, and are as far as can be told what was loaded.
+    """
 
     checked: int = 0
+    unproven: int = 0
     brought: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
@@ -41,7 +49,7 @@ Seen = Callable[[Record, Problem | None], None]
 
 
 def verify(app: App, only: str | None = None, *, quick: bool = False, seen: Seen = lambda _record, _problem: None) -> Verified:
-    """Compare size and SHA-256 of every stored file (rows: the load record) with the ledger; `quick` compares sizes only.
+    """Compare size and SHA-256 of every stored file, and the digest of all rows, with the ledger; `quick` compares sizes only.
 
     `seen` is told of each transfer, as it is looked at. Raises UsageError, LedgerError.
     """
@@ -69,7 +77,10 @@ def _stored(app: App, site: Site, only: str | None) -> Iterator[Record]:
 def _look(app: App, site: Site, records: list[Record], verified: Verified, *, quick: bool, seen: Seen) -> None:
     """Look at some transfers of one destination."""
     try:
-        found = _problems(app.destination(records[0].destination), site, records, quick=quick)
+        destination = app.destination(records[0].destination)
+        found = _problems(destination, site, records, quick=quick)
+        if isinstance(destination, RowDestination):
+            verified.unproven += sum(not (problem or _has_digest(record)) for record, problem in zip(records, found, strict=True))
     except BicError as error:
         found = [_problem(record, "unreadable", str(error)) for record in records]
     for record, problem in zip(records, found, strict=True):
@@ -83,17 +94,33 @@ def _look(app: App, site: Site, records: list[Record], verified: Verified, *, qu
 
 def _problems(destination: Destination, site: Site, records: Sequence[Record], *, quick: bool) -> list[Problem | None]:
     if isinstance(destination, RowDestination):
-        loaded = {one.lsid: one.fingerprint for one in destination.table.loaded(site.host, [r.item.lsid for r in records])}
-        return [_row_problem(record, loaded.get(record.item.lsid)) for record in records]
+        return _row_problems(destination, site, records)
     if isinstance(destination, FileDestination):
         return [_file_problem(destination, record, quick=quick) for record in records]
     return [None for _ in records]
 
 
-def _row_problem(record: Record, fingerprint: str | None) -> Problem | None:
-    if fingerprint is None:
+def _row_problems(destination: RowDestination, site: Site, records: Sequence[Record]) -> list[Problem | None]:
+    lsids = [record.item.lsid for record in records]
+    loaded = {one.lsid: one for one in destination.table.loaded(site.host, lsids)}
+    digests = destination.table.digests(site.host, lsids)
+    if digests is None:
+        digests = {one.lsid: one.rows_sha256 for one in loaded.values()}
+    return [_row_problem(record, digests.get(record.item.lsid), loaded.get(record.item.lsid)) for record in records]
+
+
+def _row_problem(record: Record, digest: str | None, loaded: Loaded | None) -> Problem | None:
+    if digest is None or (loaded is None and not _has_digest(record)):
         return _problem(record, "missing")
-    return None if fingerprint == record.fingerprint else _problem(record, "altered")
+    if digest == record.outcome.sha256 or (loaded and loaded.fingerprint == record.fingerprint and not _has_digest(record)):
+        return None
+    newer = loaded and loaded.fingerprint != record.fingerprint and loaded.rows_sha256 == digest
+    return _problem(record, "newer" if newer else "altered")
+
+
+def _has_digest(record: Record) -> bool:
+    """The ledger knows the digest of its rows; of rows from before there was one it holds the fingerprint in that place."""
+    return record.outcome.sha256 not in ("", record.fingerprint)
 
 
 def _file_problem(destination: FileDestination, record: Record, *, quick: bool) -> Problem | None:

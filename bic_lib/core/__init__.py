@@ -4,5 +4,6 @@
 * `ports` what an appliance, a destination and a ledger must be able to do
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
 * `health` what is well and what is not, what will be lost when
-* `columns`, `rows` session document → rows of the eight tables · `azure_hosts` the hosts that a token may be sent to
+* `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof
+* `azure_hosts` the hosts that a token may be sent to
 """

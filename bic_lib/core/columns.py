@@ -152,6 +152,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "customer": _columns(CUSTOMER),
     "team": _columns(TEAM),
     "custom_attribute": _columns(CUSTOM_ATTRIBUTE),
-    "bic_recording": ("data", "instance", "location"),
+    "bic_recording": ("data", "instance"),
 }
 """The columns of each table that come from the document, in the order of the rows here; ids and keys are the database's."""

@@ -218,27 +218,38 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a table destination keeps of one load: the proof that `bic verify` compares with the ledger."""
+    """What a table destination keeps of one load, for others: fingerprint of the document, digest of the rows as written.
+
+    `rows_sha256` is empty where a program wrote the rows that reckoned none.
+    """
 
     lsid: str
     fingerprint: str
+    rows_sha256: str = ""
 
 
 class TableDestination(Protocol):
     """A place for rows."""
 
-    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+    def load(self, host_name: str, documents: Sequence[Document], *, force: bool = False) -> list[Outcome]:
         """Store the rows of these sessions, replacing older ones; an outcome per document, in order.
 
-        STORED (location = `session/<host_name>/<lsid>`, size = bytes of its XML), SKIPPED (a newer document is there) or
-        FAILED with a reason naming session and column. Raises DestinationError when the database as a whole fails;
-        then nothing of the call needs to have been stored.
+        STORED (location = `session/<host_name>/<lsid>`, size = bytes of its XML, sha256 = `rows_sha256` of the rows as they are
+        written), SKIPPED (a newer document is there) or FAILED with a reason naming session and column. `force` writes rows
+        anew that were loaded from the same document before. Raises DestinationError when the database as a whole fails; then
+        nothing of the call needs to have been stored.
         """
         ...
 
     def loaded(self, host_name: str, lsids: Sequence[str]) -> list[Loaded]:
         """The load records that are there, for sessions whose rows are there too (any number of lsids, any order)."""
         ...
+
+    def digests(self, host_name: str, lsids: Sequence[str]) -> Mapping[str, str] | None:  # noqa: ARG002
+        """`rows_sha256` of each session that is there, reckoned from its rows as they are read back now; empty for rows that
+        can't be read. A kind that can't read its rows back says None.
+        """
+        return None
 
     def checks(self) -> list[Check]: ...
 

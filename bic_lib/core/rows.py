@@ -2,7 +2,8 @@
 
 What a row holds is exactly what the document says: texts trimmed (chat and notes only of their outermost newline), numbers as
 ``int``, times as UTC text ``YYYY-MM-DD HH:MM:SS``. What is missing or empty is None; a number or time that can't be read is None
-with a warning, so that one odd value costs neither its row nor its session.
+with a warning, so that one odd value costs neither its row nor its session. A value that is a link (its name ends in `_url`) is
+None: whoever may read rows must not thereby hold the key to a recording (docs/design.md 8).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ ChildRow = tuple[int, str | None, str | None]
 class SessionRows:
     """The rows of one session, named as their tables; columns as in :data:`bic_lib.core.columns.COLUMNS`, without ids.
 
-    `bic_recording` is ours: data type, instance and link of each recording that the document announces. `warnings` name the
-    values that could not be read.
+    `bic_recording` is ours: data type and instance of each recording that the document announces. `warnings` name the values
+    that could not be read.
     """
 
     session: Row
@@ -154,13 +155,13 @@ _NOTHING = etree.Element("nothing")
 
 def _session_recording(link: etree._Element, _session: Places, rows: SessionRows) -> None:
     if (link.text or "").strip() and not rows.bic_recording:
-        rows.bic_recording.append((DataType.SESSION_RECORDINGS.value, 0, (link.text or "").strip()))
+        rows.bic_recording.append((DataType.SESSION_RECORDINGS.value, 0))
 
 
 def _recordings(part: etree._Element, _session: Places, rows: SessionRows) -> None:
     """Recordings by instance (docs/appliance.md 3.5); the list is named as its data type."""
     for recording in part.iterchildren(part.tag[:-1]):
-        rows.bic_recording.append((part.tag, instance_of(recording.get("instance", "")), recording.findtext("download_url")))
+        rows.bic_recording.append((part.tag, instance_of(recording.get("instance", ""))))
 
 
 # --- events: nine rows in ten are here, so this is written for speed --------------------------------------------------
@@ -173,11 +174,11 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
         for child in event:
             tag = child.tag
             if tag == "data":
-                data += [(place, value.get("name"), value.get("value")) for value in child if value.tag == "value"]
+                data += [(place, *_named(value)) for value in child if value.tag == "value"]
             elif tag == "performed_by":
-                performed_by, performed_by_type = (child.text or "").strip() or None, child.get("type")
+                performed_by, performed_by_type = (child.text or "").strip() or None, child.get("type") or None
             elif tag == "destination":
-                destination, destination_type = (child.text or "").strip() or None, child.get("type")
+                destination, destination_type = (child.text or "").strip() or None, child.get("type") or None
             elif tag in _FURTHER:
                 _FURTHER[tag](place, child, rows)
         stamp = event.get("timestamp") or event.get("ts")
@@ -186,25 +187,34 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
         except ValueError:
             when = None
             rows.warnings.append(_unreadable("session_event", "event_time", stamp or ""))
-        events.append((event.get("event_type"), when, performed_by, performed_by_type, destination, destination_type))
+        events.append((event.get("event_type") or None, when, performed_by, performed_by_type, destination, destination_type))
+
+
+def _named(value: etree._Element) -> tuple[str | None, str | None]:
+    name = value.get("name") or None
+    return name, None if name and _is_link(name) else value.get("value") or None
+
+
+def _is_link(name: str) -> bool:
+    return name[-4:].lower() == "_url"
 
 
 def _body(place: int, element: etree._Element, rows: SessionRows) -> None:
-    rows.session_event_data.append((place, "body", (element.text or "").removeprefix("\n").removesuffix("\n")))
+    rows.session_event_data.append((place, "body", (element.text or "").removeprefix("\n").removesuffix("\n") or None))
 
 
 def _encoded_body(place: int, element: etree._Element, rows: SessionRows) -> None:
     """Decoded it is a body; what is no UTF-8 stays encoded, under its own name."""
     encoded = "".join((element.text or "").split())
     try:
-        row = (place, "body", base64.b64decode(encoded, validate=True).decode())
+        row = (place, "body", base64.b64decode(encoded, validate=True).decode() or None)
     except ValueError:
         row = (place, "encoded_body", encoded)
     rows.session_event_data.append(row)
 
 
 def _file(place: int, element: etree._Element, rows: SessionRows) -> None:
-    rows.session_event_data.append((place, element.tag, (element.text or "").strip()))
+    rows.session_event_data.append((place, element.tag, (element.text or "").strip() or None))
 
 
 def _files(place: int, element: etree._Element, rows: SessionRows) -> None:
@@ -216,9 +226,21 @@ def _files(place: int, element: etree._Element, rows: SessionRows) -> None:
 def _system_information(place: int, element: etree._Element, rows: SessionRows) -> None:
     for category in element.iterchildren("category"):
         whole = etree.tostring(category, encoding="unicode", with_tail=False)
+        if "_url" in whole.lower():
+            whole = etree.tostring(_without_links(category), encoding="unicode", with_tail=False)
         # Between the outermost tags: what namespaces are in scope is declared in the first one, and so left behind.
         inner = whole[whole.index(">") + 1 : whole.rindex("<")].strip() if "</" in whole else ""
-        rows.system_information.append((place, category.get("name"), inner or None))
+        rows.system_information.append((place, category.get("name") or None, inner or None))
+
+
+def _without_links(category: etree._Element) -> etree._Element:
+    """A copy in which whatever is named as a link is empty."""
+    category = deepcopy(category)
+    for element in category.iterdescendants():
+        if _is_link(str(element.tag)) or _is_link(element.get("name", "")):
+            element.text = None
+            del element[:]
+    return category
 
 
 _FURTHER: dict[str, Callable[[int, etree._Element, SessionRows], None]] = {

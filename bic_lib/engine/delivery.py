@@ -190,7 +190,9 @@ class RowDestination:
         check()
         try:
             kept = self._kept(host, [delivery for delivery in deliveries if delivery.only_new])
-            loaded = iter(self.table.load(host, [one.document for one in deliveries if one.item.lsid not in kept]))
+            wanted = [one for one in deliveries if one.item.lsid not in kept]
+            force = any(one.force for one in wanted)
+            loaded = iter(self.table.load(host, [one.document for one in wanted], force=force))
         except DestinationError as error:
             return Delivered(error=error)
         return Delivered([kept.get(delivery.item.lsid) or next(loaded) for delivery in deliveries])

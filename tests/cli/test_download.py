@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -20,6 +21,7 @@ WAREHOUSE = """
 kind = "sql_database"
 connection_string = "sqlite:///warehouse.sqlite"
 """
+LEDGER = "bic-ledger.sqlite"
 
 
 @pytest.fixture
@@ -314,6 +316,73 @@ def test_verify_names_what_is_not_as_it_was(wide: Bic) -> None:
     assert found["warehouse", "missing"]["lsid"] == gone
     quick = wide("verify", "--quick", "--destination", "archive", "--json")
     assert {one["problem"] for one in quick.json["problems"]} == {"missing", "size"}
+
+
+def test_rows_that_were_altered_are_named_and_written_anew(wide: Bic) -> None:
+    """Verify names each session whose rows somebody altered, in whatever way; a download by force writes its rows anew."""
+    (wide.folder / "bic.toml").write_text((wide.folder / "bic.toml").read_text() + hourly(name="rows", destination="warehouse"))
+    wide("run", "--once")
+    events = "session_event_id IN (SELECT id FROM session_event WHERE session_id = {0})"
+    spoilt = [
+        "DELETE FROM session_event WHERE session_id = {0}",
+        f"UPDATE session_event_data SET value = 'x' WHERE {events}",
+        "UPDATE session SET external_key = 'x' WHERE id = {0}",
+        "INSERT INTO team (session_id, name) VALUES ({0}, 'x')",
+        "DELETE FROM representative WHERE session_id = {0}",
+    ]
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        with_all = "SELECT id, lsid FROM session AS s WHERE EXISTS (SELECT 1 FROM representative AS r WHERE r.session_id = s.id)"
+        chosen = database.execute(f"{with_all} AND file_transfers > 0 ORDER BY id LIMIT {len(spoilt)}").fetchall()
+        for (key, _), statement in zip(chosen, spoilt, strict=True):
+            database.execute(statement.format(key))
+    ended = wide("verify", "--json")
+    assert (ended.status, ended.json["unproven"]) == (1, 0)
+    named = {(one["destination"], one["lsid"], one["problem"]) for one in ended.json["problems"]}
+    assert named == {("warehouse", lsid, "altered") for _, lsid in chosen}
+    asked = [word for _, lsid in chosen for word in ("--lsid", lsid)]
+    assert wide(*download(wide, *asked, destination="warehouse")).json["stored"] == 0
+    assert len(wide("verify", "--json").json["problems"]) == len(spoilt)
+    assert wide(*download(wide, *asked, "--force", destination="warehouse")).json["stored"] == len(spoilt)
+    assert wide("verify", "--json").json["problems"] == []
+
+
+def test_rows_from_before_are_not_yet_proven(wide: Bic) -> None:
+    """Rows that the ledger knows by their fingerprint only are counted as such, until their documents give them a digest."""
+    (wide.folder / "bic.toml").write_text((wide.folder / "bic.toml").read_text() + hourly(name="rows", destination="warehouse"))
+    wide("run", "--once")
+    checked = wide("verify", "--json", "--destination", "warehouse").json["checked"]
+    with sqlite3.connect(wide.folder / LEDGER) as ledger:
+        fingerprint = "json_set(body, '$.sha256', json_extract(body, '$.fingerprint'))"
+        ledger.execute(f"UPDATE ledger SET body = {fingerprint} WHERE tbl = 'items' AND key LIKE '%|warehouse|%'")
+    found = wide("verify", "--json", "--destination", "warehouse")
+    assert (found.status, found.json["unproven"], found.json["problems"]) == (0, checked, [])
+    assert f"{checked} of them rows that are not yet proven" in wide("verify", "--destination", "warehouse").out
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        [(gone,), (other,)] = database.execute("SELECT lsid FROM session LIMIT 2").fetchall()
+        load_of = "WHERE session_id = (SELECT id FROM session WHERE lsid = ?)"
+        database.execute(f"DELETE FROM bic_load {load_of}", (gone,))
+        database.execute(f"UPDATE bic_load SET fingerprint = 'x' {load_of}", (other,))
+    found = wide("verify", "--json", "--destination", "warehouse")
+    assert {(one["lsid"], one["problem"]) for one in found.json["problems"]} >= {(gone, "missing")}
+    assert other in {one["lsid"] for one in found.json["problems"]}
+
+
+def test_rows_that_another_ledger_loaded_later_are_newer(wide: Bic, appliance: Simulator) -> None:
+    """A session that changed, and that another `bic` loaded into the same database, is told as newer, not as altered."""
+    (wide.folder / "bic.toml").write_text((wide.folder / "bic.toml").read_text() + hourly(name="rows", destination="warehouse"))
+    wide("run", "--once")
+    truth = next(one for one in appliance.sessions() if one.state == "ended")
+    [file] = (wide.folder / "archive").glob(f"*{truth.lsid}*.xml")
+    changed = re.sub("(<session [^>]*>)", r"\1<external_key>CHANGED</external_key>", file.read_text("utf-8"))
+    (wide.folder / "changed.xml").write_text(changed, "utf-8")
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        database.execute("UPDATE bic_load SET fetched_at = NULL")
+    (wide.folder / LEDGER).rename(wide.folder / "first.sqlite")
+    imported = wide(*download(wide, "--xml", "changed.xml", "--force", destination="warehouse"))
+    assert imported.json["stored"] == 1, imported
+    (wide.folder / "first.sqlite").replace(wide.folder / LEDGER)
+    [problem] = wide("verify", "--json", "--destination", "warehouse").json["problems"]
+    assert (problem["lsid"], problem["problem"]) == (truth.lsid, "newer")
 
 
 def test_manifest(wide: Bic, appliance: Simulator) -> None:

@@ -19,13 +19,16 @@ from bic_lib.ledger.records import Record
 JSON = {
     "verify": {
         "checked": Key("transfers looked at", 1204),
+        "unproven": Key("how many of these are rows that were loaded before rows had a digest", 0),
         "brought": ByName("origin", "upload", Key("how many of these the appliance did not send, by `upload` or `import`", 3)),
         "problems": [
             {
                 "destination": Key("the destination's name", "archive"),
                 "location": Key("the file's name; of rows empty", "support.example.com-support-7c1f0e2a.xml"),
                 "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
-                "problem": Key("`missing`, `altered`, `size` or `unreadable`", "size"),
+                "problem": Key(
+                    "`missing`, `altered`, `size`, `newer` (rows that another ledger loaded since) or `unreadable`", "size"
+                ),
                 "detail": Key("more words", "10 bytes instead of 18210", only="where there are any"),
             }
         ],
@@ -56,11 +59,13 @@ def command(call: Call, destination: str | None, quick: bool, manifest: TextIO |
         problems = [
             {name: value for name, value in asdict(one).items() if name != "detail" or value} for one in verified.problems
         ]
-        print_json({"checked": verified.checked, "brought": verified.brought, "problems": problems})
+        counts = {"checked": verified.checked, "unproven": verified.unproven, "brought": verified.brought}
+        print_json({**counts, "problems": problems})
     else:
         rows = [(one.destination, one.location, one.lsid, one.problem, one.detail) for one in verified.problems]
         brought = "".join(f", {count:,} of them by {origin}" for origin, count in sorted(verified.brought.items()))
-        line(f"{verified.checked:,} checked{brought}")
+        unproven = f", {verified.unproven:,} of them rows that are not yet proven (docs/sql.md)" if verified.unproven else ""
+        line(f"{verified.checked:,} checked{brought}{unproven}")
         table("Problems", ("destination", "location", "lsid", "problem", "detail"), rows)
     return 1 if verified.problems else 0
 

@@ -15,9 +15,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from bic_lib.core.errors import BicError, SettingsError, Unexpected
 from bic_lib.core.model import Document, Outcome
 from bic_lib.core.ports import Check, Loaded
-from bic_lib.core.rows import SessionRows
 from bic_lib.destinations.sql import odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
 from bic_lib.destinations.sql.load import Loader, tried
+from bic_lib.destinations.sql.reading import Reader
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect
 
@@ -28,7 +28,6 @@ class Kind:
 
     dialect: Dialect
     transaction: type[Transaction]
-    fit: Callable[[SessionRows], None]
     translated: Callable[[Exception, str], BicError]
 
 
@@ -50,12 +49,12 @@ def create(
         except ArgumentError as error:
             raise SettingsError("The connection string is no SQLAlchemy URL.", hint=_FORMS) from error
         if url.get_backend_name() == "sqlite":
-            kind = Kind("sqlite", sqlite.SqliteTransaction, sqlite.fit, sqlite.translated)
+            kind = Kind("sqlite", sqlite.SqliteTransaction, sqlite.translated)
             engine = sqlite.engine(url, wait=wait)
             return SqlDatabase(kind, lambda: engine, sqlite.name(url), store_system_information)
         connection_string = odbc.from_url(url)
     parts = odbc.parse(connection_string)
-    kind = Kind("mssql", sqlserver.SqlServerTransaction, sqlserver.fit, sqlserver_errors.translated)
+    kind = Kind("mssql", sqlserver.SqlServerTransaction, sqlserver_errors.translated)
     return SqlDatabase(kind, lambda: odbc.engine(parts, token=token, wait=wait), odbc.name(parts), store_system_information)
 
 
@@ -71,22 +70,27 @@ class SqlDatabase:
         self._make_engine = engine
         self._prepared = False
         self._preparing = Lock()
-        self._loader = Loader(self.opened, kind.fit, store_system_information=store_system_information)
+        self._loader = Loader(self.opened, store_system_information=store_system_information)
+        self._reader = Reader(self.opened)
 
     @cached_property
     def engine(self) -> Engine:
         """Made when first needed, for that loads the database's driver."""
         return self._make_engine()
 
-    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+    def load(self, host_name: str, documents: Sequence[Document], *, force: bool = False) -> list[Outcome]:
         self._prepare()
-        return self._loader.load(host_name, documents)
+        return self._loader.load(host_name, documents, force=force)
 
     def loaded(self, host_name: str, lsids: Sequence[str]) -> list[Loaded]:
         self._prepare()
         with self.opened() as transaction:
             known = transaction.known(host_name, list(dict.fromkeys(lsids)))
-        return [Loaded(lsid, there.fingerprint) for lsid, there in known.items() if there.fingerprint]
+        return [Loaded(lsid, there.fingerprint, there.rows_sha256 or "") for lsid, there in known.items() if there.fingerprint]
+
+    def digests(self, host_name: str, lsids: Sequence[str]) -> dict[str, str]:
+        self._prepare()
+        return self._reader.digests(host_name, lsids)
 
     def checks(self) -> list[Check]:
         """Connects, makes the tables if they are not there, writes and removes one session."""

@@ -6,16 +6,18 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TypeVar
 
 from bic_lib.core.columns import COLUMNS, Value, moment
 from bic_lib.core.errors import BicError, Unexpected
 from bic_lib.core.model import Document, Failure, Outcome, State
+from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql import tables
-from bic_lib.destinations.sql.transaction import Known, Transaction
+from bic_lib.destinations.sql.fitting import fit
+from bic_lib.destinations.sql.transaction import Known, LoadRecord, Transaction
 
 BATCH_SESSIONS = 2_000
 BATCH_BYTES = 32_000_000
@@ -49,23 +51,50 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A document on its way, with its rows (system information left out where it is not wanted)."""
+    """A document on its way, with its rows as they will be stored, their digest, and when the appliance told it."""
 
     document: Document
     rows: SessionRows
+    rows_sha256: str
     fetched_at: str | None
 
+    def onto(self, there: Known | None) -> Loading:
+        """The same for a session that is there: its keys stay as they were first spelt."""
+        if there is None or (there.lsid, there.host_name) == (self.rows.session[_LSID], self.rows.session[_HOST_NAME]):
+            return self
+        session = list(self.rows.session)
+        session[_LSID], session[_HOST_NAME] = there.lsid, there.host_name
+        rows = replace(self.rows, session=tuple(session))
+        return replace(self, rows=rows, rows_sha256=rows_sha256(rows))
 
-def act(document: Document, fetched_at: str | None, there: Known | None) -> Act:
+    def record(self, key: int, there: Known | None) -> LoadRecord:
+        """The load record: of what was told twice alike, the later time counts."""
+        told = self.fetched_at or ""
+        if there and there.fingerprint == self.document.fingerprint:
+            told = max(told, there.fetched_at or "")
+        return key, self.document.fingerprint, told or None, self.rows_sha256
+
+
+_LSID, _HOST_NAME = (COLUMNS["session"].index(column) for column in ("lsid", "host_name"))
+
+
+def loading(document: Document, rows: SessionRows) -> Loading:
+    """The rows fitted to their columns, with what is kept of them."""
+    fit(rows)
+    return Loading(document, rows, rows_sha256(rows), None if document.as_of is None else moment(str(document.as_of)))
+
+
+def act(coming: Loading, there: Known | None, *, force: bool = False) -> Act:
     """Replace an older document, keep the same, drop an older one than is there.
 
-    One without a time counts as older than any with one: it comes from a folder of files, not from the appliance.
+    One without a time counts as older than any with one: it comes from a folder of files, not from the appliance. The same
+    document is written anew where its rows have another digest or none (an older program wrote them), or when that is forced.
     """
     if there is None:
         return Act.INSERT
-    if there.fingerprint == document.fingerprint:
-        return Act.KEEP
-    return Act.DROP if (fetched_at or "") < (there.fetched_at or "") else Act.REPLACE
+    if there.fingerprint == coming.document.fingerprint:
+        return Act.KEEP if there.rows_sha256 == coming.rows_sha256 and not force else Act.REPLACE
+    return Act.DROP if (coming.fetched_at or "") < (there.fetched_at or "") else Act.REPLACE
 
 
 class Loader:
@@ -74,15 +103,13 @@ class Loader:
     def __init__(
         self,
         transaction: Callable[[], AbstractContextManager[Transaction]],
-        fit: Callable[[SessionRows], None],
         *,
         store_system_information: bool,
     ) -> None:
         self._transaction = transaction
-        self._fit = fit
         self._store_system_information = store_system_information
 
-    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+    def load(self, host_name: str, documents: Sequence[Document], *, force: bool = False) -> list[Outcome]:
         """An outcome per document, in order; of several documents of one session the newest is loaded."""
         newest: dict[str, int] = {}
         for number, document in enumerate(documents):
@@ -91,7 +118,7 @@ class Loader:
                 newest[document.lsid.casefold()] = number
         outcomes: dict[int, Outcome] = {}
         for batch in _batches(documents, list(newest.values())):
-            loaded = self._load_or_split(host_name, [documents[number] for number in batch])
+            loaded = self._load_or_split(host_name, [documents[number] for number in batch], force=force)
             outcomes.update(zip(batch, loaded, strict=True))
         for number, document in enumerate(documents):
             if number not in outcomes:
@@ -100,30 +127,30 @@ class Loader:
                 outcomes[number] = outcomes[winner] if same else _dropped(host_name, document)
         return [outcomes[number] for number in range(len(documents))]
 
-    def _load_or_split(self, host_name: str, documents: list[Document]) -> list[Outcome]:
+    def _load_or_split(self, host_name: str, documents: list[Document], *, force: bool) -> list[Outcome]:
         """Load all; where the database refuses a value, find the one session that has it, so that the others are loaded."""
         try:
-            return self._load_batch(host_name, [self._loading(host_name, document) for document in documents])
+            return self._load_batch(host_name, [self._loading(host_name, document) for document in documents], force=force)
         except Unexpected as error:
             if len(documents) == 1:
                 reason = f"session {documents[0].lsid}: {error.message}"
                 return [Outcome(State.FAILED, reason=reason, failure=Failure.UNEXPECTED)]
         middle = len(documents) // 2
-        return self._load_or_split(host_name, documents[:middle]) + self._load_or_split(host_name, documents[middle:])
+        halves = (documents[:middle], documents[middle:])
+        return [outcome for half in halves for outcome in self._load_or_split(host_name, half, force=force)]
 
     def _loading(self, host_name: str, document: Document) -> Loading:
         rows = session_rows(document.record, host_name)
         if not self._store_system_information:
             rows.system_information.clear()
-        self._fit(rows)
-        return Loading(document, rows, None if document.as_of is None else moment(str(document.as_of)))
+        return loading(document, rows)
 
-    def _load_batch(self, host_name: str, batch: list[Loading]) -> list[Outcome]:
-        def stored() -> list[Act]:
+    def _load_batch(self, host_name: str, batch: list[Loading], *, force: bool) -> list[Outcome]:
+        def stored() -> list[tuple[Loading, Act]]:
             with self._transaction() as transaction, transaction.begun(host_name.casefold()):
-                return store(transaction, host_name, batch)
+                return store(transaction, host_name, batch, force=force)
 
-        return [_outcome(host_name, loading, done) for loading, done in zip(batch, tried(stored), strict=True)]
+        return [_outcome(host_name, coming, done) for coming, done in tried(stored)]
 
 
 def tried(work: Callable[[], T]) -> T:
@@ -139,25 +166,28 @@ def tried(work: Callable[[], T]) -> T:
         raise clash.lasting from clash
 
 
-def store(transaction: Transaction, host_name: str, batch: Sequence[Loading]) -> list[Act]:
-    """Write a batch within the transaction: a fixed number of statements, whatever the rows."""
-    known = transaction.known(host_name, [loading.document.lsid for loading in batch])
-    acts = [act(loading.document, loading.fetched_at, known.get(loading.document.lsid)) for loading in batch]
-    added = [loading for loading, done in zip(batch, acts, strict=True) if done is Act.INSERT]
-    replaced = [loading for loading, done in zip(batch, acts, strict=True) if done is Act.REPLACE]
-    keys = {loading.document.lsid: known[loading.document.lsid].id for loading in replaced}
+def store(
+    transaction: Transaction, host_name: str, coming: Sequence[Loading], *, force: bool = False
+) -> list[tuple[Loading, Act]]:
+    """Write a batch within the transaction: a fixed number of statements, whatever the rows. Tells what was done with each."""
+    known = transaction.known(host_name, [one.document.lsid for one in coming])
+    batch = [one.onto(known.get(one.document.lsid)) for one in coming]
+    acts = [act(one, known.get(one.document.lsid), force=force) for one in batch]
+    added = [one for one, done in zip(batch, acts, strict=True) if done is Act.INSERT]
+    replaced = [one for one, done in zip(batch, acts, strict=True) if done is Act.REPLACE]
+    keys = {one.document.lsid: known[one.document.lsid].id for one in replaced}
     if added:
-        ids = transaction.insert_keyed(tables.session, COLUMNS["session"], [loading.rows.session for loading in added])
-        keys |= {loading.document.lsid: key for loading, key in zip(added, ids, strict=True)}
+        ids = transaction.insert_keyed(tables.session, COLUMNS["session"], [one.rows.session for one in added])
+        keys |= {one.document.lsid: key for one, key in zip(added, ids, strict=True)}
     if replaced:
-        columns, rows = _without_keys([(keys[loading.document.lsid], loading.rows.session) for loading in replaced])
+        columns, rows = _without_keys([(keys[one.document.lsid], one.rows.session) for one in replaced])
         transaction.update(tables.session, columns, rows)
-        transaction.remove_rows([keys[loading.document.lsid] for loading in replaced])
-    _insert_children(transaction, [(keys[loading.document.lsid], loading.rows) for loading in added + replaced])
-    loads = [(keys[loading.document.lsid], loading.document.fingerprint, loading.fetched_at) for loading in added + replaced]
+        transaction.remove_rows([keys[one.document.lsid] for one in replaced])
+    _insert_children(transaction, [(keys[one.document.lsid], one.rows) for one in added + replaced])
+    loads = [one.record(keys[one.document.lsid], known.get(one.document.lsid)) for one in added + replaced]
     loads += _seen_again(batch, acts, known)
-    transaction.record_loads(loads, [key for key, _, _ in loads[len(added) :]])
-    return acts
+    transaction.record_loads(loads, [key for key, *_ in loads[len(added) :]])
+    return list(zip(batch, acts, strict=True))
 
 
 def _insert_children(transaction: Transaction, sessions: Sequence[tuple[int, SessionRows]]) -> None:
@@ -189,12 +219,12 @@ def _without_keys(rows: Sequence[tuple[int, tuple[Value, ...]]]) -> tuple[list[s
     return [COLUMNS["session"][place] for place in chosen], [(key, *(row[place] for place in chosen)) for key, row in rows]
 
 
-def _seen_again(batch: Sequence[Loading], acts: Sequence[Act], known: dict[str, Known]) -> Iterator[tuple[int, str, str | None]]:
+def _seen_again(batch: Sequence[Loading], acts: Sequence[Act], known: dict[str, Known]) -> Iterator[LoadRecord]:
     """Load records of unchanged sessions that the appliance still shows: nothing that is older may replace them later."""
-    for loading, done in zip(batch, acts, strict=True):
-        there = known.get(loading.document.lsid)
-        if done is Act.KEEP and there and (loading.fetched_at or "") > (there.fetched_at or ""):
-            yield there.id, loading.document.fingerprint, loading.fetched_at
+    for one, done in zip(batch, acts, strict=True):
+        there = known.get(one.document.lsid)
+        if done is Act.KEEP and there and (one.fetched_at or "") > (there.fetched_at or ""):
+            yield one.record(there.id, there)
 
 
 def _batches(documents: Sequence[Document], numbers: list[int]) -> Iterator[list[int]]:
@@ -210,14 +240,14 @@ def _batches(documents: Sequence[Document], numbers: list[int]) -> Iterator[list
         yield batch
 
 
-def _outcome(host_name: str, loading: Loading, done: Act) -> Outcome:
-    document = loading.document
+def _outcome(host_name: str, coming: Loading, done: Act) -> Outcome:
+    document = coming.document
     if done is Act.DROP:
         return _dropped(host_name, document)
-    warnings = loading.rows.warnings
+    warnings = coming.rows.warnings
     more = [f"and {len(warnings) - _TEXTS_IN_REASON} more"] if len(warnings) > _TEXTS_IN_REASON else []
     reason = "; ".join(warnings[:_TEXTS_IN_REASON] + more)
-    return Outcome(State.STORED, location(host_name, document.lsid), len(document.xml), document.fingerprint, reason)
+    return Outcome(State.STORED, location(host_name, document.lsid), len(document.xml), coming.rows_sha256, reason)
 
 
 def _dropped(host_name: str, document: Document) -> Outcome:

@@ -1,7 +1,8 @@
 """Tables and views: the DDL, creating it at first use, and the check of a database that is there.
 
 `bic_schema` names the version of the newest program that prepared the database. A later version only ever adds tables and
-columns (NULL in the old rows) and makes the views anew, so that older programs go on working beside it.
+columns (NULL in the old rows) and makes the views anew, so that older programs go on working beside it. The one thing that is
+taken from old rows is what must not lie in a table: signed links.
 """
 
 from __future__ import annotations
@@ -36,13 +37,39 @@ def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
     Two programs may come at once: what is there is looked at again under the lock. Raises DestinationError, naming what is
     missing, for tables that bic did not make and for tables of ours that somebody took away; those are never touched.
     """
-    if _ready(transaction, transaction.columns(), database):
+    there = transaction.columns()
+    if _ready(transaction, there, database):
         return
+    for table, change in _LINKS.items():
+        if table in there:
+            _in_pieces(transaction, table, change)
     with transaction.begun("bic_schema"):
         there = transaction.columns()
         if not _ready(transaction, there, database):
             for statement in additions(dialect, there):
                 transaction.run(statement)
+
+
+_LINKS = {
+    "bic_recording": "UPDATE bic_recording SET location = NULL WHERE location IS NOT NULL",
+    "session_event_data": "UPDATE session_event_data SET value = NULL"
+    " WHERE value IS NOT NULL AND LOWER(name) LIKE '%!_url' ESCAPE '!'",
+}
+"""Versions before 2 wrote links, which open a recording for whoever reads them."""
+
+_PIECE = 100_000
+"""Ids in one piece: far from the ten minutes that a statement may take."""
+_MOST_PIECES = 1_000
+"""However far apart ids lie, for a hand may have written one."""
+
+
+def _in_pieces(transaction: Transaction, table: str, change: str) -> None:
+    """Change a table that may hold hundreds of millions of rows: range by range, each a short transaction of its own."""
+    [(first, last)] = transaction.run(f"SELECT MIN(id), MAX(id) FROM {table}")  # noqa: S608  a name of ours
+    if first is not None:
+        size = max(_PIECE, (last - first) // _MOST_PIECES + 1)
+        for begin in range(first, last + 1, size):
+            transaction.run(f"{change} AND id BETWEEN {begin} AND {begin + size - 1}")
 
 
 def additions(dialect: Dialect, there: Columns) -> Iterator[str]:

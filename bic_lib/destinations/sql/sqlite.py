@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
+from operator import methodcaller
 
-from sqlalchemy import Engine, NullPool, Table, create_engine
+from sqlalchemy import Engine, NullPool, Table, create_engine, event
 from sqlalchemy.engine import URL
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
-from bic_lib.core.rows import SessionRows
+from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load
 from bic_lib.destinations.sql.transaction import Transaction
 
 
@@ -22,23 +24,29 @@ def engine(url: URL, *, wait: float) -> Engine:
     """
     if not url.database or url.database == ":memory:":
         raise SettingsError(f"{url} names no file.", hint="Write sqlite:///sessions.sqlite, or the file's absolute path.")
+    arguments = {"timeout": wait, "isolation_level": None}
     # A pool would go on in a file that was taken away.
-    return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": wait, "isolation_level": None})
+    made = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+    event.listen(made, "connect", _read_any_text)
+    return made
+
+
+def _read_any_text(connection: sqlite3.Connection, _record: object) -> None:
+    """What somebody put into a text that is no UTF-8 is a difference in one session, not the end of reading."""
+    connection.text_factory = methodcaller("decode", "utf-8", "surrogateescape")
 
 
 def name(url: URL) -> str:
     return f"the SQLite database {url.database}"
 
 
-def fit(_rows: SessionRows) -> None:
-    """SQLite holds any text of any length, and rows.py makes no larger numbers than it holds."""
-
-
 class SqliteTransaction(Transaction):
     """Ids are reserved by having the write lock: nobody else can take those above the highest."""
 
-    def begin(self, lock: str) -> None:  # noqa: ARG002  the lock is the file's
-        self.run("BEGIN IMMEDIATE TRANSACTION")
+    DRIVES = "CROSS JOIN"
+
+    def begin(self, lock: str, *, reading: bool = False) -> None:  # noqa: ARG002  the lock is the file's
+        self.run("BEGIN TRANSACTION" if reading else "BEGIN IMMEDIATE TRANSACTION")
 
     def rollback(self) -> None:
         self._connection.connection.rollback()  # nothing happens where SQLite has rolled back by itself
@@ -60,7 +68,7 @@ class SqliteTransaction(Transaction):
             self._connection.exec_driver_sql(statement, list(rows))
 
     def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
-        [(highest,)] = self.run(f"SELECT COALESCE(MAX(id), 0) FROM {table.name}")  # noqa: S608
+        [(highest,)] = self.run(_highest(table))
         ids = range(highest + 1, highest + 1 + len(rows))
         self.insert(table, ("id", *columns), [(key, *row) for key, row in zip(ids, rows, strict=True)])
         return ids
@@ -73,6 +81,18 @@ class SqliteTransaction(Transaction):
     def rowset(self, table: Table, columns: Sequence[str]) -> str:  # noqa: ARG002  SQLite takes the types of JSON
         chosen = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in columns)
         return f"(SELECT {chosen} FROM json_each(?))"  # noqa: S608
+
+
+@cache
+def _highest(table: Table) -> str:
+    """Asks for the highest id that is in use, or that a row still names whose parent somebody took away past the foreign key."""
+    named = (
+        f"(SELECT COALESCE(MAX({key.parent.name}), 0) FROM {child.name})"  # noqa: S608  our own names
+        for child in (*OF_SESSION, *OF_EVENT, bic_load)
+        for key in child.foreign_keys
+        if key.column.table is table
+    )
+    return f"SELECT MAX((SELECT COALESCE(MAX(id), 0) FROM {table.name}), {', '.join(named)})"  # noqa: S608
 
 
 def translated(error: Exception, database: str) -> BicError:

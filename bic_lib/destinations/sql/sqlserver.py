@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cache
 
-from sqlalchemy import Table, Unicode
+from sqlalchemy import Table
 from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
-from bic_lib.core.columns import COLUMNS, Value
+from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.rows import SessionRows
-from bic_lib.destinations.sql.tables import metadata
 from bic_lib.destinations.sql.transaction import Transaction, as_json
 
 LOCK_SECONDS = 120
@@ -34,12 +31,15 @@ THERE = (
 class SqlServerTransaction(Transaction):
     """One loader per site at a time by an application lock; the unique keys decide should that ever fail."""
 
-    def begin(self, lock: str) -> None:
+    DRIVES = "INNER LOOP JOIN"
+
+    def begin(self, lock: str, *, reading: bool = False) -> None:
+        mode = "Shared" if reading else "Exclusive"
         resource = f"bic_{hashlib.sha256(lock.encode()).hexdigest()[:32]}"  # a literal of ours: no parameters, so no nested scope
         self.run("SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION")
         [(result,)] = self.run(
             "DECLARE @result INT;"
-            f" EXEC @result = sp_getapplock @Resource = '{resource}', @LockMode = 'Exclusive', @LockOwner = 'Transaction',"
+            f" EXEC @result = sp_getapplock @Resource = '{resource}', @LockMode = '{mode}', @LockOwner = 'Transaction',"
             f" @LockTimeout = {LOCK_SECONDS * 1000}; SELECT @result AS result"
         )
         if result < 0:
@@ -111,56 +111,3 @@ def _type(table: Table, column: str) -> str:
 @cache
 def _compiler() -> Dialect:
     return mssql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-
-
-# --- values that a column can't hold ---------------------------------------------------------------------------------
-
-
-def fit(rows: SessionRows) -> None:
-    """Cut texts to their columns and replace NUL characters; each loss is named in `rows.warnings`.
-
-    Lengths are counted as SQL Server counts them, in UTF-16 units.
-    """
-    rows.session = _fitted("session", rows.session, rows.warnings)
-    for field in fields(rows):
-        if field.name in COLUMNS and field.name != "session":
-            held = getattr(rows, field.name)
-            held[:] = [_fitted(field.name, row, rows.warnings) for row in held]
-
-
-def _fitted(table: str, row: tuple[Value, ...], warnings: list[str]) -> tuple[Value, ...]:
-    limits = _limits(table)
-    place = len(row) - len(limits)  # rows below an event begin with its place
-    if all(
-        not isinstance(value, str) or (len(value) * 2 <= limit and "\0" not in value)
-        for value, limit in zip(row[place:], limits, strict=True)
-    ):
-        return row
-    values = [
-        _held(f"{table}.{column}", value, limit, warnings)
-        for column, value, limit in zip(COLUMNS[table], row[place:], limits, strict=True)
-    ]
-    return (*row[:place], *values)
-
-
-def _held(column: str, value: Value, limit: int, warnings: list[str]) -> Value:
-    if not isinstance(value, str):
-        return value
-    if "\0" in value:
-        warnings.append(f"{column}: NUL characters replaced")
-        value = value.replace("\0", "\ufffd")
-    units = value.encode("utf-16-le")
-    if len(units) > 2 * limit:
-        warnings.append(f"{column}: {len(units) // 2} characters cut to {limit}")
-        value = units[: 2 * limit].decode("utf-16-le", "ignore")
-    return value
-
-
-@cache
-def _limits(table: str) -> tuple[int, ...]:
-    columns = (metadata.tables[table].columns[column] for column in COLUMNS[table])
-    return tuple(column.type.length or _NO_LIMIT if isinstance(column.type, Unicode) else _NO_LIMIT for column in columns)
-
-
-_NO_LIMIT = 1 << 29
-"""Characters of an NVARCHAR(MAX), 2 GB, less than half: a document is far smaller."""

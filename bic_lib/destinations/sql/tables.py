@@ -1,7 +1,7 @@
 """The tables, defined once for SQLite and SQL Server: the eight of the vendor's guide, and ours (prefix `bic_`).
 
 Names and columns are the guide's, for other software reads them by name; sizes are ours, since the guide names none. SQLite does
-not enforce a text's length, SQL Server does (see :mod:`.sqlserver` for what is done with a longer one).
+not enforce a text's length, SQL Server does (see :mod:`.fitting` for what is done with a longer one).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.mssql import DATETIME2
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a column or table is added here, or a view changes: see :mod:`.schema`."""
 
 metadata = MetaData(
@@ -158,13 +158,16 @@ bic_recording = _table(
     Column("instance", _NUMBER),
     Column("location", _LONG),
 )
+"""`location` held the appliance's signed link, which opens a recording for whoever has it: since version 2 it is NULL."""
 
 bic_load = _table(
     "bic_load",
     Column("session_id", _KEY, ForeignKey("session.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("fingerprint", _SHORT, nullable=False),
     Column("fetched_at", _TIME),
+    Column("rows_sha256", _SHORT),
 )
+"""What was loaded last. Programs before version 2 write no `rows_sha256`: whatever they load has NULL there."""
 
 bic_schema = _table("bic_schema", Column("version", Integer, primary_key=True, autoincrement=False))
 

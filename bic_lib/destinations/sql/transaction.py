@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Table
 
@@ -21,23 +21,39 @@ from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load, sess
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A session that is there. Both texts are None where a program other than ours wrote it."""
+    """A session that is there, its keys as first stored; and its load record, None where a program without that wrote it."""
 
     id: int
-    fingerprint: str | None
-    fetched_at: str | None
+    lsid: str
+    host_name: str
+    fingerprint: str | None = None
+    fetched_at: str | None = None
+    rows_sha256: str | None = None
+
+
+_ROWS_AT_ONCE = 1_000
+"""Rows that a query's answer is taken in: few enough to be held, many enough that taking them costs nothing."""
+
+LoadRecord = tuple[int, str, str | None, str]
+"""Session id, fingerprint, time of the answer, digest of the rows."""
 
 
 class Transaction(ABC):
     """One connection (in autocommit mode) with the transactions begun by hand. Nothing here translates errors."""
 
+    DRIVES: ClassVar[str]
+    """The join in which each row on the left seeks its row on the right, whatever the database thinks of their numbers."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @contextmanager
-    def begun(self, lock: str) -> Iterator[None]:
-        """A transaction which only one process at a time can hold for this lock (SQLite: for the whole database)."""
-        self.begin(lock)
+    def begun(self, lock: str, *, reading: bool = False) -> Iterator[None]:
+        """A transaction which only one process at a time can hold for this lock (SQLite: for the whole database).
+
+        `reading` holds the lock beside others that read: what is read is of one moment, and nobody writes meanwhile.
+        """
+        self.begin(lock, reading=reading)
         try:
             yield
         except BaseException:
@@ -46,7 +62,7 @@ class Transaction(ABC):
         self.run("COMMIT TRANSACTION")
 
     @abstractmethod
-    def begin(self, lock: str) -> None: ...
+    def begin(self, lock: str, *, reading: bool = False) -> None: ...
 
     @abstractmethod
     def rollback(self) -> None:
@@ -56,6 +72,12 @@ class Transaction(ABC):
         """Rows of a query; nothing for other statements."""
         result = self._connection.exec_driver_sql(statement, parameters or None)
         return result.fetchall() if result.returns_rows else []
+
+    def stream(self, statement: str, *parameters: Any) -> Iterator[Sequence[Any]]:
+        """Rows of a query, a few at a time."""
+        result = self._connection.exec_driver_sql(statement, parameters)
+        while some := result.fetchmany(_ROWS_AT_ONCE):
+            yield from some
 
     # --- what is there ---
 
@@ -67,12 +89,28 @@ class Transaction(ABC):
         """Sessions that are there, by the spelling of `lsids`."""
         source = self.rowset(session, ("lsid",))
         rows = self.run(
-            f"SELECT j.lsid, s.id, l.fingerprint, l.fetched_at FROM {source} AS j"  # noqa: S608  names of our own tables
-            " JOIN session AS s ON s.lsid = j.lsid AND s.host_name = ? LEFT JOIN bic_load AS l ON l.session_id = s.id",
+            "SELECT j.lsid, s.id, s.lsid, s.host_name, l.fingerprint, l.fetched_at, l.rows_sha256"  # noqa: S608  our own names
+            f" FROM {source} AS j {self.DRIVES} session AS s ON s.lsid = j.lsid AND s.host_name = ?"
+            " LEFT JOIN bic_load AS l ON l.session_id = s.id",
             as_json(("lsid",), [(lsid,) for lsid in lsids]),
             host_name,
         )
-        return {lsid: Known(key, fingerprint, _as_text(fetched_at)) for lsid, key, fingerprint, fetched_at in rows}
+        return {
+            asked: Known(key, lsid, host, fingerprint, _as_text(fetched_at), digest)
+            for asked, key, lsid, host, fingerprint, fetched_at, digest in rows
+        }
+
+    def below(self, sessions: Sequence[int], table: Table, columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+        """(session id, id of the row, its columns) of all rows that belong to these sessions, in any order."""
+        chosen = ", ".join(f"t.{column}" for column in ("id", *columns))
+        joined = f"{self.rowset(bic_load, ('session_id',))} AS j"
+        if table in OF_EVENT:
+            joined += f" {self.DRIVES} session_event AS e ON e.session_id = j.session_id"
+            joined += f" {self.DRIVES} {table.name} AS t ON t.session_event_id = e.id"
+        else:
+            joined += f" {self.DRIVES} {table.name} AS t ON t.{'id' if table is session else 'session_id'} = j.session_id"
+        ids = as_json(("session_id",), [(key,) for key in sessions])
+        return self.stream(f"SELECT j.session_id, {chosen} FROM {joined}", ids)  # noqa: S608  our own names
 
     # --- writing ---
 
@@ -97,13 +135,13 @@ class Transaction(ABC):
         for table in OF_SESSION:
             self.run(f"DELETE FROM {table.name} WHERE session_id IN ({chosen})", ids)  # noqa: S608
 
-    def record_loads(self, loads: Sequence[tuple[int, str, str | None]], earlier: Sequence[int]) -> None:
-        """Write (session id, fingerprint, time of the answer), in place of the records that the sessions `earlier` may have."""
+    def record_loads(self, loads: Sequence[LoadRecord], earlier: Sequence[int]) -> None:
+        """Write the records, in place of those that the sessions `earlier` may have."""
         if earlier:
             ids = as_json(("session_id",), [(key,) for key in earlier])
             chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
             self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
-        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at"), loads)
+        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at", "rows_sha256"), loads)
 
     # --- the pieces of statements ---
 

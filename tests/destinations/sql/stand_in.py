@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from bic_lib.destinations.sql import SqlDatabase, sqlite, sqlserver
+from bic_lib.destinations.sql import SqlDatabase, sqlite
 from bic_lib.destinations.sql.database import Kind
 from bic_lib.destinations.sql.sqlite import SqliteTransaction
 from bic_lib.destinations.sql.sqlserver import THERE, SqlServerTransaction
@@ -37,13 +37,19 @@ class StandIn(SqlServerTransaction):
         if statement.startswith("IF @@TRANCOUNT"):
             self._connection.connection.rollback()
             return []
+        return super().run(self._for_sqlite(statement, parameters), *parameters)
+
+    def stream(self, statement: str, *parameters: Any) -> Iterator[Sequence[Any]]:
+        self.sent.append(statement)
+        return super().stream(self._for_sqlite(statement, parameters), *parameters)
+
+    def _for_sqlite(self, statement: str, parameters: Sequence[Any]) -> str:
         for columns, parameter in zip(_OPENJSON.findall(statement), parameters, strict=False):
             self._check(columns[0], parameter)
-        statement = _OPENJSON.sub(_json_each, statement)
+        statement = _OPENJSON.sub(_json_each, statement).replace("INNER LOOP JOIN", "CROSS JOIN")
         if " OUTPUT INSERTED.id" in statement:
             statement = statement.replace(" OUTPUT INSERTED.id", "") + " RETURNING id"
-        statement = re.sub(r"^(UPDATE .*) FROM \w+ INNER JOIN (.*) AS j ON (.*)$", r"\1 FROM \2 AS j WHERE \3", statement)
-        return super().run(statement, *parameters)
+        return re.sub(r"^(UPDATE .*) FROM \w+ INNER JOIN (.*) AS j ON (.*)$", r"\1 FROM \2 AS j WHERE \3", statement)
 
     def columns(self) -> dict[str, set[str]]:
         self.sent.append(THERE)
@@ -72,4 +78,4 @@ def stand_in(file: Path, sent: list[str]) -> SqlDatabase:
     Noting.sent = sent
     url = make_url(f"sqlite:///{file}")
     engine = sqlite.engine(url, wait=30)
-    return SqlDatabase(Kind("sqlite", Noting, sqlserver.fit, sqlite.translated), lambda: engine, "the stand-in", True)
+    return SqlDatabase(Kind("sqlite", Noting, sqlite.translated), lambda: engine, "the stand-in", True)

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Table
 
 from bic_lib.contracts.documents import HOST, small
-from bic_lib.core.columns import moment
 from bic_lib.core.errors import BicError, DestinationError, Unexpected
-from bic_lib.core.model import State
-from bic_lib.destinations.sql import load, sqlite
-from bic_lib.destinations.sql.load import Act, Clash, Loader, act, tried
+from bic_lib.core.model import Document, State
+from bic_lib.core.rows import session_rows
+from bic_lib.destinations.sql import load
+from bic_lib.destinations.sql.load import Act, Clash, Loader, Loading, act, loading, tried
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
 from bic_lib.destinations.sql.tables import session_event
 from bic_lib.destinations.sql.transaction import Known, Transaction
@@ -46,11 +46,27 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_done_with_a_document(fingerprint: str | None, there_at: str | None, as_of: int | None, expected: Act) -> None:
     """The same is kept, an older one dropped, anything else replaced; what another program wrote has neither print nor time."""
-    document = small("a", as_of=as_of)
-    there = Known(1, document.fingerprint if fingerprint == "same" else fingerprint, there_at)
-    fetched_at = None if as_of is None else moment(str(as_of))
-    assert act(document, fetched_at, there) is expected
-    assert act(document, fetched_at, None) is Act.INSERT
+    coming = on_its_way(small("a", as_of=as_of))
+    print_there = coming.document.fingerprint if fingerprint == "same" else fingerprint
+    assert act(coming, Known(1, "a", HOST, print_there, there_at, coming.rows_sha256)) is expected
+    assert act(coming, None) is Act.INSERT
+
+
+@pytest.mark.parametrize(
+    ("digest", "force", "expected"), [("same", True, Act.REPLACE), ("x", False, Act.REPLACE), (None, False, Act.REPLACE)]
+)
+def test_the_same_document_is_written_anew(digest: str | None, force: bool, expected: Act) -> None:
+    """Forced; and where its rows came out otherwise, or were written by a program that reckoned no digest."""
+    coming = on_its_way(small("a", as_of=1_000))
+    there = Known(
+        1, "a", HOST, coming.document.fingerprint, "2025-01-01 00:00:00", coming.rows_sha256 if digest == "same" else digest
+    )
+    assert act(coming, there, force=force) is expected
+    assert coming.record(1, there)[2] == "2025-01-01 00:00:00"
+
+
+def on_its_way(document: Document) -> Loading:
+    return loading(document, session_rows(document.record, HOST))
 
 
 def test_a_clash_is_tried_again() -> None:
@@ -104,7 +120,7 @@ def test_a_session_that_another_process_brought_first(tmp_path: Path) -> None:
             except Exception as error:
                 raise Clash(Unexpected("duplicate")) from error
 
-    loader = Loader(opened, sqlite.fit, store_system_information=True)
+    loader = Loader(opened, store_system_information=True)
     rival.load(HOST, [small("a", key="theirs", as_of=2_000)])
     outcomes = loader.load(HOST, [small("a", key="ours", as_of=1_000), small("b", key="ours")])
     assert [outcome.state for outcome in outcomes] == [State.SKIPPED, State.STORED]

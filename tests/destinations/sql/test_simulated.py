@@ -77,13 +77,14 @@ def values(s: etree._Element) -> list[tuple[object, ...]]:
         own = element.text or ""
         match element.tag:
             case "value":
-                found.append((element.get("name"), element.get("value")))
+                name = element.get("name", "")
+                found.append((name, None if name.endswith("_url") else element.get("value") or None))
             case "body":
-                found.append(("body", own.removeprefix("\n").removesuffix("\n")))
+                found.append(("body", own.removeprefix("\n").removesuffix("\n") or None))
             case "encoded_body":
-                found.append(("body", base64.b64decode(own).decode()))
+                found.append(("body", base64.b64decode(own).decode() or None))
             case "filename" | "filesize":
-                found.append((element.tag, own.strip()))
+                found.append((element.tag, own.strip() or None))
     return found
 
 

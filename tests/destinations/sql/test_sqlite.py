@@ -19,11 +19,15 @@ from bic_lib.destinations.sql import SqlDatabase, create
 from bic_lib.destinations.sql.load import BATCH_SESSIONS
 
 
-def query(file: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+def query(file: Path, *, cascades: bool = False) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Statements by a connection of their own; `cascades` as SQL Server has them, and SQLite only where they are switched on."""
+
     def ask(statement: str) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(file)
+        connection.execute(f"PRAGMA foreign_keys = {cascades}")
         try:
-            return connection.execute(statement).fetchall()
+            with connection:
+                return connection.execute(statement).fetchall()
         finally:
             connection.close()
 
@@ -105,20 +109,14 @@ def test_a_failed_load_leaves_nothing(destination: SqlDatabase, file: Path) -> N
 def test_rows_without_our_record_are_taken_over(destination: SqlDatabase, file: Path) -> None:
     """A session that another program wrote keeps its id and gets our rows; it is not taken for loaded before."""
     destination.load(HOST, [document(FULL)])
-    query_and_commit(file, "DELETE FROM bic_load", "UPDATE session SET external_key = 'theirs', id = 4711")
-    query_and_commit(file, "UPDATE session_event SET session_id = 4711", "UPDATE team SET session_id = 4711")
+    query(file)("DELETE FROM bic_load")
+    query(file)("UPDATE session SET external_key = 'theirs', id = 4711")
+    query(file)("UPDATE session_event SET session_id = 4711")
+    query(file)("UPDATE team SET session_id = 4711")
     assert destination.loaded(HOST, [document(FULL).lsid]) == []
     destination.load(HOST, [document(FULL)])
     assert query(file)("SELECT id, external_key FROM session") == [(4711, "INC0012345")]
     assert query(file)("SELECT COUNT(*) FROM team WHERE session_id = 4711") == [(2,)]
-
-
-def query_and_commit(file: Path, *statements: str) -> None:
-    connection = sqlite3.connect(file)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def _load_in_a_process(file: str, version: int) -> None:

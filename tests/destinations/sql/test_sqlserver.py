@@ -33,7 +33,7 @@ class TestStandIn(TableDestinationContract):
 
     @pytest.fixture
     def database(self, tmp_path: Path) -> Database:
-        return Database(stand_in(tmp_path / "t.sqlite", []), query(tmp_path / "t.sqlite"))
+        return Database(stand_in(tmp_path / "t.sqlite", []), query(tmp_path / "t.sqlite", cascades=True))
 
 
 @pytest.mark.skipif(not SERVER, reason="BIC_TEST_MSSQL names no SQL Server to try")
@@ -92,6 +92,7 @@ def statements(tmp_path: Path) -> list[str]:
     destination.load(HOST, [document(FULL.replace("INC", "CHG")), small("a")])
     destination.load(HOST, [small("a", as_of=1_800_000_000)])
     destination.loaded(HOST, ["a"])
+    destination.digests(HOST, ["a"])
     destination.checks()
     past = [statement for statement in sent if not statement.startswith(("CREATE", "ALTER", "DROP", "INSERT INTO bic_schema"))]
     first = list(additions("mssql", {}))
@@ -159,32 +160,6 @@ def test_round_trips_do_not_grow_with_the_batch(tmp_path: Path) -> None:
 
     for key, as_of in (("new", 1_000), ("changed", 2_000), ("changed", 3_000)):
         assert count(10, 2, key, as_of) == count(100, 20, key, as_of) <= 20
-
-
-def test_values_are_fitted_and_the_loss_is_named(tmp_path: Path) -> None:
-    """Texts are cut to their columns in UTF-16 units, no pair is torn, NUL is replaced, and the outcome says so."""
-    xml = (
-        FULL.replace("INC0012345", "K" * 1_025)
-        .replace("DESK-14", "x" + "🎥" * 127 + "🎥")
-        .replace("ZXhpdCBjb2RlIBtb\nMzFtMRtbMG0=", "YQBi")
-    )
-    file = tmp_path / "t.sqlite"
-    [outcome] = stand_in(file, []).load(HOST, [document(xml), small("b")])[:1]
-    assert outcome.state is State.STORED
-    assert "session.external_key: 1025 characters cut to 1024" in outcome.reason
-    assert "representative.host_name: 257 characters cut to 255" in outcome.reason
-    assert "session_event_data.value: NUL characters replaced" in outcome.reason
-    ask = query(file)
-    assert ask("SELECT external_key FROM session WHERE lsid <> 'b'") == [("K" * 1_024,)]
-    assert ask("SELECT host_name FROM representative WHERE host_name IS NOT NULL") == [("x" + "🎥" * 127,)]
-    assert ask("SELECT value FROM session_event_data WHERE value LIKE 'a%b'") == [("a\ufffdb",)]
-
-
-def test_values_that_just_fit_are_left_alone(tmp_path: Path) -> None:
-    """A text as long as its column is stored whole, without a word."""
-    [outcome] = stand_in(tmp_path / "t.sqlite", []).load(HOST, [small("a", key="K" * 1_024)])
-    assert outcome.reason == ""
-    assert query(tmp_path / "t.sqlite")("SELECT LENGTH(external_key) FROM session") == [(1_024,)]
 
 
 def test_a_lock_that_is_not_granted_is_the_destinations_failure() -> None:

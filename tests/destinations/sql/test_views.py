@@ -57,7 +57,7 @@ def test_a_session_a_row(connection: sqlite3.Connection) -> None:
         "files_moved": 3,
         "chat_lines": 2,
         "recordings": 2,
-        "recording_location": "https://support.example.com/video",
+        "recording_location": None,
     }
     [row] = ask(connection, "SELECT * FROM bic_session_overview WHERE lsid = 'running'")
     assert (row["customer"], row["team"], row["chat_lines"], row["recordings"]) == (None, None, 0, 0)

@@ -1,0 +1,57 @@
+"""`rows_sha256`: one digest over all rows of a session, the same on every database (docs/sql.md, "The digest of a session")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from bic_lib.core.columns import COLUMNS, Value
+from bic_lib.core.rows import ChildRow, Row, SessionRows
+
+_TIMES = {
+    table: [place for place, column in enumerate(columns) if column.endswith("_time")] for table, columns in COLUMNS.items()
+}
+
+
+def rows_sha256(rows: SessionRows) -> str:
+    """Hex SHA-256 of the rows as they are stored, of the guide's eight tables: of what is written, or of what was read back.
+
+    What no document can hold but somebody may have put into a database (a fraction, bytes) has a spelling too, of its own.
+    """
+    events = len(rows.session_event)
+    tables = (
+        list(_with_times("session", [rows.session])),
+        list(_with_times("session_event", rows.session_event)),
+        _below_events(rows.session_event_data, events),
+        _below_events(rows.system_information, events),
+        rows.representative,
+        rows.customer,
+        rows.team,
+        rows.custom_attribute,
+    )
+    text = json.dumps(tables, ensure_ascii=False, separators=(",", ":"), default=_odd)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _with_times(table: str, rows: Iterable[Row]) -> Iterator[Sequence[Value]]:
+    """The rows with `T` between day and time; a text that no time is stored as is marked, so that it equals none."""
+    for row in rows:
+        spelt = list(row)
+        for place in _TIMES[table]:
+            if isinstance(moment := spelt[place], str):
+                spelt[place] = f"{moment[:10]}T{moment[11:]}" if moment[10:11] == " " else f"?{moment}"
+        yield spelt
+
+
+def _below_events(rows: Sequence[ChildRow], events: int) -> list[list[tuple[str | None, str | None]]]:
+    """For each event the rows below it."""
+    nested: list[list[tuple[str | None, str | None]]] = [[] for _ in range(events)]
+    for place, name, value in rows:
+        nested[place].append((name, value))
+    return nested
+
+
+def _odd(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
