@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.core.ports import Appliance, Check, Payload, Report
+from bic_lib.core.recognition import Recognised
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import OutOfTime
 
@@ -88,6 +89,14 @@ class _Documents:
 class _Blocks:
     payload: Payload
     going: _Going
+
+    @property
+    def recognised(self) -> Recognised:
+        return self.payload.recognised
+
+    @property
+    def doubt(self) -> str:
+        return self.payload.doubt
 
     @property
     def content_type(self) -> str:

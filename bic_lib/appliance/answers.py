@@ -11,9 +11,11 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
-from bic_lib.core.errors import BicError, Gone, NotReady, Refused, SiteError, Unexpected
+from bic_lib.core import recognition
+from bic_lib.core.errors import BicError, Gone, Interrupted, NotReady, Refused, SiteError, Unexpected
 from bic_lib.logs import masked
 
 NOTHING_FOUND = (
@@ -31,7 +33,8 @@ REFUSED = (
     "api is disabled",
     "api is not enabled",
 )
-EXPIRED = ("has expired", "no longer be viewed", "a expiré")
+EXPIRED = ("recording has expired", "no longer be viewed", "enregistrement a expiré")
+"""Final, so it has to speak of the recording: a session, a token or a licence expires too."""
 NOT_READY = (
     "not yet",
     "available yet",
@@ -41,50 +44,45 @@ NOT_READY = (
     "n'est pas encore",
     "n’est pas encore",
 )
-NO_RECORDING = ("no recording", "not recorded", "aucun enregistrement")
+NO_RECORDING = ("no recording is available", "session was not recorded", "aucun enregistrement")
+"""Final likewise."""
 
 LEAD = b" \t\r\n\xef\xbb\xbf"
 """White space and byte order mark, which may stand before an answer's first tag (docs/appliance.md 11.4)."""
 
-MARKUP = (b"<?xml", b"<error", b"<!doctype", b"<html")
-"""How a message begins where a file was asked for (docs/appliance.md 5.3.4)."""
-
-TEXT_BYTES = 64 * 1024
+TEXT_BYTES = recognition.LOOKED_AT
 """Most bytes that are read of an answer that is only a message."""
 
 TEXT_LIMIT = 200
 """Most characters of an appliance's text that an error quotes."""
 
+_BLANK = " \t\r\n\0\ufeff"
+
 _MASKED_LIMIT = 8 * 1024
 """Characters in which secrets are looked for: more than are shown, so that none is cut before it is found."""
 
-_DECLARED = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""")
-_ERROR = re.compile(r"(?:<\?[^<>]*>\s*)?(?:<[^<>!?/][^<>]*>\s*)?<(?:[\w.-]+:)?error(?=[\s/>])[^<>]*>")
+_PROLOG = r"(?>\s+|\ufeff|<\?[^<>]*>|<!--.*?-->)*+"
+"""What may stand before the first tag; it is never gone back into, so that the time is in step with the text."""
+_WEB_PAGE = re.compile(_PROLOG + r"<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+_ERROR = re.compile(_PROLOG + r"(?:<[^<>!?/][^<>]*>\s*)?<(?:[\w.-]+:)?error(?=[\s/>])[^<>]*>", re.DOTALL)
 _ERROR_END = re.compile(r"</(?:[\w.-]+:)?error\s*>")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Message(NamedTuple):
-    """What an answer says that is only a message: `text` to understand it by, `shown` as an error may show it."""
+    """What an answer says that is only a message: `text` to understand it by, `shown` as an error may show it.
+
+    `own`: these are the appliance's words, of an `<error>` or a JSON message; all else may come from something in between.
+    """
 
     text: str
     shown: str
+    own: bool
 
 
-def is_message(content_type: str, beginning: bytes) -> bool:
-    """Whether an answer's first bytes are a message instead of a recording or backup (docs/appliance.md 5.3.4, 6.8)."""
-    if beginning.lstrip(LEAD)[:16].lower().startswith(MARKUP):
-        return True
-    is_video = beginning.startswith(b"FLV\x01") or beginning[4:8] == b"ftyp"
-    names_text = any(word in content_type.lower() for word in ("xml", "text", "json"))
-    return names_text and bool(beginning) and not is_video and b"\0" not in beginning
-
-
-def is_web_page(beginning: bytes) -> bool:
-    """Whether an answer is HTML (docs/appliance.md 8.1)."""
-    return (
-        re.match(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", beginning.lstrip(LEAD), re.IGNORECASE | re.DOTALL) is not None
-    )
+def is_web_page(text: str) -> bool:
+    """Whether an answer is an HTML page (docs/appliance.md 8.1)."""
+    return _WEB_PAGE.match(text) is not None
 
 
 def web_page() -> SiteError:
@@ -94,9 +92,9 @@ def web_page() -> SiteError:
 
 def message(content: bytes, content_type: str = "") -> Message:
     """What a small XML, JSON or text answer says; what comes behind its first 64 KB is not looked at."""
-    text = _decoded(content[:TEXT_BYTES].lstrip(LEAD))
+    text = recognition.words(content[:TEXT_BYTES], content_type).lstrip(_BLANK)
     said = _error_text(text) or _json_message(text)
-    return Message(_plain(said or text), quoted(said) if said else described(content, content_type))
+    return Message(_plain(said or text), quoted(said) if said else described(content, content_type), own=bool(said))
 
 
 def described(content: bytes, content_type: str = "") -> str:
@@ -132,6 +130,19 @@ def recording_error(subject: str, said: Message) -> BicError:
     return report_error(subject, said)
 
 
+def answered(subject: str, content: bytes, content_type: str, error_of: Callable[[str, Message], BicError]) -> BicError:
+    """The error for an answer in place of a file. What the appliance did not say itself comes from something in between."""
+    text = recognition.words(content[:TEXT_BYTES], content_type).strip(_BLANK)
+    if not text:
+        return Interrupted(f"{subject}: the answer is empty")
+    if is_web_page(text):
+        return Interrupted(f"{subject}: {web_page().message}", hint=web_page().hint)
+    said = message(content, content_type)
+    if said.own:
+        return error_of(subject, said)
+    return Interrupted(f"{subject}: instead of it came {said.shown}", hint="Does a proxy stand in between?")
+
+
 def missing_right(subject: str, shown: str = "", right: str = "") -> Refused:
     """The account may not do this: a right is missing, the XML API is off, or our address is not allowed (8.1)."""
     said = f": {shown}" if shown else ""
@@ -150,14 +161,6 @@ def quoted(text: str) -> str:
     """
     line = masked(re.sub(r"(?<=\S)[?#]\S+", "", _plain(text))[:_MASKED_LIMIT])
     return line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT - 1] + "…"
-
-
-def _decoded(content: bytes) -> str:
-    declared = _DECLARED.match(content)
-    try:
-        return content.decode(declared[1].decode() if declared else "utf-8", "replace")
-    except (LookupError, ValueError):  # no encoding, or one that is none of text
-        return content.decode("utf-8", "replace")
 
 
 def _error_text(text: str) -> str:

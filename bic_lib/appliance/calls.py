@@ -71,6 +71,8 @@ def no_answer(host: str, call: Call, error: Exception) -> BicError:
     """The error for an exception before the answer: connected, a smaller question may succeed; else the site can't be reached."""
     if isinstance(error, requests.ReadTimeout):
         return Interrupted(f"{host}: {call.subject}: no answer within {call.read_seconds:.0f} s")
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return Interrupted(f"{host}: {call.subject}: the answer names two lengths")
     if isinstance(error, requests.exceptions.SSLError):
         hint = "Is it the appliance's name? For a private certificate authority set ca_file."
         return SiteError(f"{host}: no trusted connection: {reason(error)}", hint=hint)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
-from bic_lib.appliance import preflight
-from bic_lib.appliance.answers import Message, is_message, is_web_page, message, recording_error, report_error, web_page
+from bic_lib.appliance import body_end, content_encoding, preflight
+from bic_lib.appliance.answers import Message, answered, recording_error, report_error
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.session_documents import documents, listed
-from bic_lib.appliance.transport import Account, Answer, Timing, Transport, no_others
+from bic_lib.appliance.transport import Account, Answer, Timing, Transport, gathered, no_others
+from bic_lib.core import containers, recognition
 from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.core.ports import Check
+from bic_lib.core.recognition import Recognised, What
 
 REPORT_CHUNK = 64 * 1024
 BINARY_CHUNK = 256 * 1024
@@ -39,6 +42,10 @@ class StreamedReport:
     def as_of(self) -> int | None:
         return self._answer.as_of
 
+    @property
+    def end_is_told(self) -> bool:
+        return self._answer.end_is_told
+
     def __iter__(self) -> Iterator[Document | BrokenDocument]:
         return documents(self._answer.chunks(REPORT_CHUNK), as_of=self.as_of, kind=self._kind)
 
@@ -46,12 +53,19 @@ class StreamedReport:
 class StreamedBytes:
     """A recording or backup on its way (:class:`bic_lib.core.ports.Payload`); its body can be iterated once.
 
-    Iterating raises Interrupted when the body is cut off.
+    Iterating raises Interrupted when the body is cut off. Where nobody told where it ends, only a video whose own structure is
+    complete to its last byte is taken; what can't tell that itself is Interrupted at once.
     """
 
-    def __init__(self, answer: Answer, beginning: bytes) -> None:
+    def __init__(self, host: str, answer: Answer, first: bytes, rest: Iterator[bytes], recognised: Recognised) -> None:
+        self._host = host
         self._answer = answer
-        self._beginning = beginning
+        self._first = first
+        self._rest = rest
+        self.recognised = recognised
+        self._structure = None if answer.end_is_told else containers.structure(recognised.extension)
+        if not (answer.end_is_told or self._structure):
+            raise self._endless()
 
     @property
     def content_type(self) -> str:
@@ -61,10 +75,22 @@ class StreamedBytes:
     def as_of(self) -> int | None:
         return self._answer.as_of
 
+    @property
+    def doubt(self) -> str:
+        if self.recognised.what is What.UNKNOWN:
+            return "it begins like no recording that is known"
+        return f"{body_end.NOT_TOLD}; by its own structure it is whole" if self._structure else ""
+
     def __iter__(self) -> Iterator[bytes]:
-        if self._beginning:
-            yield self._beginning
-            yield from self._answer.chunks(BINARY_CHUNK)
+        for chunk in itertools.chain([self._first], self._rest):
+            if self._structure:
+                self._structure.feed(chunk)
+            yield chunk
+        if self._structure and not self._structure.complete:
+            raise self._endless()
+
+    def _endless(self) -> Interrupted:
+        return Interrupted(f"{self._host}: {body_end.NOT_TOLD}", hint=body_end.PROXY)
 
 
 class Client:
@@ -153,7 +179,7 @@ class Client:
 
     @contextmanager
     def recording(self, data: DataType, lsid: str, instance: int | None) -> Iterator[StreamedBytes]:
-        """A recording (docs/appliance.md 5.3). Raises NotReady, Gone or Unexpected by the text of an `<error>` answer."""
+        """A recording (docs/appliance.md 5.3). Raises NotReady, Gone, Unexpected or Interrupted by what is said instead."""
         subject = f"{RECORDINGS[data]} {lsid}" + ("" if instance is None else f" {instance}")
         call = Call(
             "/api/reporting",
@@ -165,16 +191,13 @@ class Client:
             is_item=True,
         )
         with self._transport.call(call) as answer:
-            beginning = self._beginning(answer, subject, recording_error)
-            if not beginning:
-                raise Interrupted(f"{self.host}: {subject}: the answer is empty")
-            yield StreamedBytes(answer, beginning)
+            yield self._file(answer, subject, recognition.recording, recording_error)
 
     @contextmanager
     def backup(self) -> Iterator[StreamedBytes]:
         """A backup of the site, protected by the backup password if there is one (docs/appliance.md 6).
 
-        Raises TooOften for 429. An empty answer is passed on as it is.
+        Raises TooOften for 429, and as :meth:`recording` does.
         """
         call = Call(
             "/api/backup",
@@ -187,19 +210,25 @@ class Client:
             is_backup=True,
         )
         with self._transport.call(call) as answer:
-            yield StreamedBytes(answer, self._beginning(answer, "backup", report_error))
+            yield self._file(answer, "backup", recognition.backup, report_error)
 
-    def _beginning(self, answer: Answer, subject: str, error_of: Callable[[str, Message], BicError]) -> bytes:
-        """The first bytes of a file, once they are known not to be a message with status 200 (docs/appliance.md 5.3.4, 6.8)."""
+    def _file(
+        self,
+        answer: Answer,
+        subject: str,
+        recognise: Callable[[bytes, str], Recognised],
+        error_of: Callable[[str, Message], BicError],
+    ) -> StreamedBytes:
+        """A file, once its first 64 KiB are known to be none of the answers that come with status 200 (5.3.4, 6.8)."""
         subject = f"{self.host}: {subject}"
-        beginning = next(answer.chunks(BINARY_CHUNK), b"")
-        if is_web_page(beginning):
-            raise Interrupted(f"{subject}: {web_page().message}", hint=web_page().hint)
-        if is_message(answer.content_type, beginning):
-            raise error_of(subject, message(beginning, answer.content_type))
-        if not answer.end_is_certain:
-            raise Interrupted(f"{subject}: the answer has neither length nor chunks, so a cut-off could not be noticed")
-        return beginning
+        chunks = answer.chunks(BINARY_CHUNK)
+        first = gathered(chunks, recognition.LOOKED_AT)
+        found = recognise(first[: recognition.LOOKED_AT], answer.content_type)
+        if found.what is What.ANSWER:
+            raise answered(subject, first, answer.content_type, error_of)
+        if found.what is not What.RECORDING and (unknown := content_encoding.unknown(answer.encoding)):
+            raise Interrupted(f"{subject}: the answer is packed as {unknown}, which nobody asked for")
+        return StreamedBytes(self.host, answer, first, chunks, found)
 
     # --- preflight ---------------------------------------------------------------------------------------------------
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
 
+from bic_lib.appliance.body_end import NOT_TOLD, PROXY
 from bic_lib.appliance.commands import ApiInfo
 from bic_lib.core.errors import BicError
-from bic_lib.core.model import REPORT_OF, DataType, ReportKind, Selection, Window
-from bic_lib.core.ports import Appliance, Check
+from bic_lib.core.model import DOCUMENTS, REPORT_OF, DataType, ReportKind, Selection, Window
+from bic_lib.core.ports import Appliance, Check, Report
+
+
+class Answered(Report, Protocol):
+    """A report, and whether its reader was told where it ends."""
+
+    @property
+    def end_is_told(self) -> bool: ...
 
 
 class Client(Appliance, Protocol):
     """What is asked here of a site's client; each call raises BicError."""
 
     host: str
+
+    def report(self, kind: ReportKind, selection: Selection) -> AbstractContextManager[Answered]: ...
 
     def sign_in(self) -> None: ...
 
@@ -30,7 +41,10 @@ def checks(client: Client, data: frozenset[DataType], *, our_time: Callable[[], 
     if not token.ok:
         return [token]
     kinds = sorted({REPORT_OF[entry] for entry in data if entry in REPORT_OF})
-    lines = [token, *(_attempt(client, f"{kind} reporting right", partial(_try_report, client, kind)) for kind in kinds)]
+    told: list[bool] = []
+    lines = [token, *(_attempt(client, f"{kind} reporting right", partial(_try_report, client, kind, told)) for kind in kinds)]
+    if not all(told) and not data <= DOCUMENTS:
+        lines.append(_no_ends(client.host))
     try:
         info = client.api_info()
     except BicError:
@@ -51,12 +65,18 @@ def _attempt(client: Client, check: str, act: Callable[[], str | None]) -> Check
     return Check(client.host, check, ok=True, detail=detail or "")
 
 
-def _try_report(client: Client, kind: ReportKind) -> None:
-    """One second of what ended just now: as good as no work for the appliance."""
+def _try_report(client: Client, kind: ReportKind, told: list[bool]) -> None:
+    """One second of what ended just now: as good as no work for the appliance. `told` hears whether it said where it ends."""
     second = int(client.now()[0]) - 1
     with client.report(kind, Selection(ended=Window(second, second + 1))) as report:
+        told.append(report.end_is_told)
         for _ in report:
             break
+
+
+def _no_ends(host: str) -> Check:
+    detail = f"{NOT_TOLD}: recordings and backups fail, but for videos that are whole by their own structure"
+    return Check(host, "ends of answers", ok=False, detail=detail, hint=PROXY)
 
 
 def _backup_right(host: str, info: ApiInfo | None) -> Check:

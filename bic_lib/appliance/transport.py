@@ -11,9 +11,11 @@ import json
 import math
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 
 import requests
@@ -21,6 +23,7 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from bic_lib.appliance import body_end, content_encoding
 from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
 from bic_lib.appliance.rate_limit import Pace
@@ -69,33 +72,44 @@ class Answer:
         self._response = response
         self._subject = subject
         self.content_type = response.headers.get("Content-Type", "")
+        self.encoding = response.headers.get("Content-Encoding", "")
         self.as_of = date_of(response.headers)
+        body_end.demand_whole_lines(response)
 
     @property
-    def end_is_certain(self) -> bool:
-        """Whether a cut-off body can be told from a whole one (docs/performance.md 3)."""
-        headers = self._response.headers
-        return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+    def end_is_told(self) -> bool:
+        """Whether a cut-off body can be told from a whole one."""
+        return body_end.is_told(self._response)
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """The decoded body. Raises Interrupted when it is cut off or stays silent for too long."""
-        while chunk := self._read(size):
-            yield chunk
+        """The body, unpacked. Raises Interrupted when it is cut off, on the wire or within, or stays silent for too long."""
+        try:
+            yield from content_encoding.undone(iter(partial(self._read, size), b""), self.encoding)
+        except (zlib.error, EOFError) as error:
+            raise Interrupted(f"{self._subject}: the answer is not whole {self.encoding}") from error
 
     def beginning(self) -> bytes:
         """The first 64 KB of the body: all of an answer that is only a message."""
-        return self._read(TEXT_BYTES)
+        return gathered(self.chunks(TEXT_BYTES), TEXT_BYTES)[:TEXT_BYTES]
 
     def as_sent(self) -> bytes:
         """The first 64 KB of the body as they are on the wire: nothing is unpacked."""
-        return self._read(TEXT_BYTES, decode=False)
+        return self._read(TEXT_BYTES)
 
-    def _read(self, size: int, *, decode: bool = True) -> bytes:
+    def _read(self, size: int) -> bytes:
         try:
             # Neither iter_content, which always decodes, nor readinto, which has half the speed (docs/performance.md 3).
-            return bytes(self._response.raw.read(size, decode_content=decode))
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            return bytes(self._response.raw.read(size, decode_content=False))
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             raise Interrupted(f"{self._subject}: the answer was cut off: {reason(error)}") from error
+
+
+def gathered(chunks: Iterator[bytes], least: int) -> bytes:
+    """The next chunks in one, at least so many bytes where there are so many."""
+    held = bytearray()
+    while len(held) < least and (chunk := next(chunks, b"")):
+        held += chunk
+    return bytes(held)
 
 
 class Transport:

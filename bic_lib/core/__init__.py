@@ -6,4 +6,6 @@
 * `health` what is well and what is not, what will be lost when
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof
 * `azure_hosts` the hosts that a token may be sent to
+* `recognition` what came, by its first bytes · `packing` the beginning of what is packed · `containers` whether a video is whole
+* `retention` which backups are good, and how many stay
 """

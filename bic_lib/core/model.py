@@ -230,7 +230,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one transfer. `size` in bytes; `location` relative to the destination's root."""
+    """What became of one transfer. `size` in bytes; `location` relative to the destination's root.
+
+    `doubt`: what was stored may not be what was asked for, and `reason` says why. It is the hex of the first 16 bytes: doubts of
+    one kind are alike in it.
+    """
 
     state: State
     location: str = ""
@@ -238,6 +242,7 @@ class Outcome:
     sha256: str = ""
     reason: str = ""
     failure: Failure | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

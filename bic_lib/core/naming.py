@@ -134,17 +134,11 @@ def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
             yield candidate
 
 
-def extension(data: DataType, first_bytes: bytes, content_type: str) -> str:
-    """The file extension without a period: recordings by their bytes, then their content type (docs/appliance.md 5.3.2)."""
+def extension(data: DataType) -> str:
+    """The usual file extension of a data type, without a period; what came may have another (:mod:`bic_lib.core.recognition`)."""
     if data in DOCUMENTS:
         return "xml"
-    if data is DataType.SITE_BACKUPS:
-        return "nsb"
-    if first_bytes.startswith(b"FLV\x01"):
-        return "flv"
-    if first_bytes[4:8] == b"ftyp":
-        return "mp4"
-    return "mp4" if content_type.partition(";")[0].strip().lower() == "video/mp4" else "flv"
+    return "nsb" if data is DataType.SITE_BACKUPS else "flv"
 
 
 def unknown_values(name_format: str) -> list[str]:

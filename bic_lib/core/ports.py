@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
+from bic_lib.core.recognition import Recognised
 
 # --- the appliance ---------------------------------------------------------------------------------------------------
 
@@ -33,10 +34,18 @@ class Report(Protocol):
 
 
 class Payload(Protocol):
-    """A binary answer on its way (recording, backup). `content_type` as received."""
+    """A file on its way (recording, backup), and what it was recognised as. `content_type` as received."""
+
+    @property
+    def recognised(self) -> Recognised: ...
 
     @property
     def content_type(self) -> str: ...
+
+    @property
+    def doubt(self) -> str:
+        """Why it may not be what was asked for, although it came whole; "" for no doubt."""
+        ...
 
     @property
     def as_of(self) -> int | None: ...

@@ -74,7 +74,7 @@ def transfer_key(record: Record) -> str:
 
 
 _ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
-_OUTCOME_FIELDS = ("location", "size", "sha256", "reason")
+_OUTCOME_FIELDS = ("location", "size", "sha256", "reason", "doubt")
 _RECORD_FIELDS = (
     *("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent"),
     "origin",

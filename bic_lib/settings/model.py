@@ -162,7 +162,7 @@ class FileDestination(Section):
         default=OnConflict.APPEND_NUMBER, description="What happens when a file's name is taken."
     )
     retention_count: int | None = Field(
-        default=None, ge=0, description="Prior backups kept beside the newest, per site; left out: all are kept."
+        default=None, ge=0, description="Good backups kept before the newest good one, per site; left out: all are kept."
     )
 
     def formats(self) -> dict[DataType, str]:

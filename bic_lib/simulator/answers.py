@@ -6,7 +6,9 @@ from html import escape
 from json import dumps
 
 from bic_lib.simulator.faults import Fault, Faults
+from bic_lib.simulator.framing import Coding, Framing
 from bic_lib.simulator.markup import text
+from bic_lib.simulator.odd_answers import ODD_ANSWERS, OddAnswer
 from bic_lib.simulator.spellings import Spelling
 
 XML = "text/xml; charset=UTF-8"
@@ -22,7 +24,10 @@ _HTML = b"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer. The body is consumed once; `cut_after` and the three speeds are faults of its transport."""
+    """One HTTP answer. The body is consumed once; what begins with `cut_after` are faults of its transport.
+
+    Without a framing of its own it is framed as all answers are.
+    """
 
     status: int = 200
     body: Iterable[bytes] = ()
@@ -32,6 +37,8 @@ class Answer:
     bytes_per_second: float | None = None
     chunk_delay: float = 0.0
     first_byte_delay: float = 0.0
+    framing: Framing | None = None
+    coding: Coding | None = None
 
 
 class Refusal(Exception):
@@ -56,6 +63,12 @@ def refuse(words: str, faults: Faults) -> Refusal:
 def json_answer(status: int, values: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
     """A JSON object, as the token endpoint speaks."""
     return Answer(status, [dumps(values).encode()], "application/json", headers or {})
+
+
+def odd_answer(name: OddAnswer) -> Answer:
+    """Something with status 200 that is not what was asked for."""
+    content_type, content = ODD_ANSWERS[name]
+    return Answer(body=[content], content_type=content_type)
 
 
 def nothing_found(subject: str, root: str, faults: Faults) -> Answer:

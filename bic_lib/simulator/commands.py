@@ -3,10 +3,10 @@
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bic_lib.simulator.accounts import PERMISSIONS
-from bic_lib.simulator.answers import Answer, error_document, json_answer, refuse
+from bic_lib.simulator.answers import Answer, error_document, json_answer, odd_answer, refuse
 from bic_lib.simulator.faults import Faults
 from bic_lib.simulator.recordings import MEDIA_TYPES, blocks, digest
 from bic_lib.simulator.register import Moment
@@ -87,10 +87,18 @@ class Backups:
             self._times.append(moment.true)
             if how.error is not None:
                 return Answer(body=[how.error.encode()], content_type="text/plain; charset=UTF-8")
+            if how.odd is not None:
+                return replace(odd_answer(how.odd), framing=how.framing, coding=how.coding)
             backup = BackupTruth(len(self._made), moment.shown, how.size, password)
             self._made.append(backup)
         headers = {"Content-Disposition": 'attachment; filename="backup.nsb"'}
-        return Answer(body=blocks(f"backup/{backup.number}", "nsb", how.size), content_type=MEDIA_TYPES["nsb"], headers=headers)
+        return Answer(
+            body=blocks(f"backup/{backup.number}", "nsb", how.size),
+            content_type=MEDIA_TYPES["nsb"],
+            headers=headers,
+            framing=how.framing,
+            coding=how.coding,
+        )
 
     def _password(self, body: bytes) -> str | None:
         if not body:

@@ -4,6 +4,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bic_lib.simulator.framing import Coding, Framing
+from bic_lib.simulator.odd_answers import OddAnswer
+
 Malformation = Literal[
     "control_reference",
     "control_byte",
@@ -58,26 +61,37 @@ class Recording:
     """How a recording is delivered (docs/appliance.md 5.3).
 
     `size` bytes (None: some 20 to 400 KB, by its id), `not_ready` = how many requests are refused first, `expired`, `none`,
-    `error` = another text in an error document with status 200, `cut_after` bytes, `first_byte_delay` seconds.
+    `error` = another text in an error document with status 200, `odd` = something that is no recording at all, `cut_after` bytes,
+    `first_byte_delay` seconds, `framing` = how the end is told (None: as for all answers), `coding` = packed on the way.
     """
 
-    format: Literal["flv", "mp4"] = "flv"
+    format: Literal["flv", "mp4", "webm", "mkv", "avi", "ogg"] = "flv"
     size: int | None = None
     not_ready: int = 0
     expired: bool = False
     none: bool = False
     error: str | None = None
+    odd: OddAnswer | None = None
     cut_after: int | None = None
     first_byte_delay: float = 0.0
+    framing: Framing | None = None
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True)
 class Backup:
-    """How a backup is delivered (docs/appliance.md 6): `size` bytes, `per_hour` at most (None: any), `error` text in a 200."""
+    """How a backup is delivered (docs/appliance.md 6).
+
+    `size` bytes, `per_hour` at most (None: any), `error` text in a 200, `odd` = something that is no backup at all, `framing` and
+    `coding` as for recordings.
+    """
 
     size: int = 300_000
     per_hour: int | None = 20
     error: str | None = None
+    odd: OddAnswer | None = None
+    framing: Framing | None = None
+    coding: Coding | None = None
 
 
 @dataclass
@@ -102,6 +116,8 @@ class Faults:
     """Drop a connection on its second request, as the vendor's rule 2.1.4 would allow."""
     keep_alive: bool = False
     """Leave connections open unless the client asks to close them."""
+    framing: Framing = "chunked"
+    """How answers tell their end, those to sign-in and errors too."""
 
     # Clock and lateness
     clock_offset: float = 0.0

@@ -9,10 +9,24 @@ BLOCK = 256 * 1024
 """Bytes that are made once and repeated: a recording of any size costs no more memory."""
 _HEADS = {
     "flv": b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00",
-    "mp4": b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom",
+    "mp4": b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom\x00\x00\x00\x08moov",
+    "webm": bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102"),
+    "mkv": bytes.fromhex("1a45dfa3a34286810142f7810142f2810442f38108428288") + b"matroska" + bytes.fromhex("4287810442858102"),
+    "avi": b"RIFF\xf8\xff\x03\x00AVI LIST\xc0\x00\x00\x00hdrlavih\x38\x00\x00\x00",
+    "ogg": b"OggS\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x12\x34\x56\x78\x00\x00\x00\x00",
     "nsb": b"\x00NSB\x01\x02\xff\xfe",
 }
-MEDIA_TYPES = {"flv": "video/x-flv", "mp4": "video/mp4", "nsb": "application/octet-stream"}
+MEDIA_TYPES = {
+    "flv": "video/x-flv",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+    "avi": "video/x-msvideo",
+    "ogg": "video/ogg",
+    "nsb": "application/octet-stream",
+}
+_TAG_BYTES = 11 + 4
+"""What an FLV's tag takes beside its content."""
 
 
 def usual_size(name: str) -> int:
@@ -21,18 +35,43 @@ def usual_size(name: str) -> int:
 
 
 def blocks(name: str, form: str, size: int) -> Iterator[bytes]:
-    """The `size` bytes of the file `name`; `form` is flv, mp4 or nsb. Every block differs from every other."""
-    head = _HEADS[form][:size]
+    """The `size` bytes of the file `name`; `form` is one of the media types, or nsb. Every block differs from every other.
+
+    An MP4 or FLV that is large enough is whole by its own structure.
+    """
+    head = _head(form, size)[:size]
     if head:
         yield head
     left = size - len(head)
     number = 0
+    tagged = form == "flv" and left >= _TAG_BYTES
     while left > 0:
-        mark = blake2b(f"{name}/{number}".encode()).digest()
-        block = (mark + _noise())[: min(left, BLOCK)]
-        yield block
-        left -= len(block)
+        length = min(left, BLOCK)
+        if 0 < left - length < _TAG_BYTES:
+            length -= _TAG_BYTES
+        block = _block(f"{name}/{number}", length - _TAG_BYTES if tagged else length)
+        yield _tag(block) if tagged else block
+        left -= length
         number += 1
+
+
+def _head(form: str, size: int) -> bytes:
+    head = _HEADS[form]
+    if form != "mp4":
+        return head
+    rest = size - len(head)
+    return (
+        head + (rest.to_bytes(4) + b"mdat" if rest < 2**32 else b"\x00\x00\x00\x01mdat" + rest.to_bytes(8)) if rest >= 8 else head
+    )
+
+
+def _tag(content: bytes) -> bytes:
+    """A video tag of an FLV, with its size behind it."""
+    return b"\x09" + len(content).to_bytes(3) + bytes(7) + content + (11 + len(content)).to_bytes(4)
+
+
+def _block(mark: str, size: int) -> bytes:
+    return (blake2b(mark.encode()).digest() + _noise())[:size]
 
 
 def digest(name: str, form: str, size: int) -> tuple[int, str]:

@@ -4,7 +4,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from io import BytesIO
 from itertools import chain
@@ -20,6 +20,7 @@ from bic_lib.simulator.answers import (
     Answer,
     error_document,
     nothing_found,
+    odd_answer,
     refuse,
 )
 from bic_lib.simulator.documents import record, summary
@@ -104,6 +105,8 @@ class Reporting:
         if not is_recorded(truth, report.data, instance):
             raise refuse(NO_RECORDING, self._faults)
         self._refuse_recording(how, name)
+        if how.odd is not None:
+            return replace(odd_answer(how.odd), framing=how.framing, coding=how.coding)
         if self._faults.recording_variation:
             name += f"/{secrets.token_hex(4)}"
         size = usual_size(name) if how.size is None else how.size
@@ -114,6 +117,8 @@ class Reporting:
             headers={"Content-Disposition": disposition},
             cut_after=how.cut_after,
             first_byte_delay=how.first_byte_delay,
+            framing=how.framing,
+            coding=how.coding,
         )
 
     def empty(self, report: Report, parameters: Parameters, moment: Moment) -> Answer:

@@ -6,7 +6,6 @@ import ssl
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bic_lib.simulator.answers import Answer
 from bic_lib.simulator.faults import Faults
+from bic_lib.simulator.framing import FRAMES, Frame, Headers, packed
 from bic_lib.simulator.register import Moment
 
 BLOCK = 64 * 1024
@@ -210,28 +210,35 @@ class _Handler(BaseHTTPRequestHandler):
         return Asked(self.command, address.path, params, headers, body, self.server.moment())
 
     def _send(self, answer: Answer, asked: Asked) -> None:
-        body, encoding = answer.body, {}
+        body, coding = answer.body, answer.coding
         offered = "gzip" in asked.headers.get("accept-encoding", "")
         if self.server.faults.gzip and offered and "xml" in answer.content_type:
-            body, encoding = _gzipped(body), {"Content-Encoding": "gzip"}
+            coding = "gzip"
+        headers = list(answer.headers.items())
+        if coding:
+            name, body = packed(body, coding)
+            headers.append(("Content-Encoding", name))
         self.server.stopping.wait(answer.first_byte_delay)
-        if not self.server.faults.keep_alive:
+        frame = FRAMES[answer.framing or self.server.faults.framing]
+        if not self.server.faults.keep_alive or frame is FRAMES["none"]:
             self.close_connection = True
-        self._send_head(answer, encoding, asked.moment)
-        self._send_chunks(answer, body)
+        if not frame.size:
+            body = list(body)
+        length = sum(map(len, body)) if isinstance(body, list) else 0
+        self._send_head(answer, [*headers, *frame.headers(length)], asked.moment)
+        self._send_body(answer, body, frame)
 
-    def _send_head(self, answer: Answer, encoding: Mapping[str, str], moment: Moment) -> None:
+    def _send_head(self, answer: Answer, headers: Headers, moment: Moment) -> None:
         self.send_response_only(answer.status)
         if not self.server.faults.no_date:
             self.send_header("Date", formatdate(moment.shown, usegmt=True))
-        headers = {**_USUAL_HEADERS, "Content-Type": answer.content_type, **encoding, **answer.headers}
-        for name, value in headers.items():
+        for name, value in [*_USUAL_HEADERS, ("Content-Type", answer.content_type), *headers]:
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
 
-    def _send_chunks(self, answer: Answer, body: Iterable[bytes]) -> None:
+    def _send_body(self, answer: Answer, body: Iterable[bytes], frame: Frame) -> None:
         speed = answer.bytes_per_second
         size = BLOCK if speed is None else min(BLOCK, int(speed / 20) + 1)
         for block in _blocks(body, size):
@@ -239,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
             part = block if answer.cut_after is None else block[: answer.cut_after - self.entry.bytes_sent]
             whole = len(part) == len(block)
             self.entry = replace(self.entry, bytes_sent=self.entry.bytes_sent + len(part))
-            self.wfile.write(b"%x\r\n%b%b" % (len(block), part, b"\r\n" if whole else b""))
+            self.wfile.write(_framed(frame, block, part))
             if not whole:
                 break
         if answer.cut_after is not None:
@@ -247,19 +254,27 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.entry = replace(self.entry, finished=True)
         self.server.record(self.entry)
-        self.wfile.write(b"0\r\n\r\n")
+        if frame.size:
+            self.wfile.write(b"0\r\n\r\n")
+
+
+def _framed(frame: Frame, block: bytes, part: bytes) -> bytes:
+    """A block of which only a part is sent: with its length, which is cut itself where nothing follows."""
+    if not frame.size:
+        return part
+    size = frame.size % len(block)
+    return b"%b\r\n%b%b" % (size, part, b"\r\n" if len(part) == len(block) else b"") if part else size[: len(size) // 2]
 
 
 _CONNECTIONS, _REQUESTS = itertools.count(), itertools.count()
 
-_USUAL_HEADERS = {
-    "Server": "Apache",
-    "Cache-Control": "must-revalidate, no-cache, no-store, private",
-    "Strict-Transport-Security": "max-age=31536000",
-    "Set-Cookie": "ns_s=ignored; path=/; secure; HttpOnly",
-    "Vary": "X-Requested-With,Authorization",
-    "Transfer-Encoding": "chunked",
-}
+_USUAL_HEADERS = [
+    ("Server", "Apache"),
+    ("Cache-Control", "must-revalidate, no-cache, no-store, private"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+    ("Set-Cookie", "ns_s=ignored; path=/; secure; HttpOnly"),
+    ("Vary", "X-Requested-With,Authorization"),
+]
 
 
 def _blocks(body: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -278,10 +293,3 @@ def _blocks(body: Iterable[bytes], size: int) -> Iterator[bytes]:
         waiting, length = [bytes(joined[whole:])], length - whole
     if length:
         yield b"".join(waiting)
-
-
-def _gzipped(body: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(1, wbits=31)
-    for piece in body:
-        yield packer.compress(piece)
-    yield packer.flush()

@@ -10,7 +10,9 @@ from bic_lib.core.model import DataType
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.faults import Backup
 from bic_lib.simulator.faults import Recording as Delivery
+from bic_lib.simulator.odd_answers import ODD_ANSWERS, OddAnswer
 from tests.appliance.conftest import NOW, MakeClient, Sleeps, truths
+from tests.appliance.odd_server import OddServer, answer
 
 
 def download(client: Client, data: DataType, lsid: str, instance: int | None = None) -> tuple[int, str]:
@@ -74,6 +76,53 @@ def test_what_is_no_recording_is_told_apart(
     assert not isinstance(told.value, Unexpected) or (delivery.error or "?") in told.value.message
 
 
+UNKNOWN = {"png", "pdf", "unknown"}
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+def test_what_comes_instead_of_a_file_is_recognised(sim: Simulator, client: MakeClient, name: OddAnswer) -> None:
+    """Words in any encoding, packed or not, are read as an answer; what is unknown comes whole, with a doubt; nothing is both."""
+    sim.faults.recording, sim.faults.backup = Delivery(odd=name), Backup(odd=name)
+    if name in UNKNOWN:
+        with client().recording(DataType.SESSION_RECORDINGS, recorded(sim), None) as payload:
+            assert b"".join(payload) == ODD_ANSWERS[name][1]
+            assert (payload.recognised.extension, bool(payload.doubt)) == ("bin", True)
+        return
+    with pytest.raises(ItemError) as told, client().recording(DataType.SESSION_RECORDINGS, recorded(sim), None):
+        pass
+    assert not isinstance(told.value, Gone)
+    if "error" in name and "json" not in name:
+        assert "The recording could not be" in told.value.message
+    with pytest.raises(ItemError), client().backup():
+        pass
+
+
+@pytest.mark.parametrize("form", ["flv", "mp4", "webm", "mkv", "avi", "ogg"])
+def test_each_kind_of_video_is_recognised(sim: Simulator, client: MakeClient, form: str) -> None:
+    """Without a doubt, and with its extension."""
+    sim.faults.recording = Delivery(format=form)  # type: ignore[arg-type]  # of its words
+    with client().recording(DataType.SESSION_RECORDINGS, recorded(sim), None) as payload:
+        assert (payload.recognised.extension, payload.doubt) == (form, "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your session has expired.",
+        "The access token has expired.",
+        "There is no recording server.",
+        "Retry later: no recording slot.",
+    ],
+)
+@pytest.mark.parametrize("shape", ["<error>%s</error>", '{"error": "%s"}', "%s", "<p>%s</p>"])
+def test_only_words_about_the_recording_itself_are_final(odd: OddServer, odd_client: MakeClient, shape: str, said: str) -> None:
+    """Another thing that expired or is not there is no reason never to ask again."""
+    odd.on_call = lambda handler: answer(handler, 200, (shape % said).encode(), Content_Type="text/xml")
+    with pytest.raises(ItemError) as told, odd_client().recording(DataType.SESSION_RECORDINGS, "1" * 32, None):
+        pass
+    assert not isinstance(told.value, Gone)
+
+
 def test_a_recording_of_an_unknown_session_is_unexpected(client: MakeClient) -> None:
     """It is neither expired nor missing: the id itself is wrong."""
     with pytest.raises((Unexpected, Gone)):
@@ -99,13 +148,13 @@ def test_too_many_backups_wait_for_the_next_schedule(sim: Simulator, client: Mak
 
 
 def test_a_refused_backup_is_told(sim: Simulator, client: MakeClient) -> None:
-    """A message with status 200 is no backup; an empty one is left to the caller's judgement."""
+    """A message with status 200 is no backup, nor is nothing; what the appliance did not say itself comes from in between."""
     sim.faults.backup = Backup(error="Out of space.")
-    with pytest.raises(Unexpected, match="13 bytes of text/plain"), client().backup():
+    with pytest.raises(Interrupted, match="13 bytes of text/plain"), client().backup():
         pass
     sim.faults.backup = Backup(size=0)
-    with client().backup() as payload:
-        assert list(payload) == []
+    with pytest.raises(Interrupted, match="empty"), client().backup():
+        pass
     sim.faults.denied = {"perm_backup"}
     with pytest.raises(Refused, match="refuses our account"), client().backup():
         pass

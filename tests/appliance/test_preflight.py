@@ -5,6 +5,7 @@ import pytest
 from bic_lib.appliance.commands import api_info
 from bic_lib.core.model import DataType
 from bic_lib.simulator import Simulator
+from bic_lib.simulator.framing import Framing
 from tests.appliance.conftest import MakeClient
 
 
@@ -59,3 +60,12 @@ def test_checks_of_a_wrong_secret_or_a_dead_site_are_one_line(sim: Simulator, cl
 def test_a_clock_that_makes_no_sense_is_none(told: str, timestamp: int | None) -> None:
     """The appliance then tells no time."""
     assert api_info(f"<api_information><timestamp>{told}</timestamp></api_information>".encode()).timestamp == timestamp
+
+
+@pytest.mark.parametrize("framing", ["none", "length_with_unit"])
+def test_answers_that_do_not_say_where_they_end_are_found(sim: Simulator, client: MakeClient, framing: Framing) -> None:
+    """One line for the whole site, before a recording is asked for; documents tell their end themselves."""
+    sim.faults.framing = framing
+    [line] = [check for check in client().checks(frozenset(DataType)) if not check.ok]
+    assert (line.check, "where they end" in line.detail) == ("ends of answers", True)
+    assert all(check.ok for check in client().checks(frozenset({DataType.SESSIONS})))

@@ -1,11 +1,18 @@
 """Recordings and backups."""
 
+import socket
+import ssl
+import zlib
 from hashlib import sha256
 
 import pytest
 import requests
 
+from bic_lib.core.containers import Boxes, Tags
 from bic_lib.simulator import Backup, Fault, Recording, SessionTruth, Simulator
+from bic_lib.simulator.framing import Coding, Framing
+from bic_lib.simulator.odd_answers import ODD_ANSWERS, OddAnswer
+from bic_lib.simulator.recordings import MEDIA_TYPES, blocks
 from tests.simulator.client import Client, error_text
 
 REPORT_OF = {
@@ -163,3 +170,77 @@ def test_a_backup_may_fail_as_text_or_be_empty(sim: Simulator, client: Client) -
     sim.faults.backup, sim.faults.fail_next = Backup(size=1_000), [Fault(on="backup", cut_after=10)]
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.api("/api/backup")
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+def test_something_else_may_come(sim: Simulator, client: Client, recorded: SessionTruth, name: OddAnswer) -> None:
+    """With status 200, in place of recordings and backups alike."""
+    sim.faults.recording, sim.faults.backup = Recording(odd=name), Backup(odd=name)
+    recording = client.report("SupportSessionRecording", lsid=recorded.lsid)
+    backup = client.api("/api/backup")
+    for answer in (recording, backup):
+        assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, *ODD_ANSWERS[name])
+    assert sim.backups == []
+
+
+@pytest.mark.parametrize("form", ["webm", "mkv", "avi", "ogg"])
+def test_other_kinds_of_video(sim: Simulator, client: Client, recorded: SessionTruth, form: str) -> None:
+    """Under their own content types."""
+    sim.faults.recording = Recording(format=form, size=5000)  # type: ignore[arg-type] # of its words
+    answer = client.report("SupportSessionRecording", lsid=recorded.lsid)
+    assert answer.headers["Content-Type"] == MEDIA_TYPES[form]
+    digest = sha256(answer.content).hexdigest()
+    assert (len(answer.content), digest) == sim.recording_bytes_digest("session_recordings", recorded.lsid)
+
+
+@pytest.mark.parametrize(
+    ("framing", "headers"),
+    [
+        ("length", {"Content-Length": "5000"}),
+        ("length_with_unit", {"Content-Length": "5000 bytes"}),
+        ("differing_lengths", {"Content-Length": "2500", "content-length": "5000"}),
+        ("negative_length", {"Content-Length": "-1"}),
+        ("none", {}),
+        ("chunked", {"Transfer-Encoding": "chunked"}),
+        ("gzip_and_chunked", {"Transfer-Encoding": "gzip, chunked"}),
+    ],
+)
+def test_the_end_may_be_told_in_any_way(
+    sim: Simulator, client: Client, recorded: SessionTruth, framing: Framing, headers: dict[str, str]
+) -> None:
+    """As it stands on the wire."""
+    sim.faults.recording = Recording(size=5000, framing=framing)
+    host, port = sim.host.split(":")
+    context = ssl.create_default_context(cafile=str(sim.ca_file))
+    path = f"/api/reporting?generate_report=SupportSessionRecording&lsid={recorded.lsid}"
+    with context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host) as wire:
+        wire.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {client.token}\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: wire.recv(65_536), b"")).partition(b"\r\n\r\n")
+    lines = [line.decode().split(": ", 1) for line in head.split(b"\r\n")[1:]]
+    told = [value for name, value in lines if name in {"Content-Length", "Transfer-Encoding"}]
+    assert told == list(headers.values())
+    assert (len(body) == 5000) == ("Transfer-Encoding" not in headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "cut_gzip"])
+def test_it_may_come_packed(sim: Simulator, client: Client, recorded: SessionTruth, coding: Coding) -> None:
+    """Whole, or without its last bytes."""
+    sim.faults.recording = Recording(size=5000, coding=coding)
+    params = {"generate_report": "SupportSessionRecording", "lsid": recorded.lsid}
+    with client.api("/api/reporting", params, stream=True) as answer:
+        packed = answer.raw.read(decode_content=False)
+        assert answer.headers["Content-Encoding"] == coding.removeprefix("cut_")
+    unpacker = zlib.decompressobj(47)
+    content = unpacker.decompress(packed)
+    assert unpacker.eof == (not coding.startswith("cut_"))
+    assert not unpacker.eof or sha256(content).hexdigest() == sim.recording_bytes_digest("session_recordings", recorded.lsid)[1]
+
+
+@pytest.mark.parametrize(("form", "kind"), [("flv", Tags), ("mp4", Boxes)])
+def test_a_video_is_whole_by_its_own_structure(form: str, kind: type[Tags | Boxes]) -> None:
+    """Of any size that has room for one."""
+    for size in (100, 300_000, 262_144 + 13, 2 * 262_144 + 20, 600_001):
+        structure = kind()
+        for block in blocks("name", form, size):
+            structure.feed(block)
+        assert structure.complete

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 
+from bic_lib.core import retention
 from bic_lib.core.errors import DestinationError, ItemError
 from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
 from bic_lib.core.ports import Change, Delete, Insert, Put
@@ -73,8 +74,8 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
         _conclude(job, claimed, ())
         outcomes.give_up(job, claimed, "the next backup is due: this one was given up")
         return False
-    before_end = partial(_conclude, job, claimed)
-    return file_transfer.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, before_end)
+    judge, before_end = partial(_judge, job), partial(_conclude, job, claimed)
+    return file_transfer.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, judge=judge, before_end=before_end)
 
 
 def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:
@@ -97,36 +98,76 @@ def _unit_done(ledger: Ledger, step: Step, reason: str = "") -> None:
         ledger.history.unit_done(run, unit(step.site, step.body["schedule"]), ledger.now(), reason)
 
 
+# --- what is good ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Made:
+    """What is remembered of a backup for judging later ones: when it was due, its size, and the doubt about it ("": none)."""
+
+    start: int
+    lsid: str
+    size: int
+    doubt: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.doubt
+
+
+def _judge(job: Job, record: Record, size: int) -> str:
+    """Why a backup of so many bytes is doubtful at this destination, "" where it is not."""
+    before = [made for made in _lately(job, record.destination) if made.lsid != record.item.lsid]
+    return retention.too_small(size, [made.size for made in sorted(before) if made.good])
+
+
+def _made(record: Record) -> _Made:
+    return _Made(record.item.start, record.item.lsid, record.outcome.size, record.outcome.doubt)
+
+
+def _lately(job: Job, destination: str) -> list[_Made]:
+    """The last good backups and the last doubtful ones; of what was stored before there was a note of them, all."""
+    row = job.ledger.store.get(STATE, site_partition(job.site.name), f"backups|{destination}")
+    if row is None:
+        return [_made(record) for record in _stored(job, destination)]
+    return [_Made(*values) for values in row.body["lately"]]
+
+
+def _note(job: Job, newest: Record) -> None:
+    """Rows that tell which backups there are at this destination, how large they were, and from when the newest good one is."""
+    item, made = newest.item, _made(newest)
+    before = sorted(one for one in _lately(job, newest.destination) if one.lsid != item.lsid)
+    lately = [*before, made]
+    kept = [one for good in (True, False) for one in sorted(one for one in lately if one.good is good)[-retention.LATELY :]]
+    job.ledger.store.commit(ITEMS, _place(job, newest.destination), [Put(_key(item), {"lsid": item.lsid, "start": item.start})])
+    changes = [Put(f"backups|{newest.destination}", {"lately": [astuple(one) for one in kept]})]
+    if made.good and all(one.start <= made.start for one in before if one.good):
+        changes.append(Put("backup", {"start": item.start}))
+    job.ledger.store.commit(STATE, site_partition(job.site.name), changes)
+
+
 # --- retention -------------------------------------------------------------------------------------------------------
 
 
-def _retire(job: Job, newest: Record) -> None:
-    """Keep the newest backup and as many prior ones as the destination's rules say; by the ledger's own records only."""
-    destination = job.connect(newest.destination)
+def _retire(job: Job, record: Record) -> None:
+    """Keep as many good backups as the destination's rules say, and what lies between them; by the ledger's own records only."""
+    destination = job.connect(record.destination)
     if not isinstance(destination, FileDestination):
         return
-    _note(job, newest)
-    count = destination.rules.retention_count
-    if count is None:
+    _note(job, record)
+    prior = destination.rules.retention_count
+    if prior is None:
         return
-    prior = [record for record in _stored(job, newest.destination) if record.item.lsid != newest.item.lsid]
-    if len(prior) <= count or _is_suspect(newest, prior[-1]):
-        return
-    for record in prior[: len(prior) - count]:
+    others = [other for other in _stored(job, record.destination) if other.item.lsid != record.item.lsid]
+    newest_first = sorted([record, *others], key=_made, reverse=True)
+    for old in newest_first[retention.staying([_made(one).good for one in newest_first], prior) :]:
+        if old is record:  # a late one: its outcome is not written yet, so the next one takes it away
+            continue
         try:
-            _remove(job, destination, record)
+            _remove(job, destination, old)
         except (DestinationError, ItemError) as error:
-            log.warning("%s: backup %s could not be retired: %s", job.site.name, record.outcome.location, error)
+            log.warning("%s: backup %s could not be retired: %s", job.site.name, old.outcome.location, error)
             return
-
-
-def _is_suspect(newest: Record, last: Record) -> bool:
-    """An empty backup, or one under half of the last one, retires nothing."""
-    size, before = newest.outcome.size, last.outcome.size
-    suspect = size == 0 or size * 2 < before
-    if suspect:
-        log.warning("backup %s has %d bytes after %d: no older one is retired", newest.outcome.location, size, before)
-    return suspect
 
 
 def _remove(job: Job, destination: FileDestination, record: Record) -> None:
@@ -138,14 +179,6 @@ def _remove(job: Job, destination: FileDestination, record: Record) -> None:
         destination.store.remove(record.outcome.location)
     job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
     job.ledger.store.commit(ITEMS, _place(job, destination.name), [Delete(_key(record.item))])
-
-
-def _note(job: Job, newest: Record) -> None:
-    """Rows that tell which backups there are at this destination, and from when the site's newest one is."""
-    item = newest.item
-    row = Put(_key(item), {"lsid": item.lsid, "start": item.start})
-    job.ledger.store.commit(ITEMS, _place(job, newest.destination), [row])
-    job.ledger.store.commit(STATE, site_partition(job.site.name), [Put("backup", {"start": item.start})])
 
 
 def _stored(job: Job, destination: str) -> list[Record]:

@@ -6,7 +6,6 @@ The step is the item: one claim, one download, an outcome per destination. What 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -23,11 +22,14 @@ from bic_lib.engine.tee import Branch, Sum, regrouped, tee
 from bic_lib.ledger.records import Record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
 
-SNIFFED_BYTES = 64 * 1024
-"""Read before the name is decided: a message that stands in a file's place is no longer (docs/appliance.md 5.3.4)."""
-
 Open = Callable[[], AbstractContextManager[Payload]]
+Judge = Callable[[Record, int], str]
+"""Why a transfer of so many bytes is doubtful, "" where it is not."""
 BeforeEnd = Callable[[Sequence[Record]], None]
+
+
+def _no_doubt(_record: Record, _size: int) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class _Way:
     destination: FileDestination
     location: str = ""
     branch: Branch | None = None
+    doubt: str = ""
+    reason: str = ""
     outcome: Outcome | None = None
     error: DestinationError | None = None
 
@@ -48,11 +52,24 @@ class _Way:
     def stamp(self, total: Sum, content_type: str) -> Stamp:
         return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
 
+    def stored(self, size: int, sha256: str) -> Outcome:
+        """It is there, with the doubt that there is about it."""
+        return Outcome(State.STORED, self.location, size, sha256, reason=self.reason, doubt=self.doubt)
 
-def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, before_end: BeforeEnd | None = None) -> bool:
+
+def carry(
+    job: Job,
+    claimed: ClaimedStep,
+    data: DataType,
+    open_payload: Open,
+    *,
+    judge: Judge = _no_doubt,
+    before_end: BeforeEnd | None = None,
+) -> bool:
     """Do the due transfers of one item; whether the appliance answered for it. Raises SiteError, ClaimLost, OutOfTime.
 
-    `before_end` is told of them before their outcomes are written: for what follows from these, while the claim is held.
+    `judge` is asked before each is published, where the answer itself raises no doubt. `before_end` is told of them before their
+    outcomes are written: for what follows from these, while the claim is held.
     """
     job.need(NEEDED_SECONDS)
     ways, resting = _due(job, outcomes.transfers(job, claimed))
@@ -62,7 +79,7 @@ def carry(job: Job, claimed: ClaimedStep, data: DataType, open_payload: Open, be
     missing = [way for way in ways if way.outcome is None and way.error is None]
     asked = bool(missing) and data not in job.refused
     if asked:
-        _fetch(job, claimed, data, missing, open_payload)
+        _fetch(job, claimed, data, missing, open_payload, judge)
     elif missing:
         _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
     records = [outcomes.settled(job, way.record, way.outcome, way.error) for way in ways]
@@ -103,13 +120,15 @@ def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
     intent: dict[str, Any] = way.record.intent or {}
     total = Sum(intent["size"], intent["sha256"])
     stamp = way.stamp(total, intent["content_type"])
+    way.location, way.doubt, way.reason = intent["location"], intent.get("doubt", ""), intent.get("reason", "")
     try:
-        found = way.destination.store.recover(intent["token"], intent["location"], stamp)
+        found = way.destination.store.recover(intent["token"], way.location, stamp)
         if found is Recovered.PUBLISHED:
-            way.outcome = Outcome(State.STORED, intent["location"], total.size, total.sha256)
+            way.outcome = way.stored(total.size, total.sha256)
         elif found is Recovered.STAGED:
-            way.location = intent["location"]
             _publish(job, claimed, way, intent["token"], stamp)
+        else:
+            way.record = replace(way.record, intent=None)
     except ItemError as error:
         way.outcome = outcomes.item_failed(error)
     except DestinationError as error:
@@ -119,17 +138,15 @@ def _recover(job: Job, claimed: ClaimedStep, way: _Way) -> None:
 # --- a download ------------------------------------------------------------------------------------------------------
 
 
-def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], open_payload: Open) -> None:
+def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], open_payload: Open, judge: Judge) -> None:
     try:
         with open_payload() as payload:
-            blocks = iter(regrouped(payload, SNIFFED_BYTES))
-            first = next(blocks, b"")
-            _begin(job, claimed, data, ways, first, payload.content_type)
+            _begin(job, claimed, ways, payload.recognised.extension)
             branches = [way.branch for way in ways if way.branch and way.outcome is None and way.error is None]
             if not branches:
                 return
-            total = tee(_timed(job, regrouped(itertools.chain([first], blocks))), branches, job.check)
-        _end(job, claimed, ways, total, payload.content_type)
+            total = tee(_timed(job, regrouped(payload)), branches, job.check)
+        _end(job, claimed, ways, total, payload, judge)
     except Refused as error:
         if error.what == "credentials":
             raise
@@ -139,7 +156,7 @@ def _fetch(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], ope
         _all(ways, outcomes.item_failed(error))
     finally:
         for way in ways:
-            if way.branch and way.outcome is None:
+            if way.branch and not way.record.intent:  # with one, it is published, or can be
                 way.branch.discard()
 
 
@@ -160,9 +177,8 @@ def _all(ways: list[_Way], outcome: Outcome) -> None:
             way.outcome = outcome
 
 
-def _begin(job: Job, claimed: ClaimedStep, data: DataType, ways: list[_Way], first: bytes, content_type: str) -> None:
-    """Decide extension and name from the first bytes, and open a staging at each destination."""
-    extension = naming.extension(data, first, content_type)
+def _begin(job: Job, claimed: ClaimedStep, ways: list[_Way], extension: str) -> None:
+    """Decide the name, and open a staging at each destination."""
     for way in ways:
         try:
             way.location = way.destination.location(job.site.host, way.record.item, extension)
@@ -187,14 +203,16 @@ def _free(way: _Way) -> str:
     return next(iter(naming.candidates(way.location, taken)))
 
 
-def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, content_type: str) -> None:
+def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, payload: Payload, judge: Judge) -> None:
     """The download ended well: publish at each destination that took all of it."""
     for way in ways:
         if way.branch is None or way.outcome is not None:
             continue
         error = way.branch.error
         if error is None and total is not None:
-            _publish(job, claimed, way, way.branch.token, way.stamp(total, content_type))
+            way.reason = payload.doubt or judge(way.record, total.size)
+            way.doubt = payload.recognised.beginning if way.reason else ""
+            _publish(job, claimed, way, way.branch.token, way.stamp(total, payload.content_type))
         elif isinstance(error, ItemError):
             way.outcome = outcomes.item_failed(error)
         else:
@@ -231,8 +249,8 @@ def _published(way: _Way, stamp: Stamp) -> Outcome:
     """What is stored now. Where a lost worker's rendering was published first, the store tells its size and hash."""
     found = None if way.destination.store.movable else way.destination.store.look(way.location)
     if found and found.sha256:
-        return Outcome(State.STORED, way.location, found.size, found.sha256)
-    return Outcome(State.STORED, way.location, stamp.size, stamp.sha256)
+        return way.stored(found.size, found.sha256)
+    return way.stored(stamp.size, stamp.sha256)
 
 
 def _unnumbered(job: Job, way: _Way) -> str:
@@ -248,6 +266,8 @@ def _intend(claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
         "size": stamp.size,
         "sha256": stamp.sha256,
         "content_type": stamp.content_type,
+        "doubt": way.doubt,
+        "reason": way.reason,
     }
     way.record = replace(way.record, intent=intent)
     claimed.lease.commit([Put(transfer_key(way.record), transfer_body(way.record))])

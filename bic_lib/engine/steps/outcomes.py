@@ -143,7 +143,7 @@ def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:
             continue
         try:
             destination = files(job, record.destination)
-            location = destination.location(job.site.host, record.item, naming.extension(record.item.data, b"", ""))
+            location = destination.location(job.site.host, record.item, naming.extension(record.item.data))
             destination.store.sweep(location, staged_as(record), claimed.lease.epoch + 1)
         except (DestinationError, ItemError) as error:
             log.warning("%s: temporary files may be left: %s", record.destination, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bic_lib.core import naming
+from bic_lib.core import recognition
 from bic_lib.core.model import DAY, State
 from bic_lib.core.ports import Replace
 from bic_lib.engine.steps.outcomes import staged_as
@@ -156,7 +156,7 @@ def test_a_bug_costs_its_recordings_only_and_is_named(world: World, sim: Simulat
         raise ZeroDivisionError("division by zero")
 
     world.configure(data=ALL_FILES)
-    monkeypatch.setattr(naming, "extension", broken)
+    monkeypatch.setattr(recognition, "recording", broken)
     expected = sum(truth.recordings + truth.shells + truth.screens for truth in wanted(sim))
     for attempts, wait in enumerate((300, 900, HOUR, 6 * HOUR, DAY, DAY), 1):
         world.once()
