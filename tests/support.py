@@ -91,11 +91,11 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> Ended
     return Ended(process.returncode, out.decode(), err.decode())
 
 
-def site(sim: Simulator, name: str = "support", more: str = "") -> str:
-    """The settings of a site that is this simulated appliance, as quick as it can be."""
+def site(sim: Simulator, name: str = "support", more: str = "", *, host: str = "") -> str:
+    """The settings of a site that is this simulated appliance, as quick as it can be; `host`: under another of its names."""
     return f"""
 [sites.{name}]
-host = "{sim.host}"
+host = "{host or sim.host}"
 client_id = "{sim.client_id}"
 client_secret = "env:{SECRET}"
 ca_file = '{sim.ca_file.absolute()}'
@@ -104,6 +104,11 @@ requests_per_second = 1000
 requests_per_hour = 1000000
 {more}
 """
+
+
+def other_name(sim: Simulator) -> str:
+    """Another host name of this simulated appliance, for a second site."""
+    return sim.host.replace("localhost", "127.0.0.1")
 
 
 def archive(name: str = "archive", more: str = "") -> str:

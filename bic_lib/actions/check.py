@@ -55,12 +55,12 @@ def check(
 
 def _data(settings: Settings, site: str) -> frozenset[DataType]:
     """What the schedules want from a site; sessions when there is no schedule yet."""
-    wanted = (t.data for schedule in settings.schedules.values() for t in schedule.transfers if t.site == site)
+    wanted = (t.data for schedule in settings.schedule_values.values() for t in schedule.transfers if t.site == site)
     return frozenset(data for entry in wanted for data in entry) or frozenset({DataType.SESSIONS})
 
 
 def _destinations(settings: Settings, sites: Mapping[str, object]) -> list[str]:
-    transfers = (t for schedule in settings.schedules.values() for t in schedule.transfers)
+    transfers = (t for schedule in settings.schedule_values.values() for t in schedule.transfers)
     return sorted({transfer.destination for transfer in transfers if transfer.site in sites})
 
 
@@ -117,7 +117,7 @@ def _names(settings: Settings, name: str) -> Iterator[Check]:
     configured = settings.destinations[name]
     if not isinstance(configured, FileSettings) or configured.on_conflict == OnConflict.APPEND_NUMBER:
         return
-    schedules = settings.schedules.values()
+    schedules = settings.schedule_values.values()
     wanted = {data for s in schedules for t in s.transfers if t.destination == name for data in t.data}
     formats = {data: text for data, text in {**naming.DEFAULT_FORMATS, **configured.formats()}.items() if data in wanted}
     reasons = [naming.colliding(text, data) for data, text in formats.items()] + naming.clashing(formats)

@@ -29,6 +29,7 @@ from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, r
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
+from bic_lib.core.miscopied import miscopied
 from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0
@@ -203,7 +204,7 @@ class Transport:
                     raise Refused(
                         f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
                         what="credentials",
-                        hint="Client id or secret is wrong, the secret was regenerated, or the API account is disabled.",
+                        hint=_why_refused(account),
                     )
                 if response.status_code != 200:
                     raise self._failure(call, response)
@@ -289,6 +290,13 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _why_refused(account: Account) -> str:
+    for what, value in (("secret", account.secret), ("client id", account.client_id)):
+        if wrong := miscopied(value):
+            return f"The {what} {wrong}: store it again without."
+    return "Client id or secret is wrong, the secret was regenerated, or the API account is disabled."
 
 
 def _grant(host: str, content: bytes) -> Grant:

@@ -36,10 +36,11 @@ class Call:
         return self._settings
 
     def read_settings(self) -> Settings:
-        """The settings as the file is now. Raises SettingsError."""
-        from bic_lib.settings import loading  # noqa: PLC0415
+        """The settings as they are now. Raises SettingsError."""
+        from bic_lib.settings import last_good, loading  # noqa: PLC0415
 
-        return loading.load(loading.source(os.environ, self.settings_file))
+        source = loading.source(os.environ, self.settings_file)
+        return loading.parse(last_good.read(source, os.environ), loading.base(source), logs.masked(source))
 
     def app(self, observe: Observer | None = None) -> App:
         """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""

@@ -61,7 +61,7 @@ VALUES: tuple[str, ...] = (
 """What may stand between percent signs: the guide's seven ("Special Replacement Values"), then our own."""
 
 _VALUE = re.compile(r"%([A-Z_]+)%")
-_VALUE_LIKE = re.compile(r"%[A-Za-z0-9_]+%")
+_FILLED_IN = re.compile(r"%[^%/]*%?|\{[^{}/]*\}")
 _DOUBTFUL = re.compile(r"_(?=[xX][0-9a-fA-F]{4})|[^A-Za-z0-9 ._,=@()-]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(port + n for port in ("COM", "LPT") for n in "0123456789¹²³")})
@@ -141,9 +141,10 @@ def extension(data: DataType) -> str:
     return "nsb" if data is DataType.SITE_BACKUPS else "flv"
 
 
-def unknown_values(name_format: str) -> list[str]:
-    """What stands between percent signs and is no value, as written (values are upper case)."""
-    return [found for found in _VALUE_LIKE.findall(name_format) if found.strip("%") not in VALUES]
+def wrong_values(name_format: str) -> list[str]:
+    """What looks as if it were to be filled in and is not, as written: all but whole `%VALUE%`s of :data:`VALUES`."""
+    rest = _VALUE.sub(lambda found: "" if found[1] in VALUES else found[0], name_format)
+    return _FILLED_IN.findall(rest)
 
 
 def colliding(name_format: str, data: DataType) -> str | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bic_lib.core.errors import BicError
+from bic_lib.core.miscopied import NEVER_AROUND, miscopied
 from bic_lib.logs import STARS, mask
 
 ENVIRONMENT = "env:"
@@ -16,7 +17,7 @@ KEY_VAULT = "keyvault:"
 APP_SERVICE = "@Microsoft.KeyVault("
 """How the Functions platform marks a reference of its own; where a value still begins so, the platform did not resolve it."""
 
-_VARIABLE = re.compile(r"[^\s=]+")
+_VARIABLE = re.compile(r"[^\s={}\"'$%]+")
 _SECRET_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _SECRET_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/secrets/[0-9A-Za-z-]{1,127}(/[0-9a-zA-Z]+)?/?")
 
@@ -94,11 +95,13 @@ class References:
 
     def text(self, value: str) -> str:
         """The value of a reference, or the plain text itself. For what is no secret (`client_id`). Raises :class:`Unresolved`."""
-        if value.startswith(ENVIRONMENT):
-            return self._variable(value.removeprefix(ENVIRONMENT))
-        if value.startswith(KEY_VAULT):
-            return self._from_vault(value)
-        return value
+        if not is_reference(value):
+            return value
+        found = self._variable(value.removeprefix(ENVIRONMENT)) if value.startswith(ENVIRONMENT) else self._from_vault(value)
+        if found != found.strip(NEVER_AROUND):
+            mask.register(found)
+            raise Unresolved(f"{value}: the value {miscopied(found)}.", hint="Store it again, without anything around it.")
+        return found
 
     def secret(self, value: str) -> Secret:
         """The same, behind stars and masked in logs from now on. Raises :class:`Unresolved`."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from bic_lib.core.errors import NotAdmitted
+from bic_lib.core.miscopied import miscopied
 from bic_lib.credentials.references import References, Unresolved
 
 Adapter = TypeVar("Adapter")
@@ -68,4 +69,8 @@ class Renewing(Generic[Adapter]):
                     self._values, self._adapter = values, adapter
                     return answer
         self._refused(self._subject)
+        copied = (miscopied(value) for value in self._values if value)
+        refusal.hint = next(
+            (f"The value of its reference {wrong}: store it again without." for wrong in copied if wrong), refusal.hint
+        )
         raise refusal

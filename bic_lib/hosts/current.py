@@ -1,6 +1,6 @@
 """The settings in use and the app made of them, the same in both hosts: read anew at each look, the last good ones if broken.
 
-As long as their text is the same, so is the app. A process that starts while they are broken finds good ones in the ledger.
+As long as their texts are the same, so is the app. A process that starts while they are broken finds good ones in the ledger.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bic_lib.logs import masked
 from bic_lib.logs import scheduler as log
 from bic_lib.notices.notify import settings_broken, settings_mended
 from bic_lib.settings import last_good, loading
+from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
 
 
@@ -25,7 +26,7 @@ from bic_lib.settings.loading import Settings
 class InUse:
     """Settings and what was made of them. `broken`: what is there now can't be used, and these are the last good ones."""
 
-    text: str
+    texts: Texts
     settings: Settings
     app: App
     broken: SettingsError | None = None
@@ -58,14 +59,14 @@ class Current:
     def look(self) -> InUse:
         """Read the settings again. Raises LedgerError; SettingsError when they are broken and there are no good ones."""
         with self._reading:
-            text = None
+            texts = None
             try:
-                text = last_good.read(self._source, self._environ)
-                self._held = self._made(text)
+                texts = last_good.read(self._source, self._environ)
+                self._held = self._made(texts)
                 self._logged = ""
             except SettingsError as error:
                 self._log(error)
-                held = self._held or self._made(last_good.recall(text, self._source, self._environ, self._ledger, error))
+                held = self._held or self._made(last_good.recall(texts, self._source, self._environ, self._ledger, error))
                 self._held = replace(held, broken=error)
             return self._held
 
@@ -75,19 +76,19 @@ class Current:
         ledger = now.app.ledger
         if now.broken:
             settings_broken(ledger, now.broken)
-        if last_good.keep(ledger, now.text, broken=now.broken is not None) and not now.broken:
+        if last_good.keep(ledger, now.texts, broken=now.broken is not None) and not now.broken:
             settings_mended(ledger)
         return now
 
-    def _made(self, text: str) -> InUse:
-        if self._held and self._held.text == text:
+    def _made(self, texts: Texts) -> InUse:
+        if self._held and self._held.texts == texts:
             return replace(self._held, broken=None)
-        settings = loading.parse(text, loading.base(self._source), masked(self._source))
+        settings = loading.parse(texts, loading.base(self._source), masked(self._source))
         self._demand(settings)
         app = wiring.app(settings, environ=self._environ)
         if self._held:
             log.info("the settings have changed: read again")
-        return InUse(text, settings, stoppable(app, self._stopped) if self._stopped else app)
+        return InUse(texts, settings, stoppable(app, self._stopped) if self._stopped else app)
 
     def _ledger(self, least: Settings) -> Ledger:
         return wiring.ledger(least, environ=self._environ)

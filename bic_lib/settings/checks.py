@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from bic_lib.core.meant import meant
 from bic_lib.core.model import DAY, DataType
 from bic_lib.credentials.references import KEY_VAULT
-from bic_lib.settings.spelling import seconds
+from bic_lib.settings.spelling import is_name, seconds
 
 Table = Mapping[str, Any]
 
 
 def contradictions(raw: Table, base: Path) -> Iterator[str]:
     """Every contradiction, as `path: what is wrong; what would be right`. `base` is the file's folder."""
+    yield from _hosts(raw)
     yield from _transfers(raw)
     yield from _times(raw)
     yield from _alternatives(raw)
@@ -30,14 +31,6 @@ def contradictions(raw: Table, base: Path) -> Iterator[str]:
     yield from _roots(raw, base)
     yield from _ledger(raw, base)
     yield from _vault(raw)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """What was meant, for the end of a message: the closest known word, or all of them."""
-    known = list(known)
-    if close := get_close_matches(word, known, n=1):
-        return f'did you mean "{close[0]}"?'
-    return f"known here: {', '.join(known)}" if known else "none is configured"
 
 
 # --- reading raw tables ----------------------------------------------------------------------------------------------
@@ -69,6 +62,18 @@ def _transfer_tables(raw: Table) -> Iterator[tuple[str, str, Table]]:
                 yield name, f"schedules.{name}.transfers[{n}]", transfer
 
 
+# --- sites -----------------------------------------------------------------------------------------------------------
+
+
+def _hosts(raw: Table) -> Iterator[str]:
+    """Two sites at one host: each session would be fetched twice, and rows of both would be one."""
+    first: dict[str, str] = {}
+    for name, site in _tables(raw, "sites").items():
+        host = _text(site, "host").casefold().removesuffix(":443")
+        if host and first.setdefault(host, name) != name:
+            yield f"sites.{name}.host: is the host of sites.{first[host]} too; one site for each appliance"
+
+
 # --- schedules -------------------------------------------------------------------------------------------------------
 
 
@@ -95,7 +100,7 @@ def _transfers(raw: Table) -> Iterator[str]:
 def _unknown(raw: Table, path: str, transfer: Table) -> Iterator[str]:
     for key, section in (("site", "sites"), ("destination", "destinations")):
         name, known = _text(transfer, key), _table(raw, section)
-        if name and name not in known:
+        if is_name(name) and name not in known:
             yield f'{path}.{key}: "{name}" is not in [{section}]; {meant(name, known)}'
 
 

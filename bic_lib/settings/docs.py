@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bic_lib.core.model import DataType
-from bic_lib.settings.loading import schema
+from bic_lib.settings.showing import described
 
 Schema = Mapping[str, Any]
 
@@ -35,6 +35,35 @@ How values are written:
 | file name format | text with `%VALUE%`s: `%SUPPORT_SITE_HOST%-%SESSION_TYPE%-%LSID%.%EXTENSION%`; `/` makes folders |
 | UNC path | `'\\\\server\\share\\folder'`, in single quotes |
 
+### Many sites
+
+What several sites or destinations share stands once, in `[site_defaults]` (any key of `[sites.NAME]` but `host` and
+`client_id`) and `[destination_defaults]` (any key of `[destinations.NAME]` but `kind`; it counts in each whose kind has that
+key). A key that a site or destination has itself counts there, whole. `{site}` in a text is the site's name; of a
+destination, the name of the one site that sends to it.
+
+```toml
+include = ["sites.d/*.toml"]
+
+[site_defaults]
+client_secret = "keyvault:{site}-secret"
+
+[schedules.hourly]
+every = "1h"
+transfers = [{ site = "*", destination = "archive", data = ["sessions", "session_recordings"] }]
+```
+
+`site = "*"` is every enabled site, those that come later too. Where a line names a site as well, its data types are given by
+that line alone.
+
+`include` names files, or patterns of file names, from the folder of the main file on. They hold `[sites.*]`,
+`[destinations.*]` and `[schedules.*]`, nothing else, and include no further ones; a table stands in one file only. Paths in
+them are relative to the main file. Where the settings come from a URL, `include` lists the names of blobs beside that one,
+without patterns. Each problem names its file. All files together are the settings: a change of one takes effect at the next
+tick, and all are kept as the last good ones.
+
+### Names
+
 Names of sites, destinations and schedules match `[A-Za-z0-9][A-Za-z0-9_-]{0,39}` and are their identity: under a new name
 everything begins anew. Data types: DATA_TYPES.
 """
@@ -44,6 +73,7 @@ _FOOT = """\
 
 - A transfer's site and destination are in the file; the same data of one site to one destination at most once per schedule.
 - A `sql_database` takes `sessions` only: recordings, presentations and backups are files.
+- No two sites have one host.
 - No two destinations write to the same place, nor one inside another's.
 - The ledger is a file of its own, never the storage database.
 - `at` goes with whole days only.
@@ -61,7 +91,7 @@ A destination kind from another package is used by its name: `kind = "its-name"`
 
 def document() -> str:
     """The text of docs/settings.md."""
-    whole = schema()
+    whole = described()
     sections = [text for key, part in whole["properties"].items() for text in _sections(whole, key, part)]
     head = _HEAD.replace("DATA_TYPES", ", ".join(f"`{data}`" for data in DataType))
     return "\n".join((head, *sections, _FOOT))
@@ -128,7 +158,7 @@ _WORDS = {"string": "text", "integer": "whole number", "boolean": "true / false"
 
 
 def _named(definition: str) -> str:
-    found = schema()["$defs"][definition]
+    found = described()["$defs"][definition]
     return _type(found) if "enum" in found else "table"
 
 

@@ -19,8 +19,9 @@ from bic_lib.core.ports import Insert, Replace
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked
-from bic_lib.settings import loading
+from bic_lib.settings import including, loading
 from bic_lib.settings.access import environment_tokens
+from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
 
 _PARTITION, _KEY = "settings", "last"
@@ -34,15 +35,15 @@ client_secret = "env:NONE"
 """
 
 
-def read(source: str, environ: Mapping[str, str]) -> str:
-    """The text of the settings, of a blob too. Raises SettingsError."""
-    return loading.read(source, lambda url: _blob(url, environ))
+def read(source: str, environ: Mapping[str, str]) -> Texts:
+    """The texts of the settings, of blobs too. Raises SettingsError."""
+    return including.read(source, lambda url: _blob(url, environ))
 
 
-def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
+def keep(ledger: Ledger, texts: Texts, *, broken: bool) -> bool:
     """Keep good settings, and note whether the file is broken now; whether that is news. Raises LedgerError."""
     row = ledger.store.get(STATE, _PARTITION, _KEY)
-    body = {"text": base64.b64encode(zlib.compress(text.encode())).decode(), "broken": broken}
+    body = {"text": _packed(texts.main), "included": [[name, _packed(text)] for name, text in texts.included], "broken": broken}
     if row and row.body == body:
         return False
     with suppress(Conflict):  # another tick's write is as good
@@ -51,18 +52,27 @@ def keep(ledger: Ledger, text: str, *, broken: bool) -> bool:
 
 
 def recall(
-    text: str | None, source: str, environ: Mapping[str, str], open_ledger: Callable[[Settings], Ledger], error: SettingsError
-) -> str:
-    """The last good settings, where the text that is there now is broken (None: can't be read). Raises `error` without any."""
+    now: Texts | None, source: str, environ: Mapping[str, str], open_ledger: Callable[[Settings], Ledger], error: SettingsError
+) -> Texts:
+    """The last good settings, where those that are there now are broken (None: can't be read). Raises `error` without any."""
     try:
-        ledger = open_ledger(_least(text, source, environ))
+        ledger = open_ledger(_least(now.main if now else None, source, environ))
         row = ledger.store.get(STATE, _PARTITION, _KEY)
         ledger.store.close()
     except BicError as failure:
         raise error from failure
     if row is None:
         raise error
-    return zlib.decompress(base64.b64decode(row.body["text"])).decode()
+    included = row.body.get("included", [])  # rows from before files could be included have none
+    return Texts(_unpacked(row.body["text"]), tuple((name, _unpacked(text)) for name, text in included))
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def _unpacked(packed: str) -> str:
+    return zlib.decompress(base64.b64decode(packed)).decode()
 
 
 def _least(text: str | None, source: str, environ: Mapping[str, str]) -> Settings:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Union
 
@@ -13,11 +11,19 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 from bic_lib.core import model
 from bic_lib.core.errors import SettingsError
 from bic_lib.logs import masked
-from bic_lib.settings import plug_ins
+from bic_lib.settings import defaults, including, plug_ins
 from bic_lib.settings.checks import contradictions, sqlite_file
-from bic_lib.settings.model import AzureBlobSettings, File, LocalFolderSettings, SmbShareSettings, SqlDatabaseSettings
+from bic_lib.settings.including import Fetch, Texts
+from bic_lib.settings.model import (
+    AzureBlobSettings,
+    File,
+    LocalFolderSettings,
+    ScheduleSettings,
+    SmbShareSettings,
+    SqlDatabaseSettings,
+)
 from bic_lib.settings.problems import problem
-from bic_lib.settings.spelling import Name, duration
+from bic_lib.settings.spelling import EVERY_SITE, Name
 
 DEFAULT_SOURCE = "bic.toml"
 _KINDS: dict[str, type[BaseModel]] = {
@@ -66,13 +72,25 @@ class Settings(File):
             name: model.Schedule(
                 name=name,
                 every=schedule.every,
-                transfers=tuple(model.Transfer(t.site, t.destination, t.data, t.open_sessions) for t in schedule.transfers),
+                transfers=tuple(self._transfers(schedule)),
                 at=schedule.at,
                 time_zone=schedule.time_zone,
                 enabled=schedule.enabled,
             )
             for name, schedule in self.schedules.items()
         }
+
+    def _transfers(self, schedule: ScheduleSettings) -> Iterator[model.Transfer]:
+        """A schedule's transfers, `*` as one for each enabled site; what a line that names the site gives is not given twice."""
+        named = {(t.site, t.destination, data) for t in schedule.transfers for data in t.data}
+        enabled = [name for name, site in self.sites.items() if site.enabled]
+        for t in schedule.transfers:
+            if t.site != EVERY_SITE:
+                yield model.Transfer(t.site, t.destination, t.data, t.open_sessions)
+                continue
+            for site in enabled:
+                if left := tuple(data for data in t.data if (site, t.destination, data) not in named):
+                    yield model.Transfer(site, t.destination, left, t.open_sessions)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -83,55 +101,32 @@ def source(environ: Mapping[str, str], option: str | None) -> str:
     return option or environ.get("BIC_SETTINGS") or DEFAULT_SOURCE
 
 
-def load(source: str | Path, fetch: Callable[[str], str] | None = None) -> Settings:
+def load(source: str | Path, fetch: Fetch | None = None) -> Settings:
     """The settings of a file, or of an https URL that `fetch` reads. Raises :class:`SettingsError` with every problem."""
-    return parse(read(source, fetch), base(source), masked(str(source)))
-
-
-def read(source: str | Path, fetch: Callable[[str], str] | None = None) -> str:
-    """The text of the settings at a source, unchecked. Raises :class:`SettingsError`."""
-    if not _is_url(source):
-        return _read(Path(source))
-    if fetch is None:
-        raise SettingsError("Settings at a URL can't be read here.", hint="Name a file by --settings or BIC_SETTINGS.")
-    return fetch(str(source))
+    return parse(including.read(source, fetch), base(source), masked(str(source)))
 
 
 def base(source: str | Path) -> Path:
     """Where relative paths in the settings at a source begin."""
-    return Path.cwd() if _is_url(source) else Path(source).absolute().parent
+    return Path.cwd() if including.is_url(source) else Path(source).absolute().parent
 
 
-def _is_url(source: str | Path) -> bool:
-    return str(source).startswith(("https://", "http://"))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        hint = "Name the file by --settings or BIC_SETTINGS; bic.example.toml is one to begin with."
-        raise SettingsError(f"There is no settings file {path}.", hint=hint) from None
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} can't be read: {error.strerror}.", hint="It must be a file.") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"The settings file {path} is not UTF-8 (byte {error.start}).", hint="Save it as UTF-8.") from None
-
-
-def parse(text: str, base: Path, origin: str) -> Settings:
-    """The settings in a text; relative paths begin at `base`, messages call it `origin`. Raises :class:`SettingsError`."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unusable(origin, [_syntax(str(error), text)]) from None
-    kinds, problems = _plug_ins(raw)
+def parse(texts: Texts | str, base: Path, origin: str) -> Settings:
+    """The settings in some texts; relative paths begin at `base`, messages call the main one `origin`. Raises SettingsError."""
+    composed = including.compose(texts if isinstance(texts, Texts) else Texts(texts), origin)
+    if not composed.raw and composed.problems:
+        raise _unusable(origin, composed.problems)
+    kinds, problems = _plug_ins(composed.raw)
+    filled = defaults.fill(composed.raw, {**_KINDS, **kinds})
+    problems += filled.problems
     form = _form(kinds)
     try:
-        settings = form.model_validate(raw, context={"base": base})
+        settings = form.model_validate(filled.raw, context={"base": base})
     except ValidationError as error:
         settings = None
         problems += [problem(form, details) for details in error.errors(include_url=False)]
-    problems += contradictions(raw, base)
+    problems += contradictions(filled.raw, base)
+    problems = composed.problems + [composed.placed(filled.told(told)) for told in problems]
     if problems or settings is None:
         raise _unusable(origin, problems)
     return settings
@@ -141,15 +136,6 @@ def _unusable(origin: str, problems: list[str]) -> SettingsError:
     lines = tuple(dict.fromkeys(masked(problem) for problem in problems))
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
     return SettingsError(f"The settings in {origin} can't be used: {count}.", lines)
-
-
-def _syntax(message: str, text: str) -> str:
-    """TOML's complaint as `line, column: what; what would be right`."""
-    what, _, where = message.partition(" (at ")
-    place = where.rstrip(")")
-    if not place.startswith("line"):
-        place = f"line {text.count(chr(10)) + 1}, column {len(text) - text.rfind(chr(10))}"
-    return f"{place}: {what}; the file must be TOML (texts in quotes, tables in brackets)"
 
 
 # --- plug-ins --------------------------------------------------------------------------------------------------------
@@ -179,25 +165,3 @@ def _form(kinds: Mapping[str, type[BaseModel]]) -> type[Settings]:
     kind: Any = Union[(*_KINDS.values(), *kinds.values())]
     destinations: Any = dict[Name, Annotated[kind, Field(discriminator="kind")]]
     return create_model("Settings", __base__=Settings, destinations=(destinations, {}))
-
-
-# --- showing ---------------------------------------------------------------------------------------------------------
-
-
-def effective(settings: Settings) -> dict[str, Any]:
-    """All settings with their defaults, as plain JSON values. References are shown as references; a secret is never in it."""
-    shown: dict[str, Any] = json.loads(settings.model_dump_json(by_alias=True, exclude_none=True), object_hook=_masked_texts)
-    return shown
-
-
-def _masked_texts(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: masked(value) if isinstance(value, str) else value for key, value in table.items()}
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the settings file."""
-    found = File.model_json_schema(by_alias=True)
-    for field in (field for table in found["$defs"].values() for field in table.get("properties", {}).values()):
-        if field.get("format") == "duration" and "default" in field:
-            field["default"] = duration(field["default"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

@@ -7,7 +7,7 @@ its line in docs/settings.md.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
@@ -224,7 +224,7 @@ Destination = Annotated[
 class TransferSettings(Section):
     """One line of a schedule: what goes from one site to one destination."""
 
-    site: spelling.Name = Field(description="A name under [sites].")
+    site: spelling.SiteChoice = Field(description='A name under [sites]; `"*"`: every enabled site.')
     destination: spelling.Name = Field(description="A name under [destinations].")
     data: Annotated[tuple[DataTypeName, ...], Field(strict=False), not_empty] = Field(description="Data types.")
     open_sessions: Annotated[OpenSessions, Field(strict=False)] = Field(
@@ -293,6 +293,9 @@ class LogSettings(Section):
 class File(Section):
     """The settings file."""
 
+    include: Annotated[tuple[spelling.Text, ...], Field(strict=False)] = Field(
+        default=(), description='Files with more [sites.*], [destinations.*], [schedules.*], such as `["sites.d/*.toml"]`.'
+    )
     ledger: Ledger = Field(
         default_factory=lambda: SqliteLedger(kind="sqlite"), description="Where it is kept what is due, done and proven."
     )
@@ -301,6 +304,13 @@ class File(Section):
         description="How Azure is entered; left out: the managed identity, or on a developer's machine the Azure CLI's login.",
     )
     key_vault: KeyVault | None = Field(default=None, description="The vault that `keyvault:NAME` means.")
+    site_defaults: dict[str, Any] | None = Field(
+        default=None, description="Keys of [sites.NAME] that count in each site which doesn't say otherwise."
+    )
+    destination_defaults: dict[str, Any] | None = Field(
+        default=None,
+        description="Keys of [destinations.NAME] that count in each whose kind has them and which doesn't say otherwise.",
+    )
     sites: Annotated[dict[spelling.Name, SiteSettings], Field(min_length=1)] = Field(description="The appliances, by name.")
     destinations: dict[spelling.Name, Destination] = Field(default={}, description="Where data go, by name.")
     schedules: dict[spelling.Name, ScheduleSettings] = Field(default={}, description="What goes when, by name.")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
 
-from bic_lib.settings.checks import meant
+from bic_lib.core.meant import meant
 from bic_lib.settings.spelling import shown
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -48,20 +48,26 @@ def _step(spot: _Spot, step: str | int) -> _Spot:
     if isinstance(declared, type) and issubclass(declared, BaseModel):
         fields = {field.alias or name: field for name, field in declared.model_fields.items()}
         field = fields.get(str(step))
-        path = _joined(spot.path, step)
+        path = joined(spot.path, step)
         return _Spot(path, field.annotation if field else None, (field.description or "") if field else "", tuple(fields))
     if get_origin(declared) in {Union, UnionType}:
         return _Spot(spot.path, _branch(declared, step), spot.description)
     inner = get_args(declared)
     declared = (inner[1] if get_origin(declared) is dict else inner[0]) if inner else None
-    return _Spot(_joined(spot.path, step), declared, spot.description)
+    return _Spot(joined(spot.path, step), declared, spot.description)
 
 
-def _joined(path: str, step: str | int) -> str:
+def joined(path: str, step: str | int) -> str:
+    """The path of what lies at a key or number below a path, as it is written in TOML and in every message."""
     if isinstance(step, int):
         return f"{path}[{step}]"
     key = step if _BARE_KEY.fullmatch(step) else json.dumps(step, ensure_ascii=False)
     return f"{path}.{key}" if path else key
+
+
+def within(problem: str, path: str) -> bool:
+    """Whether a problem is at this path or below it."""
+    return problem.startswith(path) and problem[len(path) : len(path) + 1] in {":", ".", "["}
 
 
 def _unwrapped(declared: Any) -> Any:

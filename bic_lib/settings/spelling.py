@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus, urlsplit
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 from bic_lib.core import azure_hosts, naming
+from bic_lib.core.meant import closest
 from bic_lib.core.model import DAY
 from bic_lib.core.plan import zone_of
 from bic_lib.credentials.references import APP_SERVICE, fault, is_reference
@@ -34,6 +35,19 @@ _CREDENTIALS = re.compile(
 )
 _URL_PASSWORD = re.compile(r"\w://[^:/@]*:[^@]+@")
 """As SQLAlchemy reads it: a password may hold slashes, a user may not."""
+_SHELL = re.compile(r"^~(?=$|[\\/])|%\w+%|\$\w+|\$\{\w+\}")
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_HIDDEN_NAMES = {
+    "\t": "a tab",
+    "\n": "a line break",
+    "\r": "a carriage return",
+    "\0": "a NUL character",
+    "\ufeff": "a byte order mark",
+}
+_ESCAPED = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", "\x1b": "e"}
+"""What TOML makes of a backslash with this letter, in double quotes."""
+EVERY_SITE = "*"
+"""In a transfer: each enabled site."""
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 
 
@@ -112,12 +126,32 @@ def _pattern(pattern: re.Pattern[str], wrong: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text))
+
+
 def _filled(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty; write a text, or leave the line out")
-    if "\0" in text:
-        raise ValueError("holds a NUL character; plain text")
+    return _visible(text)
+
+
+def _visible(text: str) -> str:
+    """Each character can be seen. What can't is mostly a path in double quotes, where TOML reads `\\t` and `\\n` as escapes."""
+    if hidden := dict.fromkeys(_HIDDEN.findall(text)):
+        names = " and ".join(_HIDDEN_NAMES.get(one, f"the invisible character U+{ord(one):04X}") for one in hidden)
+        raise ValueError(f"holds {names}; {_meant_path(text) if hidden.keys() <= _ESCAPED.keys() else 'plain text'}")
+    if text != text.strip():
+        raise ValueError("begins or ends with a blank; without it")
     return text
+
+
+def _meant_path(text: str) -> str:
+    """A path as it was typed, before TOML took its backslashes for escapes."""
+    typed = "".join(f"\\{_ESCAPED[one]}" if one in _ESCAPED else one for one in text)
+    if re.match(r"\\[^\\]", typed):
+        typed = f"\\{typed}"  # of a UNC path's two TOML left one
+    return f"in double quotes \\ begins an escape: write it in single quotes, '{typed}'"
 
 
 def _host(text: str) -> str:
@@ -170,6 +204,8 @@ def _azure(service: tuple[str, ...], otherwise: str) -> AfterValidator:
 
 
 def _local_directory(text: str) -> str:
+    if found := _SHELL.search(text):
+        raise ValueError(f"holds {found[0]}, which only a shell replaces; the whole path, or one from this file's folder on")
     if text.startswith(("\\\\", "//")):
         raise ValueError('is a network path; a local folder, or kind = "smb_share" for shares')
     if _DRIVE.match(text) and sys.platform != "win32":
@@ -178,6 +214,7 @@ def _local_directory(text: str) -> str:
 
 
 def _unc(text: str) -> str:
+    _visible(text)
     if _DRIVE.match(text):
         raise ValueError("is a drive, and mapped drives exist only for the user who mapped them; '\\\\server\\share\\folder'")
     if not _UNC.fullmatch(text):
@@ -188,6 +225,7 @@ def _unc(text: str) -> str:
 
 
 def _blob_directory(text: str) -> str:
+    _visible(text)
     if text.startswith("/") or "\\" in text or ".." in text.split("/"):
         raise ValueError('is no folder within a container; such as "support" or "archive/support"')
     return text
@@ -195,14 +233,21 @@ def _blob_directory(text: str) -> str:
 
 def file_name_format(text: str) -> str:
     """A file name format as it was written. Raises ValueError for unknown `%VALUE%`s and for places outside the destination."""
-    if unknown := naming.unknown_values(text):
-        known = ", ".join(f"%{value}%" for value in naming.VALUES)
-        raise ValueError(f"{', '.join(unknown)} is not known (values are case-sensitive); one of {known}")
+    if wrong := naming.wrong_values(text):
+        word = wrong[0].strip("%{}").strip()
+        raise ValueError(f"{wrong[0]} is no value; {_meant_value(word)}")
+    if not text.strip("/ "):
+        raise ValueError('is no file name; such as "%SUPPORT_SITE_HOST%-%LSID%.%EXTENSION%"')
+    _visible(text)
     if text.startswith("/") or "\\" in text or {"..", "."} & set(text.split("/")):
         raise ValueError('leaves the destination\'s directory; a relative name, folders separated by "/", without ".."')
-    if not text.strip("/ ") or re.search(r"[\x00-\x1f]", text):
-        raise ValueError('is no file name; such as "%SUPPORT_SITE_HOST%-%LSID%.%EXTENSION%"')
     return text
+
+
+def _meant_value(word: str) -> str:
+    known = {f"%{value}%": value for value in naming.VALUES}
+    found = closest(re.sub(r"[\s-]+", "_", word), known.values()) or closest(re.sub(r"[\s_-]+", "", word), known.values())
+    return f"did you mean %{found}%?" if found else f"one of {', '.join(known)}, each between two %"
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
@@ -223,6 +268,7 @@ def _plain_or_reference(text: str) -> str:
 def _connection_string(text: str) -> str:
     if is_reference(text) or text.startswith(APP_SERVICE):
         return _reference(text)
+    _visible(text)
     if _CREDENTIALS.search(_unquoted(text)) or _URL_PASSWORD.search(text):
         raise ValueError("holds credentials, which must not be written here; env:NAME or keyvault:NAME for the whole string")
     scheme = text.partition("://")[0].partition("+")[0] if "://" in text else ""
@@ -270,6 +316,11 @@ Name = Annotated[
     str,
     _pattern(_NAME, "is no name; letters, digits, _ and -, at most 40, beginning with a letter or digit"),
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+SiteChoice = Annotated[
+    str,
+    _pattern(re.compile(rf"\*|{_NAME.pattern}"), 'is no name; a name under [sites], or "*" for every enabled site'),
+    WithJsonSchema({"type": "string", "pattern": rf"^(\*|{_NAME.pattern})$"}),
 ]
 Text = Annotated[str, AfterValidator(_filled)]
 Host = Annotated[str, AfterValidator(_host), _schema("host")]

@@ -53,6 +53,17 @@ def test_wrong_credentials_refuse_the_site(sim: Simulator, client: MakeClient) -
     assert "wrong-Secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("around", "told"), [('"{}"', "The secret stands in quotes"), (" {}", "The secret begins or ends with a blank")]
+)
+def test_a_refused_secret_that_was_copied_with_more_says_so(sim: Simulator, client: MakeClient, around: str, told: str) -> None:
+    """Quotes or blanks around the secret are the likelier reason than a regenerated one."""
+    with pytest.raises(Refused) as refused:
+        client(client_secret=around.format("wrong-Secret")).now()
+    assert refused.value.hint.startswith(told)
+    assert "wrong-Secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("status", [403, 200])
 @pytest.mark.parametrize(
     ("denied", "kind", "right"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib.simulator import Simulator
-from tests.support import SECRET, Bic, archive, hourly, site
+from tests.support import SECRET, Bic, archive, hourly, other_name, site
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_bug_shows_no_traceback_unless_asked(tmp_path: Path) -> None:
 
 def test_unset_secret_fails_its_site_only(bic: Bic, appliance: Simulator) -> None:
     """A reference without a value fails its own site, by name; the other site's sessions are stored."""
-    two = site(appliance) + site(appliance, "other").replace(SECRET, "NOT_SET")
+    two = site(appliance) + site(appliance, "other", host=other_name(appliance)).replace(SECRET, "NOT_SET")
     schedules = hourly() + hourly(name="others", site="other")
     (bic.folder / "bic.toml").write_text(two + archive() + schedules, encoding="utf-8")
     ended = bic("run", "--once", "--json")

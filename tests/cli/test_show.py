@@ -14,7 +14,7 @@ from bic_lib.core.model import DataType
 from bic_lib.core.ports import Check
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
-from tests.support import SECRET, Bic, archive, hourly, site
+from tests.support import SECRET, Bic, archive, hourly, other_name, site
 
 
 def test_status_before_anything_ran(bic: Bic) -> None:
@@ -85,8 +85,10 @@ def test_check_all_well(bic: Bic, appliance: Simulator) -> None:
 
 def test_check_names_every_reference(bic: Bic, appliance: Simulator) -> None:
     """References without a value and a missing ca_file are all named, each at its own site."""
-    broken = site(appliance).replace(SECRET, "NOT_SET_1") + site(appliance, "other").replace(SECRET, "NOT_SET_2")
-    broken += site(appliance, "third").replace("ca.pem", "gone.pem")
+    broken = site(appliance).replace(SECRET, "NOT_SET_1") + site(appliance, "other", host=other_name(appliance)).replace(
+        SECRET, "NOT_SET_2"
+    )
+    broken += site(appliance, "third", host="third.invalid").replace("ca.pem", "gone.pem")
     (bic.folder / "bic.toml").write_text(broken + archive() + hourly(), encoding="utf-8")
     ended = bic("check", "--json")
     assert ended.status == 1
@@ -100,7 +102,7 @@ def test_check_of_a_site_that_surprises_us_hides_no_other(
     tmp_path: Path, appliance: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug that one site's answers hit is a line of that site; the others, and the destinations, are looked at."""
-    text = site(appliance, "odd") + site(appliance) + archive() + hourly()
+    text = site(appliance, "odd", host=other_name(appliance)) + site(appliance) + archive() + hourly()
     usual = Client.checks
 
     def checks(client: Client, data: frozenset[DataType]) -> list[Check]:
@@ -118,7 +120,7 @@ def test_check_of_a_site_that_surprises_us_hides_no_other(
 
 def test_check_of_one_site_leaves_the_others_alone(bic: Bic, appliance: Simulator) -> None:
     """A named site is checked with its destinations; what is wrong elsewhere does not count."""
-    other = site(appliance, "other").replace(SECRET, "NOT_SET")
+    other = site(appliance, "other", host=other_name(appliance)).replace(SECRET, "NOT_SET")
     (bic.folder / "bic.toml").write_text(site(appliance) + other + archive() + hourly(), encoding="utf-8")
     assert bic("check", "support").status == 0
     assert bic("check").status == 1

@@ -236,6 +236,16 @@ def test_a_destination_that_still_has_the_old_password(door: tuple[Renewing[Door
     assert renewing.put("x") == "x"
 
 
+def test_a_refused_password_that_was_copied_with_more_says_so() -> None:
+    """A destination that refuses a password with quotes around it: these are named instead of the usual reasons."""
+    references = References({"DOOR": '"old-password"'})
+    renewing = Renewing("destination door", references, lambda one: (one.secret("env:DOOR").reveal(),), Door, events.refused)
+    with pytest.raises(NotAdmitted) as caught:
+        renewing.put("x")
+    assert "stands in quotes" in caught.value.hint
+    assert "old-password" not in str(caught.value)
+
+
 def test_a_destination_that_refuses_all_is_told_once(
     door: tuple[Renewing[Door], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -88,7 +88,7 @@ def test_every_value_is_filled_and_none_is_unknown() -> None:
     values = naming.values(SESSION, host="h", extension="xml", at=START)
     assert set(values) == set(naming.VALUES)
     everything = "-".join(f"%{name}%" for name in naming.VALUES)
-    assert naming.unknown_values(everything) == []
+    assert naming.wrong_values(everything) == []
     assert location_of(everything, **values) == f"{LSID}-42-INC-7-support-h--xml-sessions-2025-06-15-150640"
 
 
@@ -231,9 +231,12 @@ def test_each_data_type_has_a_usual_extension() -> None:
     assert {extension for data, extension in found.items() if data.value.endswith("recordings")} == {"flv"}
 
 
-def test_unknown_values_are_found() -> None:
-    """Misspelt and lower-case values are named as written."""
-    assert naming.unknown_values("%LSDI%-%lsid%-%LSID%-50%") == ["%LSDI%", "%lsid%"]
+def test_what_is_filled_in_by_nothing_is_found() -> None:
+    """Misspelt, lower-case, spaced and unterminated values are named as written, and so are braces."""
+    assert naming.wrong_values("%LSDI%-%lsid%-%LSID%-50%") == ["%LSDI%", "%lsid%", "%"]
+    assert naming.wrong_values("%LSID%.%EXTENSION") == ["%EXTENSION"]
+    assert naming.wrong_values("%LS ID%/{LSID}.xml") == ["%LS ID%", "{LSID}"]
+    assert naming.wrong_values("%YEAR/%LSID.%EXTENSION%") == ["%YEAR", "%LSID."]
 
 
 @pytest.mark.parametrize("data", list(DataType))

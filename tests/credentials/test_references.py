@@ -43,6 +43,26 @@ def test_an_app_setting_that_the_platform_left_unresolved_is_an_error() -> None:
     assert reference not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("around", "told"),
+    [("{}\n", "line break"), ("{}\r\n", "line break"), ("\ufeff{}", "byte order mark"), ("\n{}", "line break")],
+)
+def test_what_no_secret_has_around_it_is_told(around: str, told: str) -> None:
+    """A line break or mark that came along is named with the reference, before anybody calls the secret wrong."""
+    copied = around.format(VALUE)
+    for references, name in ((References({"N": copied}), "env:N"), (References({}, vault=lambda _: copied), "keyvault:N")):
+        for read in (references.secret, references.text):
+            with pytest.raises(Unresolved, match=f"{name}: the value .*{told}") as caught:
+                read(name)
+            assert VALUE not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [f'"{VALUE}"', f" {VALUE}", "'", '"'])
+def test_what_a_persons_password_may_have_around_it_is_let_through(value: str) -> None:
+    """Blanks and quotes may be part of a password: they are told only where it is refused."""
+    assert References({"N": value}).secret("env:N").reveal() == value
+
+
 def test_the_vault_is_asked_by_name_or_url() -> None:
     """`keyvault:` hands the rest to the vault, whatever it is."""
     references = References({}, vault=lambda name: f"value of {name}")

@@ -148,6 +148,33 @@ def test_the_app_is_kept_while_the_text_is_the_same(host: Host, environ: dict[st
     first.ledger.store.close()
 
 
+def test_included_files_are_the_settings_too(environ: dict[str, str]) -> None:
+    """A change of an included file takes effect; a broken or vanished one keeps the last good ones, by a new instance too."""
+    path = Path(environ["BIC_SETTINGS"])
+    more = path.with_name("more.toml")
+    path.write_text('include = ["more.toml"]\n' + path.read_text())
+    more.write_text('[destinations.late]\nkind = "local_folder"\ndirectory = "late"\n')
+    host = Host(environ)
+    host.tick()
+    more.write_text(more.read_text().replace("late", "later"))
+    host.tick()
+    assert "later" in host.settings.held.app.destinations
+    more.write_text("[destinations.later")
+    for one in (host, Host(environ)):
+        held = one.settings.look()
+        assert "later" in held.app.destinations
+        assert held.broken is not None
+        assert held.broken.problems[0].startswith("more.toml: line 1, column 20: ")
+    more.unlink()
+    held = Host(environ).settings.look()
+    assert "later" in held.app.destinations
+    assert held.broken is not None
+    assert held.broken.problems == (
+        'include[0]: there is no file "more.toml" beside bic.toml; a file or a pattern, as "sites.d/*.toml"',
+    )
+    held.app.ledger.store.close()
+
+
 def test_a_file_that_vanished_is_found_in_the_app_s_storage(environ: dict[str, str], storage: Emulator) -> None:
     """A new instance that can't read the settings at all looks for the last good ones in AzureWebJobsStorage."""
     path = Path(environ["BIC_SETTINGS"])
@@ -171,7 +198,7 @@ def test_settings_in_a_blob(storage: Emulator) -> None:
     rights, until = BlobSasPermissions(read=True), datetime.now(UTC) + timedelta(hours=1)
     signature = generate_blob_sas(ACCOUNT, "settings", "bic.toml", account_key=KEY, permission=rights, expiry=until)
     url = f"http://127.0.0.1:{storage.ports['blob']}/{ACCOUNT}/settings/bic.toml?{signature}"
-    assert last_good.read(url, {}) == "[sites.x]"
+    assert last_good.read(url, {}).main == "[sites.x]"
     with pytest.raises(SettingsError, match="Storage Blob Data Reader") as refused:
         last_good.read(url.replace("bic.toml?", "other.toml?"), {})
     assert signature.split("sig=")[1].split("&")[0] not in str(refused.value)

@@ -9,7 +9,7 @@ import pytest
 
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.ports import FileStore
-from bic_lib.settings import loading, plug_ins
+from bic_lib.settings import loading, plug_ins, showing
 from bic_lib.settings.model import LocalFolderSettings
 from tests.settings.good import GOOD, problems
 
@@ -33,7 +33,7 @@ def test_a_plug_in_kind_has_its_own_settings(pigeon: None) -> None:
     """A destination of another package is checked by that package's model, beside the built-in kinds."""
     text = GOOD + "[destinations.bird]\nkind = 'pigeon'\nloft = 'north'"
     parsed = loading.parse(text, Path("/srv"), "bic.toml")
-    assert loading.effective(parsed)["destinations"]["bird"] == {
+    assert showing.effective(parsed)["destinations"]["bird"] == {
         "kind": "pigeon",
         "loft": "north",
         "on_conflict": "AppendNumber",

@@ -65,6 +65,14 @@ def test_syntax_errors_have_line_and_column(text: str, where: str) -> None:
     assert problem.startswith(f"{where}: ")
 
 
+@pytest.mark.parametrize("path", [r"C:\data", r"C:\Users\ada", r"\\files\share"])
+def test_a_path_that_toml_refuses_in_double_quotes_is_told_as_one(path: str) -> None:
+    """Backslashes that TOML can't read as escapes: the line, and that a path goes in single quotes."""
+    (problem,) = problems(changed(HOST, f'ca_file = "{path}"'))
+    assert problem.startswith("line 8, column ")
+    assert "a path goes in single quotes" in problem
+
+
 def test_a_secret_on_a_broken_line_is_not_echoed() -> None:
     """A TOML error next to a secret tells the place, not the text."""
     assert SECRET not in "".join(problems(f'[sites.a]\nclient_secret = "{SECRET}" x\n'))

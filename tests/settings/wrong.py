@@ -130,19 +130,94 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "format's value": (
         after(FOLDER, "file_name_format = '%LSIDD%.xml'"),
         "destinations.archive.file_name_format",
-        "%LSIDD% is not known",
+        "did you mean %LSID%?",
     ),
     "format in lower case": (
         after(FOLDER, "file_name_format = '%lsid%.xml'"),
         "destinations.archive.file_name_format",
-        "case-sensitive",
+        "did you mean %LSID%?",
     ),
     "format that climbs": (after(FOLDER, "file_name_format = '../%LSID%'"), "destinations.archive.file_name_format", "leaves"),
+    **{
+        f"format {text}": (
+            after(FOLDER, f"file_name_format = '{text}'"),
+            "destinations.archive.file_name_format",
+            f"did you mean {meant}?",
+        )
+        for text, meant in {
+            "%LSID%.%EXTENSION": "%EXTENSION%",
+            "%LS ID%.xml": "%LSID%",
+            "%LSID.%EXTENSION%": "%LSID%",
+            "{LSID}.xml": "%LSID%",
+            "%External Key%.xml": "%EXTERNAL_KEY%",
+            "%DATE%": "%DATA_TYPE%",
+        }.items()
+    },
+    "format with a percent": (
+        after(FOLDER, "file_name_format = '100%/%LSID%'"),
+        "destinations.archive.file_name_format",
+        "one of %LSID%",
+    ),
+    **{
+        f"{what} {typed}": (changed(old, f'{key} = "{typed}"'), path, f"'{meant}'")
+        for what, old, key, path, typed, meant in (
+            ("folder", FOLDER, "directory", "destinations.archive.directory", r"C:\temp\new", r"C:\temp\new"),
+            ("share", SHARE, "directory", "destinations.share.directory", r"\\files\backup\new", r"\\files\backup\new"),
+            (
+                "rows",
+                ROWS,
+                "connection_string",
+                "destinations.rows.connection_string",
+                r"sqlite:///C:\rows.db",
+                r"sqlite:///C:\rows.db",
+            ),
+            ("ledger", 'path = "bic-ledger.sqlite"', "path", "ledger.path", r"D:\new\file", r"D:\new\file"),
+        )
+    },
+    **{
+        f"folder {text}": (
+            changed(FOLDER, f'directory = "{text}"'),
+            "destinations.archive.directory",
+            "which only a shell replaces",
+        )
+        for text in ("~/archive", "~", "$HOME/archive", "${HOME}/archive", "%USERPROFILE%/archive")
+    },
+    "user in double quotes": (
+        after(SHARE, r'username = "EXAMPLE\bob"', "password = 'env:X'"),
+        "destinations.share.username",
+        r"single quotes, 'EXAMPLE\bob'",
+    ),
+    "folder with a line break": (
+        changed(FOLDER, 'directory = "archive\\n"'),
+        "destinations.archive.directory",
+        "holds a line break",
+    ),
+    "folder with a blank": (
+        changed(FOLDER, 'directory = "archive "'),
+        "destinations.archive.directory",
+        "begins or ends with a blank",
+    ),
+    "folder with a mark": (changed(FOLDER, 'directory = "\ufeffarchive"'), "destinations.archive.directory", "a byte order mark"),
+    "client id with a line break": (
+        changed('client_id = "id"', 'client_id = "id\\n"'),
+        "sites.support.client_id",
+        "a line break",
+    ),
+    "variable in braces": (
+        changed(CLIENT_SECRET, 'client_secret = "env:{site}_SECRET"'),
+        "sites.support.client_secret",
+        "env:NAME",
+    ),
+    "variable as on Windows": (
+        changed(CLIENT_SECRET, 'client_secret = "env:%SECRET%"'),
+        "sites.support.client_secret",
+        "env:NAME",
+    ),
     "format empty": (after(FOLDER, "file_name_format = ''"), "destinations.archive.file_name_format", "no file name"),
     "format per type": (
         after(FOLDER, "file_name_format = { sessions = '%SESSION%' }"),
         "destinations.archive.file_name_format.sessions",
-        "%SESSION% is not known",
+        "%SESSION% is no value",
     ),
     "format of unknown type": (
         after(FOLDER, "file_name_format = { recordings = '%LSID%' }"),

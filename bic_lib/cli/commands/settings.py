@@ -11,7 +11,7 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Told
 from bic_lib.cli.output import line, print_json
-from bic_lib.settings.loading import effective, schema
+from bic_lib.settings.showing import effective, schema
 
 JSON = {
     "settings show": Told("The settings with their defaults, secrets masked; keys as in [settings.md](settings.md)."),

@@ -16,6 +16,7 @@ from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 from bic_lib.notices.notify import notify
 from bic_lib.settings import last_good
+from bic_lib.settings.including import Texts
 from bic_lib.simulator import Profile, Simulator
 from tests.engine.steps.world import World
 
@@ -81,7 +82,7 @@ class Counted:
         return self.store.operations - operations - written, written
 
     def _tick(self) -> None:
-        last_good.keep(self.app.ledger, "the settings", broken=False)
+        last_good.keep(self.app.ledger, Texts("the settings"), broken=False)
         assert tick.tick(self.app) == []
         notify(self.app, None)
 

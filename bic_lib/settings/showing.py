@@ -1,0 +1,60 @@
+"""What shows the settings: the effective ones, and the JSON Schema of the file."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from bic_lib.logs import masked
+from bic_lib.settings.defaults import OWN
+from bic_lib.settings.loading import Settings
+from bic_lib.settings.model import File
+from bic_lib.settings.spelling import duration
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """All settings with their defaults, as plain JSON values. References are shown as references; a secret is never in it."""
+    shown: dict[str, Any] = json.loads(settings.model_dump_json(by_alias=True, exclude_none=True), object_hook=_masked_texts)
+    return shown
+
+
+def _masked_texts(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: masked(value) if isinstance(value, str) else value for key, value in table.items()}
+
+
+def described() -> dict[str, Any]:
+    """Each table of the file with its keys, as JSON Schema; a site and a destination with all that they need."""
+    found = File.model_json_schema(by_alias=True)
+    for field in (field for table in found["$defs"].values() for field in table.get("properties", {}).values()):
+        if field.get("format") == "duration" and "default" in field:
+            field["default"] = duration(field["default"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the settings file as it is written: what a site or destination needs may stand in its defaults."""
+    found = described()
+    tables = found["$defs"]
+    kinds = [choice["$ref"].rpartition("/")[2] for choice in _destination(found)["oneOf"]]
+    for name, own in (("SiteSettings", OWN["sites"]), *((kind, OWN["destinations"]) for kind in kinds)):
+        tables[name]["required"] = [key for key in tables[name]["required"] if key in own]
+    for section, members in (("sites", ["SiteSettings"]), ("destinations", kinds)):
+        shared = {key: field for name in members for key, field in tables[name]["properties"].items() if key not in OWN[section]}
+        found["properties"][f"{section.removesuffix('s')}_defaults"] |= {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {key: _without_default(field) for key, field in shared.items()},
+        }
+    return found
+
+
+def _destination(found: dict[str, Any]) -> dict[str, Any]:
+    (named,) = found["properties"]["destinations"]["patternProperties"].values()
+    return dict(named)
+
+
+def _without_default(field: dict[str, Any]) -> dict[str, Any]:
+    bare = copy.deepcopy(field)
+    bare.pop("default", None)
+    return bare
