@@ -1,10 +1,25 @@
 # Upload bic.toml to where the app setting BIC_SETTINGS points. The role that allows it was given a moment ago and may take
 # minutes to count, so this is tried for five minutes.
 $ErrorActionPreference = 'Stop'
+
+function Stop-Deployment([string] $Reason) {
+    [Console]::Error.WriteLine("bic: $Reason")
+    exit 1
+}
+
+if ($env:BIC_SQL_SERVER) {
+    Write-Output "To let the app into the database, run this once in 'sessions' on $env:BIC_SQL_SERVER, as its administrator:"
+    Write-Output "    $env:BIC_SQL_USER"
+}
+
 $file = if ($env:BIC_SETTINGS_FILE) { $env:BIC_SETTINGS_FILE } else { 'bic.toml' }
 if (-not (Test-Path $file)) {
-    Write-Warning "There is no $file yet: copy bic.example.toml, fill it in, and run 'azd hooks run postprovision'."
+    [Console]::Error.WriteLine("There is no $file yet: copy bic.example.toml, fill it in, and run 'azd hooks run postprovision'.")
     exit 0
+}
+az account show --output none
+if ($LASTEXITCODE -ne 0) {
+    Stop-Deployment "Nobody is signed in to the Azure CLI. Say 'az login', then 'azd hooks run postprovision'."
 }
 for ($try = 1; $try -le 10; $try++) {
     az storage blob upload --auth-mode login --account-name $env:BIC_DATA_ACCOUNT --container-name $env:BIC_SETTINGS_CONTAINER `
@@ -13,6 +28,6 @@ for ($try = 1; $try -le 10; $try++) {
         Write-Output "$file is now the settings of $env:BIC_FUNCTION_APP."
         exit 0
     }
-    Start-Sleep -Seconds 30
+    if ($try -lt 10) { Start-Sleep -Seconds 30 }
 }
-throw "bic.toml could not be uploaded. Look at the message above, then run 'azd hooks run postprovision'."
+Stop-Deployment "$file could not be uploaded. Look at the message above, then run 'azd hooks run postprovision'."

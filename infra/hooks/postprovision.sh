@@ -2,19 +2,27 @@
 # Upload bic.toml to where the app setting BIC_SETTINGS points. The role that allows it was given a moment ago and may take
 # minutes to count, so this is tried for five minutes.
 set -eu
+
+stop() {
+    printf 'bic: %s\n' "$1" >&2
+    exit 1
+}
+
+if [ -n "${BIC_SQL_SERVER:-}" ]; then
+    printf '%s\n' "To let the app into the database, run this once in 'sessions' on $BIC_SQL_SERVER, as its administrator:" "    $BIC_SQL_USER"
+fi
+
 file="${BIC_SETTINGS_FILE:-bic.toml}"
 if [ ! -f "$file" ]; then
     echo "There is no $file yet: copy bic.example.toml, fill it in, and run 'azd hooks run postprovision'." >&2
     exit 0
 fi
+az account show --output none || stop "Nobody is signed in to the Azure CLI. Say 'az login', then 'azd hooks run postprovision'."
 tries=0
 until az storage blob upload --auth-mode login --account-name "$BIC_DATA_ACCOUNT" --container-name "$BIC_SETTINGS_CONTAINER" \
     --name bic.toml --file "$file" --overwrite true --only-show-errors --output none; do
     tries=$((tries + 1))
-    if [ "$tries" -ge 10 ]; then
-        echo "bic.toml could not be uploaded. Look at the message above, then run 'azd hooks run postprovision'." >&2
-        exit 1
-    fi
+    [ "$tries" -lt 10 ] || stop "$file could not be uploaded. Look at the message above, then run 'azd hooks run postprovision'."
     sleep 30
 done
 echo "$file is now the settings of $BIC_FUNCTION_APP."

@@ -1,5 +1,69 @@
-# Who administers the database: the signed-in user, unless BIC_ADMINISTRATOR_NAME says otherwise.
+# What would break a deployment minutes later is found here, at once: the hook stops with the reason and the remedy.
 $ErrorActionPreference = 'Stop'
-if (-not $env:BIC_ADMINISTRATOR_NAME) {
-    azd env set BIC_ADMINISTRATOR_NAME (az account show --query user.name --output tsv)
+
+function Stop-Deployment([string] $Reason) {
+    [Console]::Error.WriteLine("bic: $Reason")
+    exit 1
+}
+
+# The value of a variable, which is one of the words.
+function Get-Choice([string] $Name, [string] $Default, [string[]] $Words) {
+    $value = [Environment]::GetEnvironmentVariable($Name)
+    if (-not $value) { $value = $Default }
+    if ($Words -cnotcontains $value) {
+        Stop-Deployment "$Name is '$value'; it can be: $Words. Say 'azd env set $Name $Default', for example."
+    }
+    return $value
+}
+
+function Get-SignedIn([string] $What) {
+    $answer = az account show --query $What --output tsv
+    if ($LASTEXITCODE -ne 0) {
+        Stop-Deployment "Who administers the database is not known: nobody is signed in to the Azure CLI. Say 'az login', or 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    }
+    return $answer
+}
+
+function Set-Remembered([string] $Name, [string] $Value) {
+    azd env set $Name $Value
+    if ($LASTEXITCODE -ne 0) {
+        Stop-Deployment "azd could not keep $Name; look at the message above, then try 'azd env set $Name $Value' by hand."
+    }
+}
+
+$database = Get-Choice BIC_DATABASE true @('true', 'false')
+$network = Get-Choice BIC_NETWORK false @('true', 'false')
+$open = Get-Choice BIC_DATABASE_OPEN_TO_AZURE auto @('auto', 'true', 'false')
+$administrator = Get-Choice BIC_ADMINISTRATOR_TYPE User @('User', 'Group', 'Application')
+$clientId = $env:BIC_ADMINISTRATOR_CLIENT_ID
+
+if ("$database $network $open" -eq 'true false false') {
+    Stop-Deployment "The database would be closed to the app: without a network it has no fixed address that a firewall could name. Say 'azd env set BIC_NETWORK true', or 'azd env set BIC_DATABASE_OPEN_TO_AZURE auto'."
+}
+
+if ($database -eq 'true' -and -not $env:BIC_ADMINISTRATOR_NAME) {
+    $name = Get-SignedIn user.name
+    if (-not $name) {
+        Stop-Deployment "The Azure CLI gives no name for who is signed in. Say 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    }
+    $kind = Get-SignedIn user.type
+    Set-Remembered BIC_ADMINISTRATOR_NAME $name
+    if ($kind -eq 'servicePrincipal') { # the CLI calls it by its client id
+        $administrator = 'Application'
+        if (-not $clientId) { $clientId = $name }
+        Set-Remembered BIC_ADMINISTRATOR_TYPE $administrator
+        Set-Remembered BIC_ADMINISTRATOR_CLIENT_ID $clientId
+    }
+}
+
+if ("$database $administrator" -eq 'true Application' -and -not $clientId) {
+    Stop-Deployment "Azure SQL knows an application by its client id, which nobody gave. Say 'azd env set BIC_ADMINISTRATOR_CLIENT_ID ID'."
+}
+
+if ($network -eq 'true') { # the app's subnet is delegated to it, and a deployment registers providers of its own types only
+    $where = if ($env:AZURE_SUBSCRIPTION_ID) { @('--subscription', $env:AZURE_SUBSCRIPTION_ID) } else { @() }
+    az provider register --namespace Microsoft.App --wait @where
+    if ($LASTEXITCODE -ne 0) {
+        Stop-Deployment "The provider Microsoft.App could not be registered. Whoever owns the subscription can: 'az provider register --namespace Microsoft.App --wait'."
+    }
 }

@@ -1,6 +1,62 @@
 #!/bin/sh
-# Who administers the database: the signed-in user, unless BIC_ADMINISTRATOR_NAME says otherwise.
+# What would break a deployment minutes later is found here, at once: the hook stops with the reason and the remedy.
 set -eu
-if [ -z "${BIC_ADMINISTRATOR_NAME:-}" ]; then
-    azd env set BIC_ADMINISTRATOR_NAME "$(az account show --query user.name --output tsv)"
+
+stop() {
+    printf 'bic: %s\n' "$1" >&2
+    exit 1
+}
+
+# choice NAME DEFAULT WORD...: the value of a variable, which is one of the words.
+choice() {
+    name=$1 default=$2
+    shift 2
+    eval "value=\${$name:-$default}"
+    for word in "$@"; do
+        if [ "$value" = "$word" ]; then
+            printf '%s' "$word"
+            return
+        fi
+    done
+    stop "$name is '$value'; it can be: $*. Say 'azd env set $name $default', for example."
+}
+
+signed_in() {
+    az account show --query "$1" --output tsv ||
+        stop "Who administers the database is not known: nobody is signed in to the Azure CLI. Say 'az login', or 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+}
+
+remember() {
+    azd env set "$1" "$2" || stop "azd could not keep $1; look at the message above, then try 'azd env set $1 $2' by hand."
+}
+
+database=$(choice BIC_DATABASE true true false)
+network=$(choice BIC_NETWORK false true false)
+open=$(choice BIC_DATABASE_OPEN_TO_AZURE auto auto true false)
+administrator=$(choice BIC_ADMINISTRATOR_TYPE User User Group Application)
+
+if [ "$database $network $open" = "true false false" ]; then
+    stop "The database would be closed to the app: without a network it has no fixed address that a firewall could name. Say 'azd env set BIC_NETWORK true', or 'azd env set BIC_DATABASE_OPEN_TO_AZURE auto'."
+fi
+
+if [ "$database" = true ] && [ -z "${BIC_ADMINISTRATOR_NAME:-}" ]; then
+    name=$(signed_in user.name)
+    [ -n "$name" ] || stop "The Azure CLI gives no name for who is signed in. Say 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    kind=$(signed_in user.type)
+    remember BIC_ADMINISTRATOR_NAME "$name"
+    if [ "$kind" = servicePrincipal ]; then # the CLI calls it by its client id
+        administrator=Application
+        BIC_ADMINISTRATOR_CLIENT_ID=${BIC_ADMINISTRATOR_CLIENT_ID:-$name}
+        remember BIC_ADMINISTRATOR_TYPE "$administrator"
+        remember BIC_ADMINISTRATOR_CLIENT_ID "$BIC_ADMINISTRATOR_CLIENT_ID"
+    fi
+fi
+
+if [ "$database $administrator" = "true Application" ] && [ -z "${BIC_ADMINISTRATOR_CLIENT_ID:-}" ]; then
+    stop "Azure SQL knows an application by its client id, which nobody gave. Say 'azd env set BIC_ADMINISTRATOR_CLIENT_ID ID'."
+fi
+
+if [ "$network" = true ]; then # the app's subnet is delegated to it, and a deployment registers providers of its own types only
+    az provider register --namespace Microsoft.App --wait ${AZURE_SUBSCRIPTION_ID:+--subscription "$AZURE_SUBSCRIPTION_ID"} ||
+        stop "The provider Microsoft.App could not be registered. Whoever owns the subscription can: 'az provider register --namespace Microsoft.App --wait'."
 fi

@@ -21,18 +21,11 @@ TABLES: Mapping[str, str] = {
 
 
 def run(
-    command: str, *arguments: str | Path, stdin: str = "", env: Mapping[str, str] | None = None
+    command: str, *arguments: str | Path, stdin: str = "", env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command of the makers, run to its end whatever that is; the test is skipped (or fails) where it is not installed."""
-    return subprocess.run(
-        [program(command), *map(str, arguments)],
-        input=stdin,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE,
-        check=False,
-    )
+    words = [program(command), *map(str, arguments)]
+    return subprocess.run(words, input=stdin, env=env, cwd=cwd, capture_output=True, text=True, timeout=_PATIENCE, check=False)
 
 
 def kusto(queries: Mapping[str, str]) -> dict[str, list[str]]:
