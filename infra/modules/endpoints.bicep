@@ -1,71 +1,120 @@
 // A private address for each service that the app speaks to, and the names by which they are found there.
-param token string
-param location string
-param tags object
-param networkId string
-param subnetId string
-param hostStorageId string
-param dataStorageId string
-param vaultId string
-param sqlServerId string
+// How many there are hangs on parameters alone, so that a check before the deployment sees them.
 
-var storageSuffix = environment().suffixes.storage
+@description('What makes names of this installation unlike all others.')
+param token string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of what is made.')
+param tags { *: string }
+
+@description('Resource id of the virtual network.')
+param networkId string
+
+@description('Resource id of its subnet for endpoints.')
+param subnetId string
+
+@description('Resource id of the storage account of the Functions host.')
+param hostStorageId string
+
+@description('Resource id of the storage account of settings and files.')
+param dataStorageId string
+
+@description('Resource id of the vault.')
+param vaultId string
+
+@description('Whether there is a database.')
+param withDatabase bool
+
+@description('Resource id of its server.')
+param serverId string
+
+@description('Kinds of services, as private endpoints call them.')
+var kinds = concat(['blob', 'queue', 'table', 'vault'], withDatabase ? ['sqlServer'] : [])
+
+@description('The name zone of each kind.')
+var zones = {
+  blob: 'privatelink.blob.${environment().suffixes.storage}'
+  queue: 'privatelink.queue.${environment().suffixes.storage}'
+  table: 'privatelink.table.${environment().suffixes.storage}'
+  vault: 'privatelink.vaultcore.azure.net'
+  sqlServer: 'privatelink${environment().suffixes.sqlServerHostname}'
+}
+
+@description('Each service that gets a private address.')
 var services = concat(
   [
-    { name: 'host-blob', kind: 'blob', zone: 'privatelink.blob.${storageSuffix}', id: hostStorageId }
-    { name: 'host-queue', kind: 'queue', zone: 'privatelink.queue.${storageSuffix}', id: hostStorageId }
-    { name: 'host-table', kind: 'table', zone: 'privatelink.table.${storageSuffix}', id: hostStorageId }
-    { name: 'data-blob', kind: 'blob', zone: 'privatelink.blob.${storageSuffix}', id: dataStorageId }
-    { name: 'vault', kind: 'vault', zone: 'privatelink.vaultcore.azure.net', id: vaultId }
+    { name: 'host-blob', kind: 'blob' }
+    { name: 'host-queue', kind: 'queue' }
+    { name: 'host-table', kind: 'table' }
+    { name: 'data-blob', kind: 'blob' }
+    { name: 'vault', kind: 'vault' }
   ],
-  empty(sqlServerId) ? [] : [
-    { name: 'sql', kind: 'sqlServer', zone: 'privatelink${environment().suffixes.sqlServerHostname}', id: sqlServerId }
-  ]
+  withDatabase ? [{ name: 'sql', kind: 'sqlServer' }] : []
 )
-var zoneNames = union(map(services, service => service.zone), [])
 
-resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [for zone in zoneNames: {
-  name: zone
-  location: 'global'
-  tags: tags
-}]
+@description('What each of them belongs to.')
+var owners = {
+  'host-blob': hostStorageId
+  'host-queue': hostStorageId
+  'host-table': hostStorageId
+  'data-blob': dataStorageId
+  vault: vaultId
+  sql: serverId
+}
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for (zone, index) in zoneNames: {
-  parent: zones[index]
-  name: 'link-${token}'
-  location: 'global'
-  tags: tags
-  properties: {
-    registrationEnabled: false
-    virtualNetwork: { id: networkId }
+resource nameZones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+  for kind in kinds: {
+    name: zones[kind]
+    location: 'global'
+    tags: tags
   }
-}]
+]
 
-resource endpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [for service in services: {
-  name: 'pe-bic-${service.name}-${token}'
-  location: location
-  tags: tags
-  properties: {
-    subnet: { id: subnetId }
-    privateLinkServiceConnections: [
-      {
-        name: service.name
-        properties: { privateLinkServiceId: service.id, groupIds: [service.kind] }
-      }
-    ]
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+  for (kind, index) in kinds: {
+    parent: nameZones[index]
+    name: 'link-${token}'
+    location: 'global'
+    tags: tags
+    properties: {
+      registrationEnabled: false
+      virtualNetwork: { id: networkId }
+    }
   }
-}]
+]
 
-resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = [for (service, index) in services: {
-  parent: endpoints[index]
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: service.kind
-        properties: { privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', service.zone) }
-      }
-    ]
+resource endpoints 'Microsoft.Network/privateEndpoints@2025-05-01' = [
+  for service in services: {
+    name: 'pe-bic-${service.name}-${token}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: { id: subnetId }
+      privateLinkServiceConnections: [
+        {
+          name: service.name
+          properties: { privateLinkServiceId: owners[service.name], groupIds: [service.kind] }
+        }
+      ]
+    }
   }
-  dependsOn: [zones]
-}]
+]
+
+resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
+  for (service, index) in services: {
+    parent: endpoints[index]
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: service.kind
+          properties: { privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zones[service.kind]) }
+        }
+      ]
+    }
+    dependsOn: [nameZones]
+  }
+]

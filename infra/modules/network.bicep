@@ -1,15 +1,30 @@
 // The virtual network: one subnet for the app's way out, one for private endpoints, and the way to the own premises.
+@description('What makes names of this installation unlike all others.')
 param token string
+
+@description('Azure region.')
 param location string
-param tags object
+
+@description('Tags of what is made.')
+param tags { *: string }
+
+@description('Address range of the network, a /24.')
 param range string
+
+@description('Name servers; empty: those of Azure.')
 param dnsServers string[]
+
+@description('Hub network to peer with; empty: none.')
 param hubNetworkId string
+
+@description('Ranges of the own premises.')
 param onPremisesRanges string[]
+
+@description('Firewall in the hub through which they are reached; empty: the gateway own routes do.')
 param hubFirewallAddress string
 
 // Nobody connects to the app's subnet from outside, and only the app connects to the endpoints.
-resource closed 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
+resource closed 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: 'nsg-bic-app-${token}'
   location: location
   tags: tags
@@ -32,7 +47,7 @@ resource closed 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
   }
 }
 
-resource forEndpoints 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
+resource forEndpoints 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: 'nsg-bic-endpoints-${token}'
   location: location
   tags: tags
@@ -68,24 +83,26 @@ resource forEndpoints 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
   }
 }
 
-resource routes 'Microsoft.Network/routeTables@2024-05-01' = {
+resource routes 'Microsoft.Network/routeTables@2025-05-01' = {
   name: 'rt-bic-${token}'
   location: location
   tags: tags
   properties: {
     disableBgpRoutePropagation: false
-    routes: [for (prefix, index) in (empty(hubFirewallAddress) ? [] : onPremisesRanges): {
-      name: 'on-premises-${index}'
-      properties: {
-        addressPrefix: prefix
-        nextHopType: 'VirtualAppliance'
-        nextHopIpAddress: hubFirewallAddress
+    routes: [
+      for (prefix, index) in (empty(hubFirewallAddress) ? [] : onPremisesRanges): {
+        name: 'on-premises-${index}'
+        properties: {
+          addressPrefix: prefix
+          nextHopType: 'VirtualAppliance'
+          nextHopIpAddress: hubFirewallAddress
+        }
       }
-    }]
+    ]
   }
 }
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: 'vnet-bic-${token}'
   location: location
   tags: tags
@@ -125,6 +142,11 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   }
 }
 
+@description('Resource id of the network.')
 output networkId string = network.id
+
+@description('Resource id of the subnet through which the app goes out.')
 output appSubnetId string = '${network.id}/subnets/app'
+
+@description('Resource id of the subnet of private endpoints.')
 output endpointsSubnetId string = '${network.id}/subnets/endpoints'

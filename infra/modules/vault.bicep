@@ -1,14 +1,30 @@
 // Secrets of appliances, shares and databases. Rights by role only; what is deleted can be brought back for 90 days.
+
+@description('Name of the vault.')
 param name string
+
+@description('Azure region.')
 param location string
-param tags object
+
+@description('Tags of what is made.')
+param tags { *: string }
+
+@description('Resource id of the workspace that the audit log goes to.')
 param workspaceId string
+
+@description('Name of the key that signs seals; empty: none.')
+param sealKey string
+
+@description('Reached by a private endpoint only.')
 param privateOnly bool
+
+@description('Address ranges from which secrets may be written all the same.')
 param administratorRanges string[]
 
+@description('The same as firewall rules.')
 var rules = [for range in administratorRanges: { value: range }]
 
-resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -29,9 +45,22 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
       ipRules: privateOnly ? rules : []
     }
   }
+
+  // Signs and verifies, inside the vault only: nobody can take it out, whoever deploys neither.
+  resource seal 'keys' = if (!empty(sealKey)) {
+    name: empty(sealKey) ? 'none' : sealKey
+    tags: tags
+    properties: {
+      kty: 'EC'
+      curveName: 'P-256'
+      keyOps: ['sign', 'verify']
+      attributes: { enabled: true, exportable: false }
+    }
+  }
 }
 
-// Who read which secret, and who changed one.
+// Who read which secret, who signed, and who changed one.
+#disable-next-line use-recent-api-versions // Azure offers logs in no other version
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: vault
   name: 'audit'
@@ -41,6 +70,11 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
+@description('Resource id of the vault.')
 output vaultId string = vault.id
-output vaultName string = vault.name
+
+@description('Address of the vault.')
 output vaultUrl string = vault.properties.vaultUri
+
+@description('Name of the key that signs seals; empty: none.')
+output sealKeyName string = sealKey

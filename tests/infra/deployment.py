@@ -1,0 +1,114 @@
+"""What infra/ would make in Azure, as Microsoft's compiler expands it on the spot: the template, and a snapshot of resources."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.infra.makers import run
+from tests.support import ROOT
+
+INFRA = ROOT / "infra"
+FILES = sorted(INFRA.rglob("*.bicep"))
+PAGE = (ROOT / "docs/infrastructure.md").read_text("utf-8")
+
+_SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
+_TENANT = "22222222-2222-2222-2222-222222222222"
+_ALWAYS = (
+    "param environmentName = 'bic'\nparam location = 'westeurope'\nparam principalId = '33333333-3333-3333-3333-333333333333'\n"
+)
+_ROW = re.compile(r"^\| (?P<title>[^|]+) \| (?P<parameters>[^|]*) \| (?P<resources>\d+) \|$", re.MULTILINE)
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A row of the page's table: switches that are set together, and how many resources they make."""
+
+    title: str
+    parameters: tuple[str, ...]
+    resources: int
+
+
+def _documented() -> dict[str, Combination]:
+    rows = PAGE.partition("### Combinations")[2].partition("\n#")[0]
+    found = (
+        Combination(match["title"], tuple(re.findall(r"`([^`]+)`", match["parameters"])), int(match["resources"]))
+        for match in _ROW.finditer(rows)
+    )
+    return {one.title: one for one in found}
+
+
+COMBINATIONS = _documented()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All resources of one combination, and what the compiler could not see of it."""
+
+    resources: list[Resource]
+    diagnostics: list[str]
+    outputs: Mapping[str, Any]
+
+    def of(self, kind: str) -> list[Resource]:
+        return [one for one in self.resources if one["type"] == kind]
+
+    def one(self, kind: str, name: str = "") -> Resource:
+        """The only resource of a type whose name ends so. Raises ValueError when there are none or several."""
+        [found] = [one for one in self.of(kind) if one["name"].endswith(name)]
+        return found
+
+
+class Refused(Exception):
+    """The compiler expands no such combination. Its text says why."""
+
+
+@cache
+def template() -> Any:
+    """The ARM template that Azure gets."""
+    done = run("bicep", "build", INFRA / "main.bicep", "--stdout")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@cache
+def expand(parameters: tuple[str, ...], file: Path = INFRA / "main.bicep", always: str = _ALWAYS) -> Snapshot:
+    """What a deployment with these parameters (each `name = value`, in Bicep) makes. Raises Refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder) / "asked.bicepparam"
+        lines = [f"using '{os.path.relpath(file, folder)}'", always, *(f"param {one}" for one in parameters)]
+        asked.write_text("\n".join(lines), "utf-8")
+        where = (
+            "--subscription-id",
+            _SUBSCRIPTION,
+            "--tenant-id",
+            _TENANT,
+            "--location",
+            "westeurope",
+            "--deployment-name",
+            "bic",
+        )
+        done = run("bicep", "snapshot", asked, "--mode", "overwrite", *where, "--resource-group", "rg")
+        answer = asked.with_suffix(".snapshot.json")
+        if done.returncode != 0 or not answer.exists():
+            raise Refused(done.stderr)
+        found = json.loads(answer.read_text("utf-8"))
+    return Snapshot(found["predictedResources"], found["diagnostics"], found["outputs"])
+
+
+def documented(title: str) -> Snapshot:
+    """The snapshot of a row of the page's table."""
+    return expand(COMBINATIONS[title].parameters)
+
+
+def everything() -> Snapshot:
+    """The snapshot with all that can be had."""
+    return documented("everything")
