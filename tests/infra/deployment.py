@@ -19,12 +19,14 @@ INFRA = ROOT / "infra"
 FILES = sorted(INFRA.rglob("*.bicep"))
 PAGE = (ROOT / "docs/infrastructure.md").read_text("utf-8")
 
-_SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
-_TENANT = "22222222-2222-2222-2222-222222222222"
+_WHERE = (
+    *("--subscription-id", "11111111-1111-1111-1111-111111111111", "--tenant-id", "22222222-2222-2222-2222-222222222222"),
+    *("--location", "westeurope", "--deployment-name", "bic"),
+)
 _ALWAYS = (
     "param environmentName = 'bic'\nparam location = 'westeurope'\nparam principalId = '33333333-3333-3333-3333-333333333333'\n"
 )
-_ROW = re.compile(r"^\| (?P<title>[^|]+) \| (?P<parameters>[^|]*) \| (?P<resources>\d+) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (?P<title>[^|]+) \|(?P<parameters>[^|]*)\| (?P<resources>\d+) \|$", re.MULTILINE)
 
 Resource = Mapping[str, Any]
 
@@ -86,20 +88,10 @@ def expand(parameters: tuple[str, ...], file: Path = INFRA / "main.bicep", alway
         asked = Path(folder) / "asked.bicepparam"
         lines = [f"using '{os.path.relpath(file, folder)}'", always, *(f"param {one}" for one in parameters)]
         asked.write_text("\n".join(lines), "utf-8")
-        where = (
-            "--subscription-id",
-            _SUBSCRIPTION,
-            "--tenant-id",
-            _TENANT,
-            "--location",
-            "westeurope",
-            "--deployment-name",
-            "bic",
-        )
-        done = run("bicep", "snapshot", asked, "--mode", "overwrite", *where, "--resource-group", "rg")
+        done = run("bicep", "snapshot", asked, "--mode", "overwrite", *_WHERE)
         answer = asked.with_suffix(".snapshot.json")
         if done.returncode != 0 or not answer.exists():
-            raise Refused(done.stderr)
+            raise Refused(done.stdout + done.stderr)
         found = json.loads(answer.read_text("utf-8"))
     return Snapshot(found["predictedResources"], found["diagnostics"], found["outputs"])
 

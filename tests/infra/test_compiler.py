@@ -93,13 +93,13 @@ def test_the_page_has_combinations() -> None:
     [
         (("databaseOpenToAzure = 'false'",), "networkEnabled"),
         (("principalType = 'Application'",), "principalClientId"),
-        (("redundancy = 'Zones'",), "redundancy"),
-        (("databasePauseMinutes = 5",), "databasePauseMinutes"),
+        (("redundancy = 'Zones'",), "'Geo' | 'Local' | 'Zone'"),
+        (("databasePauseMinutes = 5",), "minimum allowable value is 15"),
     ],
 )
 def test_what_can_not_work_is_refused_with_the_reason(parameters: tuple[str, ...], reason: str) -> None:
     """Also where somebody deploys without azd and its hooks."""
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(Refused, match=re.escape(reason)):
         expand(parameters)
 
 
@@ -109,7 +109,8 @@ def test_the_client_id_becomes_the_sid_that_sql_server_keeps(tmp_path: Path) -> 
     shutil.copy(INFRA / "modules/database-user.bicep", tmp_path)
     file = tmp_path / "main.bicep"
     file.write_text(
-        f"import {{ databaseUser }} from 'database-user.bicep'\noutput statement string = databaseUser('id-bic', '{client}')\n"
+        "targetScope = 'subscription'\nimport { databaseUser } from 'database-user.bicep'\n"
+        f"output statement string = databaseUser('id-bic', '{client}')\n"
     )
     statement = expand((), file, "").outputs["statement"]
     assert statement.startswith(f"CREATE USER [id-bic] WITH SID = 0x{client.bytes_le.hex()}, TYPE = E;")
@@ -125,5 +126,7 @@ def test_a_broken_file_would_be_noticed(tmp_path: Path) -> None:
     app.write_text(app.read_text("utf-8").replace("httpsOnly: true", "httpOnly: true"), "utf-8")
     assert [one for one in _findings(tmp_path / "infra/main.bicep") if "httpOnly" in one]
     endpoints = tmp_path / "infra/modules/endpoints.bicep"
-    endpoints.write_text(endpoints.read_text("utf-8").replace("withDatabase ?", "!empty(serverId) ?"), "utf-8")
+    endpoints.write_text(
+        endpoints.read_text("utf-8").replace("for kind in kinds", "for kind in filter(kinds, one => !empty(zones[one]))"), "utf-8"
+    )
     assert expand(("networkEnabled = true",), tmp_path / "infra/main.bicep").diagnostics

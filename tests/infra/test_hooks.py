@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,15 @@ class Hook:
         (commands / "sleep").write_text("#!/bin/sh\n")  # half a minute between two tries, in `sh`
         (commands / "sleep").chmod(0o755)
 
-    def __call__(self, name: str, *, fails_from: int = _NEVER, **environ: str) -> Ended:
+    def __call__(self, name: str, *environs: Mapping[str, str], fails_from: int = _NEVER) -> Ended:
+        """Run a hook in an environment made of these; all calls from that number on fail."""
         calls = self.folder / "calls"
         calls.write_text("")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("BIC_", "AZURE_"))}
         told = {"CALLS": str(calls), "FAILS_FROM": str(fails_from), "USER_NAME": "ann@example.com", "USER_TYPE": "user"}
         path = f"{self.folder / 'commands'}{os.pathsep}{os.environ['PATH']}"
-        done = run(self.shell, *self._script(name), env={**kept, **told, "PATH": path, **environ}, cwd=self.folder)
+        asked = {name: value for environ in environs for name, value in environ.items()}
+        done = run(self.shell, *self._script(name), env={**kept, **told, "PATH": path, **asked}, cwd=self.folder)
         return Ended(done.returncode, done.stdout, done.stderr, calls.read_text().splitlines())
 
     def _script(self, name: str) -> list[str]:
@@ -97,7 +100,7 @@ def test_the_signed_in_user_becomes_the_administrator(hook: Hook) -> None:
 
 def test_an_application_administers_by_its_client_id(hook: Hook) -> None:
     """Azure SQL knows applications by client id, which is what the CLI calls a signed-in one."""
-    ended = hook("preprovision", **EVERYTHING)
+    ended = hook("preprovision", EVERYTHING)
     assert ended.status == 0
     assert "azd env set BIC_ADMINISTRATOR_TYPE Application" in ended.calls
     assert f"azd env set BIC_ADMINISTRATOR_CLIENT_ID {EVERYTHING['USER_NAME']}" in ended.calls
@@ -105,23 +108,23 @@ def test_an_application_administers_by_its_client_id(hook: Hook) -> None:
 
 def test_a_named_administrator_is_not_asked_for(hook: Hook) -> None:
     """Neither is one where there is no database."""
-    assert hook("preprovision", BIC_ADMINISTRATOR_NAME="ops").calls == []
-    assert hook("preprovision", BIC_DATABASE="false").calls == []
+    assert hook("preprovision", {"BIC_ADMINISTRATOR_NAME": "ops"}).calls == []
+    assert hook("preprovision", {"BIC_DATABASE": "false"}).calls == []
 
 
 def test_a_network_registers_the_provider_of_its_subnet(hook: Hook) -> None:
     """In the subscription that azd deploys to; without a network nothing is registered."""
-    ended = hook("preprovision", BIC_NETWORK="true", BIC_DATABASE="false", AZURE_SUBSCRIPTION_ID="the-one")
+    ended = hook("preprovision", {"BIC_NETWORK": "true", "BIC_DATABASE": "false", "AZURE_SUBSCRIPTION_ID": "the-one"})
     assert ended.calls == ["az provider register --namespace Microsoft.App --wait --subscription the-one"]
 
 
 def test_each_failure_before_provisioning_stops_it(hook: Hook) -> None:
     """Whichever call fails: the hook ends with an error that says what to type, and calls nothing more."""
-    whole = hook("preprovision", **EVERYTHING)
+    whole = hook("preprovision", EVERYTHING)
     assert whole.status == 0
     assert len(whole.calls) > 1
     for number in range(1, len(whole.calls) + 1):
-        ended = hook("preprovision", fails_from=number, **EVERYTHING)
+        ended = hook("preprovision", EVERYTHING, fails_from=number)
         assert ended.status != 0, whole.calls[number - 1]
         assert ended.calls == whole.calls[:number]
         assert ended.remedies, ended.err
@@ -129,7 +132,7 @@ def test_each_failure_before_provisioning_stops_it(hook: Hook) -> None:
 
 def test_no_name_is_no_administrator(hook: Hook) -> None:
     """A CLI that answers with nothing is not taken for an answer."""
-    ended = hook("preprovision", USER_NAME="")
+    ended = hook("preprovision", {"USER_NAME": ""})
     assert ended.status != 0
     assert ended.remedies
     assert not [call for call in ended.calls if call.startswith("azd")]
@@ -148,7 +151,7 @@ def test_no_name_is_no_administrator(hook: Hook) -> None:
 )
 def test_what_can_not_work_stops_before_anything_is_done(hook: Hook, environ: dict[str, str], named: str) -> None:
     """A database that the app could not reach, an application without client id, a word that means nothing."""
-    ended = hook("preprovision", **environ)
+    ended = hook("preprovision", environ)
     assert ended.status != 0
     assert ended.calls == []
     assert [remedy for remedy in ended.remedies if named in remedy]
@@ -171,7 +174,7 @@ def settings(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("settings")
 def test_settings_are_uploaded(hook: Hook) -> None:
     """To the account and container that were made, by the own sign-in."""
-    ended = hook("postprovision", **MADE)
+    ended = hook("postprovision", MADE)
     assert ended.status == 0
     assert "--auth-mode login --account-name stdata --container-name bic-settings" in ended.calls[-1]
 
@@ -180,7 +183,7 @@ def test_settings_are_uploaded(hook: Hook) -> None:
 def test_each_failure_after_provisioning_is_told(hook: Hook) -> None:
     """A sign-in that is missing ends it at once, an upload that is refused after ten tries; both say what to type."""
     for first, calls in ((1, 1), (2, 11)):
-        ended = hook("postprovision", fails_from=first, **MADE)
+        ended = hook("postprovision", MADE, fails_from=first)
         assert ended.status != 0
         assert len(ended.calls) == calls
         assert "azd hooks run postprovision" in ended.remedies
@@ -188,7 +191,7 @@ def test_each_failure_after_provisioning_is_told(hook: Hook) -> None:
 
 def test_without_settings_it_says_what_to_do(hook: Hook) -> None:
     """The first deployment may come before bic.toml is written."""
-    ended = hook("postprovision", **MADE)
+    ended = hook("postprovision", MADE)
     assert (ended.status, ended.calls) == (0, [])
     assert "azd hooks run postprovision" in ended.remedies
 
@@ -196,8 +199,8 @@ def test_without_settings_it_says_what_to_do(hook: Hook) -> None:
 def test_the_database_user_is_told(hook: Hook) -> None:
     """The statement that lets the app in, as main.bicep gives it out; nothing where there is no database."""
     statement = "CREATE USER [id-bic] WITH SID = 0x00, TYPE = E; ALTER ROLE db_datareader ADD MEMBER [id-bic];"
-    assert statement in hook("postprovision", BIC_SQL_SERVER="sql.example.com", BIC_SQL_USER=statement, **MADE).out
-    assert "CREATE USER" not in hook("postprovision", **MADE).out
+    assert statement in hook("postprovision", MADE, {"BIC_SQL_SERVER": "sql.example.com", "BIC_SQL_USER": statement}).out
+    assert "CREATE USER" not in hook("postprovision", MADE).out
 
 
 @pytest.mark.parametrize("name", ["preprovision", "postprovision"])
@@ -207,5 +210,5 @@ def test_both_shells_do_the_same(name: str, tmp_path: Path) -> None:
     for shell in SHELLS:
         (tmp_path / shell).mkdir()
         (tmp_path / shell / "bic.toml").write_text("")
-        told.append(Hook(shell, tmp_path / shell)(name, **EVERYTHING, **MADE).calls)
+        told.append(Hook(shell, tmp_path / shell)(name, EVERYTHING, MADE).calls)
     assert told[0] == told[1] != []
