@@ -92,7 +92,7 @@ def world(tmp_path: Path, storage: Emulator) -> Iterator[World]:
             "BIC_SETTINGS": str(tmp_path / "bic.toml"),
             "BIC_TICK_SCHEDULE": "*/2 * * * * *",
             "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
-            "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "5",  # host.json has more: a message's end takes minutes
+            "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "5",  # host.json has more: minutes
             "PREFIX": f"w{time.monotonic_ns()}",
             SECRET: sim.client_secret,
         }
