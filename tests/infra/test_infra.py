@@ -337,6 +337,7 @@ def test_administrators_enter_the_database_from_their_ranges(whole: Snapshot) ->
     }
 
 
+@pytest.mark.slow
 def test_the_database_is_cheap_by_default_and_free_by_a_switch(plain: Snapshot) -> None:
     """It sleeps after 15 minutes; the free offer pauses or is billed when it is used up, and keeps backups as it must."""
     database = plain.one("Microsoft.Sql/servers/databases")["properties"]
@@ -517,6 +518,7 @@ def test_the_workbook_asks_what_the_page_asks(plain: Snapshot) -> None:
     assert workbook["version"] == "Notebook/1.0"
 
 
+@pytest.mark.slow
 def test_every_combination_is_tagged() -> None:
     """azd finds what it made, in whatever combination: each resource that can carry a tag carries its environment's."""
     for title in COMBINATIONS:
