@@ -4,9 +4,9 @@ What is here stays. Where something must go, `API` grows, and a plug-in that nee
 A method that a later version adds to a port has a default there ("this kind can't"), so that an older adapter goes on as it is.
 """
 
-from bic_lib.core.errors import DestinationError, NotAdmitted, Unexpected
+from bic_lib.core.errors import DestinationError, NotAdmitted, Unexpected, Unsupported
 from bic_lib.core.model import Document, Outcome, State
-from bic_lib.core.ports import Check, FileStore, Found, Loaded, Recovered, Staging, Stamp, TableDestination
+from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Loaded, Recovered, Staging, Stamp, TableDestination
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.settings.model import FileDestination, Section
 from bic_lib.settings.plug_ins import API
@@ -17,6 +17,7 @@ __all__ = [
     "DestinationError",
     "Document",
     "FileDestination",
+    "FileEntry",
     "FileStore",
     "Found",
     "Loaded",
@@ -30,4 +31,5 @@ __all__ = [
     "State",
     "TableDestination",
     "Unexpected",
+    "Unsupported",
 ]

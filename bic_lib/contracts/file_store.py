@@ -5,12 +5,14 @@ An adapter's test module inherits :class:`FileStoreContract` and overrides the f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any, cast
 
 import pytest
 
-from bic_lib.core.errors import BicError
+from bic_lib.core.errors import BicError, Unsupported
 from bic_lib.core.ports import FileStore, Found, Recovered, Stamp
 
 TRANSFER = "0123456789abcdef"
@@ -148,6 +150,60 @@ class FileStoreContract:
         """The preflight succeeds and leaves nothing behind."""
         assert all(check.ok for check in store.checks())
         assert store.names("") == frozenset()
+
+    # --- what is there ---
+
+    def test_pages_show_all_that_lies_below(self, store: FileStore) -> None:
+        """Each file at any depth with its size and a time, once; of one folder only what lies below it; nothing of ours."""
+        began = time.time()
+        sizes = {"top.xml": 1, "a/one.xml": 0, "a/b/deep.xml": 70_000, "ab/other.xml": 3}
+        for location, size in sizes.items():
+            store.put(location, b"x" * size, replace=False)
+        unfinished = store.stage("a/v.mp4", TRANSFER, 1)
+        found = [entry for page in store.pages() for entry in page]
+        assert {entry.location: entry.size for entry in found} == sizes
+        assert len(found) == len(sizes)
+        assert all(abs(entry.modified - began) < 120 for entry in found)
+        assert {entry.location for page in store.pages("a") for entry in page} == {"a/one.xml", "a/b/deep.xml"}
+        assert list(store.pages("no/such/folder")) == []
+        unfinished.discard()
+
+    def test_a_page_is_not_longer_than_a_page(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A long listing comes in pieces, so that nobody has to hold it whole."""
+        monkeypatch.setattr("bic_lib.destinations.listing.PAGE", 2)
+        for n in range(5):
+            store.put(f"{n % 2}/{n}.xml", b"x", replace=False)
+        pages = list(store.pages())
+        assert [len(page) for page in pages] == [2, 2, 1]
+        assert sorted(entry.location for page in pages for entry in page) == [
+            "0/0.xml",
+            "0/2.xml",
+            "0/4.xml",
+            "1/1.xml",
+            "1/3.xml",
+        ]
+
+    def test_a_file_is_renamed_or_stays(self, store: FileStore) -> None:
+        """A rename gives the file another name and never takes one; where a kind can't it says so, and all is as it was."""
+        store.put("a/x.xml", b"x", replace=False)
+        store.put("a/taken.xml", b"taken", replace=False)
+        try:
+            assert not store.rename("a/x.xml", "a/taken.xml")
+            assert store.rename("a/x.xml", "a/x.xml.altered-0123abcd")
+            name = "x.xml.altered-0123abcd"
+            with pytest.raises(FileNotFoundError):
+                store.rename("a/x.xml", "a/y.xml")
+        except Unsupported:
+            name = "x.xml"
+        assert store.names("a") == {"taken.xml", name}
+        assert held(store, f"a/{name}") == b"x"
+        assert held(store, "a/taken.xml") == b"taken"
+
+    def test_free_space_is_told_or_not(self, store: FileStore) -> None:
+        """A number of bytes, or that this kind tells none."""
+        store.put("a.xml", b"x", replace=False)
+        with contextlib.suppress(Unsupported):
+            assert store.free_bytes() > 0
 
     # --- large files ---
 

@@ -6,6 +6,7 @@
     ├── SettingsError        the user mends the settings; nothing runs                       (exit status 2)
     ├── UsageError           the user mends the call                                         (exit status 2)
     ├── LedgerError          nothing can be promised: stop, try later
+    ├── Unsupported          this kind of destination has no way to do that: it is named, and not tried again
     ├── ClaimLost            somebody else holds the work now: stop before the next publish
     ├── SiteError            pause the site; costs items no attempts
     │   └── Refused          ... credentials not accepted, or only a right is missing: then just what needs it pauses
@@ -61,6 +62,10 @@ class LedgerError(BicError):
 
 class Conflict(BicError):
     """A conditional ledger write found another version of a row: read again, decide again."""
+
+
+class Unsupported(BicError):
+    """A kind of destination has no way to do what was asked of it; nothing is wrong with it."""
 
 
 class ClaimLost(BicError):

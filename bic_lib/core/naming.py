@@ -122,6 +122,11 @@ def numbered(location: str, n: int) -> str:
     return f"{folder}{slash}{stem}.{n}.{extension}" if dot else f"{folder}{slash}{name}.{n}"
 
 
+def altered(location: str, sha256: str) -> str:
+    """How a file is called that is kept as evidence, since it is no more what was stored; `sha256` (hex) of what it holds now."""
+    return f"{location}.altered-{sha256[:8]}"
+
+
 def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
     """Free alternatives of a location, smallest number first, without end. `taken` are the file names listed in its folder.
 

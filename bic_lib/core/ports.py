@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from bic_lib.core.errors import Unsupported
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
 from bic_lib.core.recognition import Recognised
 
@@ -126,6 +127,19 @@ class Stamp:
         return f"{self.transfer}.{self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as the listing of a whole place shows it: `size` in bytes, `modified` in Unix seconds by the place's own clock."""
+
+    location: str
+    size: int
+    modified: float
+
+
+PAGE = 1_000
+"""Most files in one page of such a listing."""
+
+
 class Recovered(StrEnum):
     """What a store finds of a file that a lost worker was about to publish."""
 
@@ -154,7 +168,8 @@ class FileStore(Protocol):
     """A place for files. Locations are relative to its root, with `/`; they are safe names from :mod:`bic_lib.core.naming`.
 
     A file appears under its name only when complete, by one atomic act (docs/design.md 9.1). All raise DestinationError when
-    the store is unreachable, full or refuses, Unexpected when it refuses this one name.
+    the store is unreachable, full or refuses, Unexpected when it refuses this one name. A method with a
+    body here says "this kind can't" (Unsupported), for kinds that lack it.
     """
 
     def names(self, folder: str) -> frozenset[str]:
@@ -201,6 +216,25 @@ class FileStore(Protocol):
     def remove(self, location: str) -> None:
         """Delete the file; nothing happens when it is not there."""
         ...
+
+    def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
+        """All files below a folder, at any depth, in pages of up to PAGE, in no certain order; none when the folder is not there.
+
+        Memory does not grow with what is there. Links are not followed: one is told as the file it stands in the place of. Our
+        temporary files are passed over. Raises Unsupported where a kind can't list what it holds.
+        """
+        raise Unsupported(f"this kind of destination can't list the files below {folder or 'its root'}")
+
+    def rename(self, location: str, to: str) -> bool:
+        """Give a file another name in its folder, never replacing one. False: that name is taken.
+
+        Raises FileNotFoundError when there is no file, Unsupported where a kind has no rename.
+        """
+        raise Unsupported(f"this kind of destination can't rename {location} to {to}")
+
+    def free_bytes(self) -> int:
+        """How much may still be written here. Raises Unsupported where a kind tells no such thing."""
+        raise Unsupported("this kind of destination doesn't tell its free space")
 
     def checks(self) -> list[Check]:
         """Preflight by a probe write and delete. Never raises."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,8 +22,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, ContainerClient, ContentSettings, LinearRetry
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp, Tokens
-from bic_lib.destinations import temporary
+from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp, Tokens
+from bic_lib.destinations import listing, temporary
 from bic_lib.destinations.blob_errors import code, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
 
@@ -62,7 +62,7 @@ def create(
     return BlobContainer(client, directory.strip("/"), tags=tags)
 
 
-class BlobContainer:
+class BlobContainer(FileStore):
     """A FileStore in one directory of a container. Threads may share it."""
 
     def __init__(self, client: ContainerClient, directory: str, *, tags: bool) -> None:
@@ -73,7 +73,7 @@ class BlobContainer:
         self._there = threading.Event()
 
     def names(self, folder: str) -> frozenset[str]:
-        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
+        prefix = self._folder(folder)
         with self._translated(folder):
             found = self._container().walk_blobs(name_starts_with=prefix, delimiter="/")
             names = (entry.name.removeprefix(prefix) for entry in found if isinstance(entry, BlobProperties))
@@ -148,6 +148,9 @@ class BlobContainer:
             except ResourceNotFoundError as error:
                 _demand_container(error)
 
+    def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
+        return listing.pages(self._below(folder))
+
     def checks(self) -> list[Check]:
         """Writes a probe and deletes it."""
         probe = f"{temporary.OURS}probe-{secrets.token_hex(8)}"
@@ -160,6 +163,16 @@ class BlobContainer:
         except BicError as error:
             checks.append(Check(self._place, "delete" if checks else "write", ok=False, detail=error.message, hint=error.hint))
         return checks
+
+    def _below(self, folder: str) -> Iterator[FileEntry]:
+        with self._translated(folder):
+            for blob in self._container().list_blobs(name_starts_with=self._folder(folder), include=["metadata"]):
+                location = blob.name.removeprefix(self._prefix)
+                if _is_file(blob) and not any(name.startswith(temporary.OURS) for name in location.split("/")):
+                    yield FileEntry(location, blob.size, blob.last_modified.timestamp())
+
+    def _folder(self, folder: str) -> str:
+        return f"{self._prefix}{folder}/" if folder else self._prefix
 
     def _commit(self, uploaded: Uploaded, stamp: Stamp, about: dict[str, str], *, replace: bool) -> bool:
         """Make the blob of its blocks. False: the name is taken, by somebody else's content."""
@@ -230,6 +243,11 @@ def _demand_container(error: ResourceNotFoundError) -> None:
     """A blob may be missing, its container not."""
     if code(error) != "BlobNotFound":
         raise error
+
+
+def _is_file(blob: BlobProperties) -> bool:
+    """Accounts with a hierarchical namespace list their folders as empty blobs, too."""
+    return (blob.metadata or {}).get("hdi_isfolder") != "true"
 
 
 def _content_type(location: str) -> str:

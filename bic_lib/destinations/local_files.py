@@ -1,69 +1,54 @@
-"""Durable files on a disk: written under a temporary name, published by one call of the operating system, errors translated."""
+"""Durable files on a disk: written under a temporary name, published by one call of the operating system.
+
+The temporary file of a put is locked as long as its worker lives, and its name follows from the name that it shall get: so the
+next put of that name finds what a killed one left, without looking around, and takes away nothing that a living one holds.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import stat
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import time
 
-from bic_lib.core.errors import BicError, DestinationError, Unexpected
+from bic_lib.core.errors import Interrupted
+from bic_lib.destinations import temporary
+from bic_lib.destinations.local_errors import translated
+from bic_lib.destinations.local_folders import Folder
+
+if sys.platform != "win32":
+    import fcntl
 
 WINDOWS = os.name == "nt"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _AHEAD = 8 << 20
 """Bytes after which the disk is asked to begin: the final sync then waits for no more than these."""
-_NAME_REFUSED = frozenset(
-    {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY}
-)
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOSYS})
-HINTS = {
-    errno.ENOSPC: "Free space on this disk, or name another folder in the settings.",
-    errno.EDQUOT: "Raise the quota of the account that runs bic, or free space.",
-    errno.EROFS: "The disk is mounted read-only: mount it for writing.",
-    errno.EACCES: "Give the account that runs bic the right to write here.",
-    errno.EPERM: "Give the account that runs bic the right to write here.",
-    errno.ENOENT: "Is the disk mounted, and the folder still there?",
-}
-_HINT = "Look at the disk and its mount; bic tries again by itself."
-
-
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """The operating system's errors as ours: of the whole destination, or of this one name."""
-    try:
-        yield
-    except OSError as error:
-        raise failed(path, error) from error
-
-
-def failed(path: Path, error: OSError) -> BicError:
-    """What a refusal by the operating system means."""
-    text = f"{path}: {error.strerror or error}."
-    if error.errno in _NAME_REFUSED:
-        return Unexpected(text, hint="This file system refuses the name, or something else has it: look at the file name format.")
-    return DestinationError(text, hint=HINTS.get(error.errno or 0, _HINT))
 
 
 class LocalStaging:
-    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (bic_lib.core.ports.Staging)."""
+    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (bic_lib.core.ports.Staging).
 
-    def __init__(self, path: Path, token: str) -> None:
-        self._path = path
+    It owns `folder` and closes it.
+    """
+
+    def __init__(self, folder: Folder, name: str, token: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._path = folder.path / name
         self._token = token
-        path.unlink(missing_ok=True)
-        self._file = path.open("xb", buffering=0)
+        folder.remove(name)
+        self._file = io.FileIO(folder.open(name, _NEW), "wb")
         self._written = 0
         self._handed = 0
 
     def write(self, block: bytes) -> None:
         with translated(self._path):
-            left = memoryview(block)
-            while left:
-                count = self._file.write(left)
-                self._written += count
-                left = left[count:]
+            _write(self._file, block)
+            self._written += len(block)
             if self._written - self._handed >= _AHEAD:
                 self._hand_to_disk()
 
@@ -71,7 +56,8 @@ class LocalStaging:
         with translated(self._path):
             os.fsync(self._file.fileno())
             self._file.close()
-            sync_folder(self._path.parent)
+            self._folder.sync()
+            self._folder.close()
         return self._token
 
     def _hand_to_disk(self) -> None:
@@ -83,33 +69,49 @@ class LocalStaging:
     def discard(self) -> None:
         with contextlib.suppress(OSError):  # a sweep finds what stays
             self._file.close()
-            self._path.unlink()
+            self._folder.remove(self._name)
+        self._folder.close()
 
 
-def write(path: Path, content: bytes) -> None:
+def write(folder: Folder, name: str, content: bytes) -> None:
     """A new file, durably."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
+    with io.FileIO(folder.open(name, _NEW), "wb") as file:
+        _write(file, content)
         os.fsync(file.fileno())
 
 
-def publish(temporary: Path, target: Path, *, replace: bool) -> bool:
+def put(folder: Folder, name: str, content: bytes, *, replace: bool) -> bool:
+    """Write a small file durably and publish it; False when the name is taken."""
+    part, handle = _begin(folder, name)
+    file = io.FileIO(handle, "wb")
+    try:
+        _write(file, content)
+        os.fsync(handle)
+        if WINDOWS:
+            file.close()  # an open file can't be renamed there
+        return publish(folder, part, folder, name, replace=replace)
+    finally:
+        if WINDOWS:
+            file.close()
+            take_away_dead(folder, part)
+        elif _is(folder, part, handle):
+            folder.remove(part)
+        file.close()
+
+
+def publish(source: Folder, part: str, folder: Folder, name: str, *, replace: bool) -> bool:
     """Give a finished file its name, durably; False when the name is taken. The temporary name may remain."""
     if replace:
-        temporary.replace(target)
-    elif not _publish_new(temporary, target):
+        source.replace(part, folder, name)
+    elif not _publish_new(source, part, folder, name):
         return False
-    sync_folder(target.parent)
+    folder.sync()
     return True
 
 
-def publish_exclusively(temporary: Path, target: Path) -> None:
+def publish_exclusively(source: Folder, part: str, folder: Folder, name: str) -> None:
     """The call that never replaces; FileExistsError when the name is taken, other OSErrors where there are no hard links."""
-    if WINDOWS:
-        temporary.rename(target)  # never replaces there
-    else:
-        target.hardlink_to(temporary)
+    (source.rename if WINDOWS else source.link)(part, folder, name)
 
 
 def refuses_links(error: OSError) -> bool:
@@ -117,37 +119,94 @@ def refuses_links(error: OSError) -> bool:
     return error.errno in _NO_LINKS
 
 
-def same(one: Path, other: Path) -> bool:
+def same(source: Folder, name: str, folder: Folder, other: str) -> bool:
     """Whether two names are one file; a link in a file's place is not."""
-    try:
-        return os.path.samestat(one.lstat(), other.lstat())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    one, two = source.status(name), folder.status(other)
+    return one is not None and two is not None and os.path.samestat(one, two)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in this folder durable, where the system can (Windows and some mounts can't and needn't)."""
+def take_away_dead(folder: Folder, part: str) -> None:
+    """Remove the temporary file of a put whose worker is gone; one that a living worker holds stays, and so does a link."""
     if WINDOWS:
+        with contextlib.suppress(PermissionError):  # somebody has it open
+            folder.remove(part)
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+        handle = folder.open(part, os.O_RDWR | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return
+    try:
+        if _dead(handle) and _is(folder, part, handle):
+            folder.remove(part)
     finally:
-        os.close(descriptor)
+        os.close(handle)
 
 
-def _publish_new(temporary: Path, target: Path) -> bool:
+def _begin(folder: Folder, name: str) -> tuple[str, int]:
+    """A new temporary file for this name, and its descriptor, which holds it against others."""
+    part = temporary.of_put(name)
+    for candidate in (part, part, temporary.of_another_put(name)):
+        try:
+            handle = folder.open(candidate, _NEW)
+        except FileExistsError:
+            take_away_dead(folder, candidate)
+            continue
+        if _lock(handle) and _is(folder, candidate, handle):
+            return candidate, handle
+        os.close(handle)
+    raise Interrupted(f"{folder.path / name}: others are writing it at the same time.", hint="It is tried again.")
+
+
+def _write(file: io.FileIO, content: bytes) -> None:
+    """All of it: one call may write less."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _lock(handle: int) -> bool:
+    """Hold a file until its worker ends, however it does; True also where this file system has no locks."""
     try:
-        publish_exclusively(temporary, target)
+        return _locked(handle)
+    except OSError:
+        return True
+
+
+def _dead(handle: int) -> bool:
+    """Whether nobody holds this file; where there are no locks its age tells."""
+    try:
+        return _locked(handle)
+    except OSError:
+        return temporary.stale(time.time() - os.fstat(handle).st_mtime)
+
+
+def _locked(handle: int) -> bool:
+    if sys.platform == "win32":
+        return True  # whoever has a file open there holds it
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is(folder: Folder, name: str, handle: int) -> bool:
+    """Whether the name is still that of the file that was opened."""
+    status = folder.status(name)
+    return status is not None and stat.S_ISREG(status.st_mode) and os.path.samestat(status, os.fstat(handle))
+
+
+def _publish_new(source: Folder, part: str, folder: Folder, name: str) -> bool:
+    try:
+        publish_exclusively(source, part, folder, name)
     except FileExistsError:
-        return same(temporary, target)  # a server's answer to our own link may have been lost, and the link been sent again
+        return same(
+            source, part, folder, name
+        )  # a server's answer to our own link may have been lost, and the link been sent again
     except OSError as error:
         if not refuses_links(error):
             raise
-        if os.path.lexists(target):
+        if folder.status(name) is not None:
             return False
-        temporary.rename(target)
+        source.rename(part, folder, name)
     return True

@@ -2,9 +2,9 @@
 
 A file is written under a temporary name beside its place, made durable, and published by one call of the operating system: a
 reader sees the whole file or none, and a name that is taken is never written over unless that was asked for. What a killed
-process leaves is a `.bic-put-….part`, which the next listing of its folder sweeps away once it is a day old, or the
-`.bic-<transfer>-<epoch>.part` of a large file, which the next try of that transfer recovers or sweeps. Symbolic links are never
-followed out of the root; one in a file's place counts as a taken name, not as a file.
+process leaves is a `.bic-put-….part`, which the next put of that name takes away, or the `.bic-<transfer>-<epoch>.part` of a
+large file, which the next try of that transfer recovers or sweeps. Below the root no symbolic link is followed; one in a file's
+place counts as a taken name, not as a file.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp
+from bic_lib.core.errors import BicError, DestinationError, Interrupted
+from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import local_files as files
-from bic_lib.destinations import temporary
-
-Made = TypeVar("Made")
+from bic_lib.destinations.local_errors import failed, translated
+from bic_lib.destinations.local_folders import Folder, Root, is_link, split
 
 _CHUNK = 1 << 20
 """Bytes at a read: little to hold, and a read costs little beside it."""
+_MISSING = (FileNotFoundError, NotADirectoryError)
 
 
 def create(directory: str) -> LocalFolder:
@@ -38,49 +39,48 @@ def create(directory: str) -> LocalFolder:
         root.mkdir(parents=True, exist_ok=True)
         return LocalFolder(root.resolve(strict=True))
     except OSError as error:
-        refused = files.failed(root, error)
+        refused = failed(root, error)
         raise DestinationError(refused.message, hint=refused.hint) from error
 
 
-class LocalFolder:
+class LocalFolder(FileStore):
     """A FileStore below `root`, an existing folder (an absolute path without links). Threads may share it."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._known: set[Path] = set()
+        self._root = Root(root)
 
     def names(self, folder: str) -> frozenset[str]:
         with self._translated(folder):
             try:
-                with os.scandir(self._inside(folder)) as entries:
-                    return frozenset(entry.name for entry in entries if _listed(entry))
-            except (FileNotFoundError, NotADirectoryError):
-                self._demand_root()
+                with self._root.folder(folder) as opened:
+                    return frozenset(entry.name for entry in _entries(opened) if not entry.is_dir(follow_symlinks=False))
+            except _MISSING:
                 return frozenset()
 
     def look(self, location: str) -> Found | None:
         with self._translated(location):
-            try:
-                status = self._file(location).lstat()
-            except (FileNotFoundError, NotADirectoryError):
-                self._demand_root()
-                return None
-            return Found(status.st_size) if stat.S_ISREG(status.st_mode) else None
+            status = self._status(location)
+            return Found(status.st_size) if status and stat.S_ISREG(status.st_mode) else None
 
     def read(self, location: str) -> Iterator[bytes]:
         """The file in chunks of a megabyte. A FileNotFoundError comes with the first chunk."""
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), location)
-        with self._translated(location), self._file(location).open("rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+        folder, name = split(location)
+        with self._translated(location):
+            with self._root.folder(folder) as opened:
+                file = io.FileIO(opened.open(name, os.O_RDONLY), "rb")
+            with file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
 
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
-        with self._translated(location):
-            target = self._file(location)
-            if not replace and os.path.lexists(target):
+        folder, name = split(location)
+        with self._translated(location), self._root.folder(folder, make=True) as opened:
+            if not replace and opened.status(name) is not None:
+                files.take_away_dead(opened, temporary.of_put(name))
                 return False
-            return self._in_folder(target.parent, lambda: _put(target, content, replace=replace))
+            return files.put(opened, name, content, replace=replace)
 
     @property
     def movable(self) -> bool:
@@ -88,60 +88,90 @@ class LocalFolder:
 
     def stage(self, location: str, transfer: str, epoch: int) -> Staging:
         """The token is the temporary name, relative to the root."""
-        folder, slash, _ = location.rpartition("/")
+        folder, _ = split(location)
         name = temporary.of_staging(transfer, epoch)
         with self._translated(location):
-            path = self._file(location).with_name(name)
-            return self._in_folder(path.parent, lambda: files.LocalStaging(path, f"{folder}{slash}{name}"))
+            opened = self._root.enter(folder, make=True)
+            try:
+                return files.LocalStaging(opened, name, listing.below(folder, name))
+            except OSError:
+                opened.close()
+                raise
 
     def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:  # noqa: ARG002  # disks keep no stamps
         """Raises Interrupted when the staged file is gone."""
-        with self._translated(location):
-            staged, target = self._file(token), self._file(location)
-            if not staged.exists():
-                raise Interrupted(f"{staged} is gone before it was published.", hint="It is fetched again.")
-            if not self._in_folder(target.parent, lambda: files.publish(staged, target, replace=replace)):
+        with self._translated(location), self._both(token, location, make=True) as (source, part, folder, name):
+            if source.status(part) is None:
+                raise Interrupted(f"{source.path / part} is gone before it was published.", hint="It is fetched again.")
+            if not files.publish(source, part, folder, name, replace=replace):
                 return False
-            staged.unlink(missing_ok=True)
+            source.remove(part)
             return True
 
     def recover(self, token: str, location: str, stamp: Stamp) -> Recovered:
-        with self._translated(location):
-            staged, target = self._file(token), self._file(location)
-            if files.same(staged, target):
-                staged.unlink()
+        with (
+            self._translated(location),
+            contextlib.suppress(*_MISSING),
+            self._both(token, location) as (source, part, folder, name),
+        ):
+            if files.same(source, part, folder, name):
+                source.remove(part)
                 return Recovered.PUBLISHED
-            if staged.is_file() and staged.stat().st_size == stamp.size:
+            status = source.status(part)
+            if status and stat.S_ISREG(status.st_mode) and status.st_size == stamp.size:
                 return Recovered.STAGED
         return Recovered.PUBLISHED if self._holds(location, stamp) else Recovered.LOST
 
     def sweep(self, location: str, transfer: str, epoch: int) -> None:
-        folder = location.rpartition("/")[0]
-        with self._translated(folder), contextlib.suppress(FileNotFoundError):
-            for path in self._inside(folder).iterdir():
-                if temporary.staged_before(path.name, transfer, epoch):
-                    path.unlink(missing_ok=True)
+        folder, _ = split(location)
+        with self._translated(folder), contextlib.suppress(*_MISSING), self._root.folder(folder) as opened:
+            for earlier in range(1, epoch):
+                opened.remove(temporary.of_staging(transfer, earlier))
 
     def remove(self, location: str) -> None:
+        folder, name = split(location)
+        with self._translated(location), contextlib.suppress(*_MISSING), self._root.folder(folder) as opened:
+            opened.remove(name)
+
+    def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
+        return listing.pages(self._below(folder))
+
+    def rename(self, location: str, to: str) -> bool:
         with self._translated(location):
-            try:
-                self._file(location).unlink()
-            except (FileNotFoundError, NotADirectoryError):
-                self._demand_root()
+            there = self._status(location) is not None
+        if not there:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), location)
+        with self._translated(location), self._both(location, to) as (source, name, folder, new):
+            if not files.publish(source, name, folder, new, replace=False):
+                return False
+            source.remove(name)
+            return True
+
+    def free_bytes(self) -> int:
+        with self._translated(""):
+            return shutil.disk_usage(self._root.path).free
 
     def checks(self) -> list[Check]:
         """Writes, publishes and deletes a probe, and says whether publishing here can never replace a file."""
+        subject = str(self._root.path)
         try:
-            with self._translated(""):
-                exclusive = self._probe()
-                free = shutil.disk_usage(self._root).free
+            with self._translated(""), self._root.folder("") as opened:
+                exclusive = _probe(opened)
         except BicError as error:
-            return [Check(str(self._root), "write and delete", ok=False, detail=error.message, hint=error.hint)]
+            return [Check(subject, "write and delete", ok=False, detail=error.message, hint=error.hint)]
         caveat = "" if exclusive else "no hard links here: bic looks, then renames, which is safe among its own workers only"
         return [
-            Check(str(self._root), "write and delete", ok=True, detail=f"{free / 1e9:.1f} GB free"),
-            Check(str(self._root), "publish without replacing", ok=True, detail=caveat),
+            Check(subject, "write and delete", ok=True),
+            Check(subject, "publish without replacing", ok=True, detail=caveat),
         ]
+
+    def _status(self, location: str) -> os.stat_result | None:
+        folder, name = split(location)
+        try:
+            with self._root.folder(folder) as opened:
+                return opened.status(name)
+        except _MISSING:
+            return None
 
     def _holds(self, location: str, stamp: Stamp) -> bool:
         found = self.look(location)
@@ -152,89 +182,59 @@ class LocalFolder:
             held.update(chunk)
         return held.hexdigest() == stamp.sha256
 
-    def _in_folder(self, folder: Path, act: Callable[[], Made]) -> Made:
-        """Do this in a folder that is made when it is not there; again when somebody took it away since we knew it."""
-        self._make(folder)
-        try:
-            return act()
-        except (FileNotFoundError, NotADirectoryError):
-            self._known.clear()
-            self._make(folder)
-            return act()
+    @contextlib.contextmanager
+    def _both(self, location: str, to: str, *, make: bool = False) -> Iterator[tuple[Folder, str, Folder, str]]:
+        """Folder and name of two locations; `make`: the folders where they are not there."""
+        (folder, name), (to_folder, to_name) = split(location), split(to)
+        with self._root.folder(to_folder, make=make) as target:
+            if folder == to_folder:
+                yield target, name, target, to_name
+            else:
+                with self._root.folder(folder, make=make) as source:
+                    yield source, name, target, to_name
 
-    def _probe(self) -> bool:
-        """Whether this file system publishes by a call that never replaces."""
-        self._demand_root()
-        probe, published = self._root / temporary.of_put(), self._root / temporary.of_put()
-        try:
-            files.write(probe, b"bic")
-            files.publish_exclusively(probe, published)
-        except OSError as error:
-            if not files.refuses_links(error):
-                raise
-            return False
-        finally:
-            published.unlink(missing_ok=True)
-            probe.unlink(missing_ok=True)
-        return True
-
-    def _make(self, folder: Path) -> None:
-        """The folder, durably, with those above it up to the root; the root itself is never made again."""
-        if folder in self._known:
-            return
-        if folder == self._root:
-            self._demand_root()
-        else:
-            self._make(folder.parent)
-            folder.mkdir(exist_ok=True)
-            files.sync_folder(folder.parent)
-        self._known.add(folder)
-
-    def _demand_root(self) -> None:
-        if not self._root.is_dir():
-            raise DestinationError(f"Folder {self._root} is not there.", hint=files.HINTS[errno.ENOENT])
-
-    def _file(self, location: str) -> Path:
-        folder, _, name = location.rpartition("/")
-        return self._inside(folder) / _segment(name)
-
-    def _inside(self, folder: str) -> Path:
-        """The folder's path. Raises Unexpected when it, or a link in it, leads out of the root."""
-        path = self._root.joinpath(*map(_segment, folder.split("/"))) if folder else self._root
-        if path not in self._known and not path.resolve().is_relative_to(self._root):
-            raise Unexpected(
-                f"{folder!r} in {self._root} leads out of this folder.", hint="Remove the link, or make it the destination."
-            )
-        return path
+    def _below(self, folder: str) -> Iterator[FileEntry]:
+        waiting = [folder]
+        while waiting:
+            here = waiting.pop()
+            with self._translated(here), contextlib.suppress(*_MISSING), self._root.folder(here) as opened:
+                for entry in _entries(opened):
+                    location, status = listing.below(here, entry.name), opened.status(entry.name)
+                    if status and stat.S_ISDIR(status.st_mode) and not is_link(status):
+                        waiting.append(location)
+                    elif status:
+                        yield FileEntry(location, status.st_size, status.st_mtime)
 
     def _translated(self, location: str) -> contextlib.AbstractContextManager[None]:
-        return files.translated(self._root / location)
+        return translated(self._root.path / location)
 
 
-def _segment(name: str) -> str:
-    # Locations are safe names already; this is the last line before the disk, where a slip would write outside the root.
-    if name in ("", ".", "..") or any(character in name for character in "\\/:\0"):
-        raise Unexpected(f"{name!r} is no name of a file or folder.")
-    return name
+def _entries(folder: Folder) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder, but for what is ours; on the way what nobody is writing any more is taken away."""
+    for entry in folder.entries():
+        if not entry.name.startswith(temporary.OURS):
+            yield entry
+        elif temporary.is_put(entry.name):
+            _sweep(folder, entry)
 
 
-def _listed(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith(temporary.OURS):
-        _sweep(entry)
-        return False
-    return not entry.is_dir(follow_symlinks=False)
-
-
-def _sweep(entry: os.DirEntry[str]) -> None:
+def _sweep(folder: Folder, entry: os.DirEntry[str]) -> None:
     with contextlib.suppress(OSError):  # gone already, or not ours to remove: it harms nobody and is never listed
-        if temporary.stale(entry.name, time.time() - entry.stat(follow_symlinks=False).st_mtime):
-            Path(entry).unlink()
+        if temporary.stale(time.time() - entry.stat(follow_symlinks=False).st_mtime):
+            files.take_away_dead(folder, entry.name)
 
 
-def _put(target: Path, content: bytes, *, replace: bool) -> bool:
-    path = target.parent / temporary.of_put()
+def _probe(folder: Folder) -> bool:
+    """Whether this file system publishes by a call that never replaces."""
+    probe, published = temporary.of_another_put("probe"), temporary.of_another_put("probe")
     try:
-        files.write(path, content)
-        return files.publish(path, target, replace=replace)
+        files.write(folder, probe, b"bic")
+        files.publish_exclusively(folder, probe, folder, published)
+    except OSError as error:
+        if not files.refuses_links(error):
+            raise
+        return False
     finally:
-        path.unlink(missing_ok=True)
+        folder.remove(published)
+        folder.remove(probe)
+    return True

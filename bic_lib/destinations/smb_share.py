@@ -14,7 +14,7 @@ import ntpath
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import smbclient  # type: ignore[import-untyped]  # has no types
@@ -23,8 +23,8 @@ from smbprotocol.file_info import FileAttributes  # type: ignore[import-untyped]
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Check, Found, Recovered, Staging, Stamp
-from bic_lib.destinations import temporary
+from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.destinations import listing, temporary
 from bic_lib.destinations.smb_connections import Access, Connections
 from bic_lib.destinations.smb_errors import FAMILIES, translated
 from bic_lib.destinations.smb_staging import ShareFile, ShareStaging, tidy
@@ -53,7 +53,7 @@ def create(directory: str, username: str | None = None, password: str | None = N
     return SmbShare(Connections(root, port, username, password), root, folder or "")
 
 
-class SmbShare:
+class SmbShare(FileStore):
     """A FileStore in one folder of a share. Threads may share it."""
 
     def __init__(self, connections: Connections, share: str, folder: str) -> None:
@@ -64,14 +64,7 @@ class SmbShare:
     def names(self, folder: str) -> frozenset[str]:
         path = self._folder(folder)
         with self._working(path) as access:
-            try:
-                entries = list(smbclient.scandir(path, **access))
-            except SMBOSError as error:
-                _demand_missing(error)
-                return frozenset()
-            for entry in entries:
-                self._sweep_put(entry, access)
-            return frozenset(entry.name for entry in entries if _listed(entry))
+            return frozenset(entry.name for entry in self._entries(path, access) if _listed(entry))
 
     def look(self, location: str) -> Found | None:
         path = self._path(location)
@@ -100,7 +93,7 @@ class SmbShare:
         with self._working(target) as access:
             if not replace and _exists(target, access):
                 return False
-            path = ntpath.join(ntpath.dirname(target), temporary.of_put())
+            path = ntpath.join(ntpath.dirname(target), temporary.of_another_put(ntpath.basename(target)))
             file = self._in_folder(path, access, lambda: ShareFile(path, access))
             try:
                 file.write(content)
@@ -164,9 +157,25 @@ class SmbShare:
             except SMBOSError as error:
                 _demand_missing(error)
 
+    def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
+        return listing.pages(self._below(folder))
+
+    def rename(self, location: str, to: str) -> bool:
+        path, target = self._path(location), self._path(to)
+        with self._working(path) as access:
+            there = _exists(path, access)
+        if not there:
+            raise FileNotFoundError(errno.ENOENT, "no such file", path)
+        with self._working(path) as access:
+            return _publish(path, target, access, replace=False)
+
+    def free_bytes(self) -> int:
+        with self._working(self._root) as access:
+            return int(smbclient.stat_volume(self._root, **access).caller_available_size)
+
     def checks(self) -> list[Check]:
         """Says how the server is spoken to, writes, publishes and deletes a probe."""
-        probe = f"{temporary.OURS}probe-{temporary.of_put().removeprefix(temporary.OURS)}"
+        probe = temporary.of_another_put("probe")
         try:
             with translated(self._root):
                 spoken = self._connections.describe()
@@ -189,6 +198,28 @@ class SmbShare:
             held.update(chunk)
         return held.hexdigest() == stamp.sha256
 
+    def _below(self, folder: str) -> Iterator[FileEntry]:
+        waiting = [folder]
+        while waiting:
+            here = waiting.pop()
+            path = self._folder(here)
+            with self._working(path) as access:
+                for entry in self._entries(path, access):
+                    location, about = listing.below(here, entry.name), entry.smb_info
+                    if _is_folder(entry) and not _is_link(entry):
+                        waiting.append(location)
+                    elif not entry.name.startswith(temporary.OURS):
+                        yield FileEntry(location, about.end_of_file, about.last_write_time.timestamp())
+
+    def _entries(self, path: str, access: Access) -> Iterator[Any]:
+        """What lies in a folder, nothing where that is missing; on the way what nobody is writing any more is taken away."""
+        try:
+            for entry in smbclient.scandir(path, **access):
+                self._sweep_put(entry, access)
+                yield entry
+        except SMBOSError as error:
+            _demand_missing(error)
+
     def _in_folder(self, path: str, access: Access, act: Callable[[], Made]) -> Made:
         """Do this to a path, and once more with its folder made, when it was not there."""
         try:
@@ -205,7 +236,7 @@ class SmbShare:
             _mkdir(folder, access)
 
     def _sweep_put(self, entry: Any, access: Access) -> None:
-        if temporary.stale(entry.name, time.time() - entry.smb_info.last_write_time.timestamp()):
+        if temporary.is_put(entry.name) and temporary.stale(time.time() - entry.smb_info.last_write_time.timestamp()):
             tidy(entry.path, access)
 
     def _path(self, location: str) -> str:
@@ -256,8 +287,15 @@ def _exists(path: str, access: Access) -> bool:
 
 
 def _listed(entry: Any) -> bool:
-    is_folder = entry.smb_info.file_attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY
-    return not is_folder and not entry.name.startswith(temporary.OURS)
+    return not _is_folder(entry) and not entry.name.startswith(temporary.OURS)
+
+
+def _is_folder(entry: Any) -> bool:
+    return bool(entry.smb_info.file_attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
+
+
+def _is_link(entry: Any) -> bool:
+    return bool(entry.smb_info.file_attributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT)
 
 
 def _segment(name: str) -> str:

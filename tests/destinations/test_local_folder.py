@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,7 @@ from bic_lib.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Pla
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import FileStore, Recovered
-from bic_lib.destinations import local_files, local_folder, temporary
+from bic_lib.destinations import local_files, local_folder, local_folders, temporary
 
 
 class TestLocalFolder(FileStoreContract):
@@ -25,6 +29,15 @@ class TestLocalFolder(FileStoreContract):
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Place:
+        return _place(tmp_path)
+
+
+class TestWithoutFolderHandles(FileStoreContract):
+    """The contract where the system has no handles of folders, as on Windows."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+        monkeypatch.setattr(local_folders, "HANDLES", False)
         return _place(tmp_path)
 
 
@@ -100,18 +113,113 @@ def test_no_location_leads_outside(store: local_folder.LocalFolder, tmp_path: Pa
     assert [path.name for path in tmp_path.rglob("*")] == ["archive"]
 
 
-def test_links_out_of_the_root_are_refused(store: local_folder.LocalFolder, root: Path, tmp_path: Path) -> None:
-    """A linked folder that leads outside is neither written nor read; one that stays inside is fine."""
-    (tmp_path / "secret").mkdir()
-    (tmp_path / "secret/x").write_text("x")
-    (root / "inside").mkdir()
-    (root / "out").symlink_to(tmp_path / "secret")
-    (root / "in").symlink_to(root / "inside")
-    for act in (lambda: store.put("out/y", b"", replace=True), lambda: store.look("out/x"), lambda: store.names("out")):
-        with pytest.raises(Unexpected, match="leads out"):
-            act()
-    assert store.put("in/y", b"", replace=False)
-    assert store.names("inside") == {"y"}
+ACTS: dict[str, Callable[[local_folder.LocalFolder], object]] = {
+    "put": lambda store: store.put("sub/y", b"new", replace=False),
+    "replace": lambda store: store.put("sub/x", b"new", replace=True),
+    "deeper": lambda store: store.put("sub/deep/y", b"new", replace=False),
+    "look": lambda store: store.look("sub/x"),
+    "names": lambda store: store.names("sub"),
+    "read": lambda store: list(store.read("sub/x")),
+    "stage": lambda store: store.stage("sub/v.mp4", TRANSFER, 2),
+    "publish": lambda store: store.publish(f"sub/.bic-{TRANSFER}-1.part", "sub/v.mp4", stamp(VIDEO), replace=False),
+    "recover": lambda store: store.recover(f"sub/.bic-{TRANSFER}-1.part", "sub/v.mp4", stamp(VIDEO)),
+    "sweep": lambda store: store.sweep("sub/v.mp4", TRANSFER, 2),
+    "remove": lambda store: store.remove("sub/x"),
+    "rename": lambda store: store.rename("sub/x", "sub/y"),
+    "pages": lambda store: list(store.pages("sub")),
+}
+"""All that can be done in a folder."""
+
+
+@pytest.mark.parametrize("handles", [True, False], ids=["by handle", "by path, as on Windows"])
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "outside"])
+@pytest.mark.parametrize("act", ACTS)
+def test_a_folder_that_became_a_link_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, inside: bool, handles: bool
+) -> None:
+    """A folder replaced by a link while we run, to elsewhere or to a place inside: nothing is written, read or removed there."""
+    monkeypatch.setattr(local_folders, "HANDLES", handles)
+    store = local_folder.create(str(root))
+    store.put("sub/x", b"old", replace=False)
+    staged(store, "sub/v.mp4", VIDEO)
+    kept = root / "kept" if inside else tmp_path / "elsewhere"
+    (root / "sub").rename(kept)
+    (root / "sub").symlink_to(kept)
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    with pytest.raises(Unexpected, match=r"sub is a link: .*none is followed"):
+        ACTS[act](store)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
+@pytest.mark.parametrize("handles", [True, False], ids=["by handle", "by path, as on Windows"])
+def test_a_listing_tells_a_link_and_does_not_follow_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles: bool
+) -> None:
+    """Links to files and folders are shown as what stands there; what they name is not."""
+    monkeypatch.setattr(local_folders, "HANDLES", handles)
+    store = local_folder.create(str(root))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_text("x")
+    store.put("sub/y", b"y", replace=False)
+    (root / "sub/folder").symlink_to(tmp_path / "elsewhere")
+    (root / "sub/file").symlink_to(tmp_path / "elsewhere/x")
+    found = {entry.location for page in store.pages() for entry in page}
+    assert found == {"sub/y", "sub/folder", "sub/file"}
+
+
+def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
+    """An archive that lies on another disk may be reached by a link."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "archive").symlink_to(tmp_path / "disk")
+    store = local_folder.create(str(tmp_path / "archive"))
+    assert store.put("a/x", b"x", replace=False)
+    assert (tmp_path / "disk/a/x").read_bytes() == b"x"
+
+
+def test_a_link_put_in_the_way_between_two_calls_is_not_followed(
+    store: local_folder.LocalFolder, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that was entered is the one that is written to: who swaps it for a link in mid put diverts nothing."""
+    store.put("sub/x", b"old", replace=False)
+    (tmp_path / "elsewhere").mkdir()
+    fsync = os.fsync
+
+    def swapped(handle: int) -> None:
+        if not (root / "sub").is_symlink():
+            (root / "sub").rename(root / "kept")
+            (root / "sub").symlink_to(tmp_path / "elsewhere")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", swapped)
+    assert store.put("sub/y", b"new", replace=False)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (root / "kept/y").read_bytes() == b"new"
+
+
+def test_nothing_is_kept_open(store: local_folder.LocalFolder) -> None:
+    """Between two files no folder is held, so that a disk can be unmounted; nor is one after an error."""
+    fds = Path("/proc/self/fd")
+    if not fds.exists():
+        pytest.skip("only Linux shows what a process has open")
+    before = len(list(fds.iterdir()))
+    for n in range(20):
+        store.put(f"a/b/{n}", b"x", replace=False)
+        token = staged(store, f"a/v{n}.mp4", b"video", transfer=f"{n:016x}")
+        store.publish(token, f"a/v{n}.mp4", stamp(b"video", f"{n:016x}"), replace=False)
+        store.stage(f"a/w{n}.mp4", TRANSFER, 1).discard()
+        with pytest.raises(Unexpected):
+            store.put(f"a/b/{n}/c", b"", replace=False)
+        with pytest.raises(Unexpected):
+            store.stage(f"a/b/{n}/c", TRANSFER, 1)
+    assert len(list(fds.iterdir())) == before
+
+
+def test_what_is_no_file_is_not_read(store: local_folder.LocalFolder, root: Path) -> None:
+    """A pipe in a file's place does not hold us."""
+    os.mkfifo(root / "x")
+    with pytest.raises(FileNotFoundError):
+        next(store.read("x"))
+    assert not store.put("x", b"", replace=False)
 
 
 def test_a_link_in_a_files_place_is_a_taken_name(store: local_folder.LocalFolder, root: Path, tmp_path: Path) -> None:
@@ -201,9 +309,82 @@ def test_a_folder_that_went_away_is_made_again(store: local_folder.LocalFolder, 
     assert store.names("a/b") == {"y"}
 
 
-def test_only_stale_leftovers_of_puts_are_swept(store: local_folder.LocalFolder, root: Path) -> None:
-    """A listing removes a dead put's file after a day; younger ones and those of streamed items stay, all unlisted."""
-    old = time.time() - 2 * temporary.STALE
+_KILLED = """
+import os, signal, sys
+from bic_lib.destinations import local_files, local_folder
+point, root, replace = sys.argv[1:]
+kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+if point == "written":
+    local_files.publish = kill
+else:
+    publish = local_files.publish
+    local_files.publish = lambda *given, **named: (publish(*given, **named), kill())
+local_folder.create(root).put("2026/a.xml", b"<half/>", replace=replace == "True")
+"""
+
+
+def _kill_in_put(root: Path, point: str, *, replace: bool) -> None:
+    process = subprocess.run([sys.executable, "-c", _KILLED, point, str(root), str(replace)], check=False)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("point", ["written", "published"])
+def test_what_a_killed_put_left_goes_with_the_next_try(
+    store: local_folder.LocalFolder, root: Path, point: str, replace: bool
+) -> None:
+    """SIGKILL before or after the file got its name: the next put of that name takes the temporary away."""
+    _kill_in_put(root, point, replace=replace)
+    assert len(list((root / "2026").iterdir())) == (2 if point == "published" and not replace else 1)
+    store.put("2026/a.xml", b"<whole/>", replace=replace)
+    assert [path.name for path in (root / "2026").iterdir()] == ["a.xml"]
+
+
+def test_what_a_living_worker_writes_is_left_alone(
+    store: local_folder.LocalFolder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second worker writes the same name while the first is at it, however long it takes: both end, no half file is seen."""
+    entered = threading.Event()
+    go_on = threading.Event()
+    publish = local_files.publish
+
+    def slow(*given: Any, **named: Any) -> bool:
+        if not entered.is_set():
+            entered.set()
+            go_on.wait(30)
+        return publish(*given, **named)
+
+    monkeypatch.setattr(local_files, "publish", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(store.put, "a.xml", b"first", replace=True)
+        assert entered.wait(30)
+        [part] = root.iterdir()
+        os.utime(part, (0, 0))
+        assert store.names("") == frozenset()
+        assert store.put("a.xml", b"second", replace=True)
+        assert part.exists()
+        go_on.set()
+        assert first.result()
+    assert [path.name for path in root.iterdir()] == ["a.xml"]
+    assert (root / "a.xml").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(("age", "left"), [(2 * temporary.STALE_SECONDS, 1), (0, 2)])
+def test_without_locks_age_tells(
+    store: local_folder.LocalFolder, root: Path, monkeypatch: pytest.MonkeyPatch, age: float, left: int
+) -> None:
+    """Where a file system has no locks, what is younger than a day may be in use."""
+    _kill_in_put(root, "written", replace=False)
+    monkeypatch.setattr(fcntl, "flock", _refuse(errno.ENOTSUP))
+    [part] = (root / "2026").iterdir()
+    os.utime(part, (time.time() - age, time.time() - age))
+    store.put("2026/a.xml", b"<whole/>", replace=False)
+    assert len(list((root / "2026").iterdir())) == left
+
+
+def test_a_listing_takes_old_leftovers_away(store: local_folder.LocalFolder, root: Path) -> None:
+    """What is met on the way and is older than a day goes; younger ones and those of streamed items stay, all unlisted."""
+    old = time.time() - 2 * temporary.STALE_SECONDS
     for name in (".bic-put-dead.part", ".bic-put-alive.part", ".bic-00112233-7.part", "old.xml"):
         (root / name).write_text("")
         if name != ".bic-put-alive.part":
@@ -286,7 +467,7 @@ def test_a_disk_that_fills_up_is_told(store: local_folder.LocalFolder, monkeypat
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_a_write_to_a_full_disk_is_told(tmp_path: Path) -> None:
     """The very write that finds no space raises."""
-    staging = local_files.LocalStaging(tmp_path / "x", "x")
+    staging = local_files.LocalStaging(local_folders.Root(tmp_path).enter(""), "x", "x")
     staging._file.close()
     with Path("/dev/full").open("wb", buffering=0) as full:
         staging._file = full

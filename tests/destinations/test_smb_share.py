@@ -246,7 +246,7 @@ def test_only_stale_leftovers_of_puts_are_swept(samba: Samba) -> None:
     store = _store(samba, directory=rf"{samba.unc}\stale")
     store.put("old.xml", b"", replace=False)
     folder = samba.files / "stale"
-    old = time.time() - 2 * temporary.STALE
+    old = time.time() - 2 * temporary.STALE_SECONDS
     for name in (".bic-put-dead.part", ".bic-put-alive.part", f".bic-{TRANSFER}-7.part"):
         (folder / name).write_text("")
         if name != ".bic-put-alive.part":

@@ -20,7 +20,7 @@ from typing import Any
 from bic_lib import wiring
 from bic_lib.actions import running
 from bic_lib.appliance import client as _client
-from bic_lib.destinations import local_files, local_folder
+from bic_lib.destinations import local_files, local_folder, local_folders
 from bic_lib.ledger.stores import sqlite
 from bic_lib.settings import loading
 
@@ -33,7 +33,7 @@ POINTS: tuple[tuple[Any, str], ...] = (
     (local_files.LocalStaging, "finish"),
 )
 """Where a process may be killed."""
-WITHIN: tuple[tuple[Any, str], ...] = ((local_files, "publish"), (local_files, "sync_folder"))
+WITHIN: tuple[tuple[Any, str], ...] = ((local_files, "publish"), (local_folders.Folder, "sync"))
 """Points within a put or publish: before its link is made, and after that, before its temporary name is removed."""
 
 assert _client, "imported before the forks, which would each do it again"

@@ -59,9 +59,6 @@ def prepared(folder: Path, sim: Simulator) -> World:
 def demand_all(world: World) -> None:
     """What must be so after any kill, once a run has come to its end."""
     for destination in ("archive", "second"):
-        for name in world.files(destination):
-            if Path(name).name.startswith(".bic-put-"):
-                (world.folder / destination / name).unlink()  # nobody's: swept when it is a day old
         world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
         files = world.files(destination)
         assert sum(name.endswith(".nsb") for name in files) == 1
@@ -114,8 +111,6 @@ def test_kills_at_random_times_in_a_row(tmp_path: Path, sim: Simulator) -> None:
     world.clock.offset += 2 * 3600
     world.once()
     for destination in ("archive", "second"):
-        for path in (world.folder / destination).glob(".bic-put-*"):
-            path.unlink()
         world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
         assert not [name for name in world.files(destination) if ".1." in name]
     world.demand_agreement("archive", "second")

@@ -206,9 +206,6 @@ class Week:
         world = self.world
         assert [failure for failure in world.failures() if failure["data"] != "site_backups"] == []
         for destination in ("archive", "second"):
-            for name in world.files(destination):
-                if Path(name).name.startswith(".bic-put-"):
-                    (world.folder / destination / name).unlink()  # nobody's: swept when it is a day old
             world.demand_whole(destination, recordings=True)
         world.demand_agreement("archive", "second")
         with contextlib.closing(sqlite3.connect(world.folder / "warehouse.sqlite")) as rows:

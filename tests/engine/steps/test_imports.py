@@ -36,7 +36,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
     refused, put = [""], LocalFolder.put
 
     def refusing(self: LocalFolder, location: str, content: bytes, *, replace: bool) -> bool:
-        if refused[0] and refused[0] in location and self._root.name == "archive":
+        if refused[0] and refused[0] in location and self._root.path.name == "archive":
             raise Unexpected("this name is refused")
         return put(self, location, content, replace=replace)
 
