@@ -24,7 +24,7 @@ help:
 	@echo "make audit   known vulnerabilities of what runs"
 	@echo "make sbom    build/sbom.cdx.json: what runs, as CycloneDX"
 	@echo "make bench   speed against baselines"
-	@echo "make soak    WEEKS=20 random weeks of faults and kills, then make scale (half an hour)"
+	@echo "make soak    WEEKS=20 random weeks of faults and kills, a million sessions in a table, then make scale (half an hour)"
 	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
 	@echo "make clean   remove what was made here"
@@ -64,6 +64,7 @@ bench: $(MARK)-dev
 
 soak: $(MARK)-dev $(TOOLS)
 	$(BIN)/python -m tests.kill.weeks 1 $(WEEKS)
+	$(BIN)/python -m benchmarks.growth 1e6
 	@$(MAKE) scale
 
 scale: $(MARK)-dev $(TOOLS)
