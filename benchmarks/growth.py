@@ -1,7 +1,7 @@
 """What one more batch costs, by what is there already: `python -m benchmarks.growth [MOST_SESSIONS]`.
 
-A hundred ordinary sessions are loaded into SQLite databases that hold 1,000, 10,000 … sessions of the same host, up to 1,000,000 by
-`make soak`.
+A hundred ordinary sessions are loaded into SQLite databases that hold 1,000, 10,000 … sessions of the same host; `make soak` goes
+to 1,000,000.
 """
 
 from __future__ import annotations
