@@ -12,12 +12,13 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 TYPED := bic_lib tests .ci/audit.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-mssql check lock audit sbom bench soak scale docs clean
+.PHONY: help setup demo test test-files test-mssql check lock audit sbom bench soak scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
 	@echo "make setup   .venv with everything for development"
 	@echo "make test    all tests; brings what npm has for them, where npm is (BIC_TEST_REQUIRE=all: nothing may be lacking)"
+	@echo "make test-files   the suite of file destinations against BIC_TEST_BLOB_URL, BIC_TEST_SMB_URL"
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
 	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
@@ -37,6 +38,11 @@ demo: $(MARK)
 test: $(MARK)-dev $(TOOLS)
 	@$(if $(NPM),,echo "npm is not here: tests that need the emulator of Azure Storage or the parser of Kusto queries are left out")
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-files: $(MARK)-dev
+	@test -n "$$BIC_TEST_BLOB_URL$$BIC_TEST_SMB_URL" || { echo "set BIC_TEST_BLOB_URL or BIC_TEST_SMB_URL; CONTRIBUTING.md says how"; exit 1; }
+	$(BIN)/python -m pytest $${BIC_TEST_BLOB_URL:+tests/destinations/test_azure_blob.py} $${BIC_TEST_SMB_URL:+tests/destinations/test_smb_share.py} \
+		-k 'TestAzureBlob or TestSmbShare'
 
 test-mssql: $(MARK)-dev
 	@test -n "$$BIC_TEST_MSSQL" || { echo "set BIC_TEST_MSSQL to the ODBC connection string of a database to be used up"; exit 1; }

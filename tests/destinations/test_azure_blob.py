@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+import os
 import time
 import traceback
 import uuid
@@ -22,18 +23,18 @@ from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Recovered, Staging
 from bic_lib.destinations import azure_blob, temporary
 from bic_lib.simulator.certificates import make_certificates
+from tests.destinations import places
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, free_port, run_azurite
 
 
 class TestAzureBlob(FileStoreContract):
-    """The contract in a directory of a container."""
+    """The contract in a directory of a container: of the emulator, or where BIC_TEST_BLOB_URL says."""
 
     @pytest.fixture
-    def place(self, azurite: Azurite) -> Place:
-        return Place(
-            "bic_lib.destinations.azure_blob",
-            {"connection_string": azurite.connection_string, "container": f"c-{uuid.uuid4()}", "directory": "support/files"},
-        )
+    def place(self, request: pytest.FixtureRequest) -> Iterator[Place]:
+        url = os.environ.get(places.BLOB_URL) or places.url_of_azurite(request.getfixturevalue("azurite"))
+        with places.blobs(url) as place:
+            yield place
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,18 @@ from bic_lib.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContra
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Staging
 from bic_lib.destinations import smb_connections, smb_share, smb_staging, temporary
+from tests.destinations import places
 from tests.fixtures_servers import Samba, run_samba
 
 
 class TestSmbShare(FileStoreContract):
-    """The contract in a folder of a share."""
+    """The contract in a folder of a share: of Samba here, or where BIC_TEST_SMB_URL says."""
 
     @pytest.fixture
-    def place(self, samba: Samba) -> Place:
-        arguments = {"username": samba.username, "password": samba.password, "port": samba.port}
-        return Place("bic_lib.destinations.smb_share", {"directory": rf"{samba.unc}\{uuid.uuid4()}", **arguments})
+    def place(self, request: pytest.FixtureRequest) -> Iterator[Place]:
+        url = os.environ.get(places.SMB_URL) or places.url_of_samba(request.getfixturevalue("samba"))
+        with places.share(url) as place:
+            yield place
 
 
 @pytest.fixture
