@@ -56,10 +56,13 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:
-    """The ledger that the settings name. Raises LedgerError, SettingsError."""
+    """The ledger that the settings name, in the form that this bic writes. Raises LedgerError, SettingsError."""
+    from bic_lib.ledger import migration  # noqa: PLC0415
     from bic_lib.ledger.stores.holder import holder  # noqa: PLC0415
 
-    return Ledger(_store(settings, environ), holder())
+    store = _store(settings, environ)
+    migration.bring_up(store)
+    return Ledger(store, holder())
 
 
 def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:

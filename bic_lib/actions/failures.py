@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import UsageError
-from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Item, ReportKind, Schedule, State, Stream
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, State, Stream
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, lsids_step
 from bic_lib.engine.steps.recordings import recording_step
-from bic_lib.ledger.records import SETTLED, Record
+from bic_lib.ledger.records import FAILING, SETTLED, Record
+from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import Queue, Step, StepKind
 
-_TIMES = ("first_failed", "last_failed", "next_try", "forgotten_at")
-_SHOWN = ("id", "site", "data", "destination", "lsid", "instance", "state", "attempts", "reason", *_TIMES)
+_NAMED = ("id", "kind", "severity", "site", "data", "destination", "lsid", "instance", "state", "attempts", "reason")
+_TIMES = ("start", "end", "first_failed", "last_failed", "next_try", "forgotten_at")
 _UNNAMED = "unreadable@"
 """How the lsid begins of a session whose own lsid could not be read."""
 
 
-def failures(app: App) -> Iterator[dict[str, Any]]:
-    """The rows of `bic failures --json` (docs/design.md 6), of parked sites too. Raises LedgerError."""
-    for row in _rows(app):
-        yield {name: iso(row[name]) if name in _TIMES else row[name] for name in _SHOWN}
+def failures(app: App, *, everything: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of `bic failures --json` (docs/design.md 6), of parked sites too. Raises LedgerError.
+
+    `everything`: what was acknowledged as well.
+    """
+    yield from map(shown, app.ledger.troubles.open())
+    if everything:
+        yield from map(shown, app.ledger.troubles.seen())
 
 
-def _rows(app: App) -> Iterator[dict[str, Any]]:
-    for site in dict.fromkeys([*app.sites, *app.ledger.streams.standing().sites()]):
-        yield from app.ledger.history.failures(site)
+def shown(trouble: Trouble) -> dict[str, Any]:
+    """A trouble as `bic failures --json` has it."""
+    return {
+        **{name: getattr(trouble, name) for name in _NAMED},
+        **{name: iso(getattr(trouble, name) or None) for name in _TIMES},
+        "acknowledged": iso(trouble.seen_at),
+        "acknowledged_by": trouble.seen_by,
+    }
 
 
 # --- trying again ----------------------------------------------------------------------------------------------------
@@ -49,41 +59,46 @@ def retry(app: App, ids: Sequence[str] | None) -> Retried:
 
     Raises UsageError when an id is not on the list of failures, LedgerError.
     """
-    rows = list(_rows(app)) if ids is None else _chosen(app, ids)
     retried = Retried()
     records: list[Record] = []
-    for row in rows:
-        record = _record(app, row)
-        if reason := _not_possible(app, row, record):
-            retried.refused[row["id"]] = reason
+    for trouble in _failed(app) if ids is None else chosen(app.ledger.troubles.open(), ids):
+        record = app.ledger.proof.of_trouble(trouble)
+        if reason := _nothing_to_try(trouble) or _not_possible(app, trouble, record):
+            retried.refused[trouble.id] = reason
         elif record:
-            retried.due.append(row["id"])
+            retried.due.append(trouble.id)
             records.append(record)
     _make_due(app, records)
     return retried
 
 
-def _chosen(app: App, ids: Sequence[str]) -> list[dict[str, Any]]:
+def _failed(app: App) -> Iterator[Trouble]:
+    """The items that were not delivered."""
+    return (one for one in app.ledger.troubles.open() if one.kind == "item" and one.state in FAILING)
+
+
+def chosen(troubles: Iterable[Trouble], ids: Sequence[str]) -> list[Trouble]:
+    """Those of these ids. Raises UsageError when one is not there."""
     wanted = set(ids)
-    rows = [row for row in _rows(app) if row["id"] in wanted]
-    if unknown := sorted(wanted - {row["id"] for row in rows}):
-        raise UsageError(f"no failed transfer has the id {', '.join(unknown)}", hint="`bic failures` lists them.")
-    return rows
+    found = [trouble for trouble in troubles if trouble.id in wanted]
+    if unknown := sorted(wanted - {trouble.id for trouble in found}):
+        raise UsageError(f"no failure has the id {', '.join(unknown)}", hint="`bic failures` lists them.")
+    return found
 
 
-def _record(app: App, row: dict[str, Any]) -> Record | None:
-    item = Item(row["site"], DataType(row["data"]), row["lsid"], row["instance"], row["start"], row["end"])
-    return app.ledger.proof.latest(item, row["destination"])
+def _nothing_to_try(trouble: Trouble) -> str:
+    failed = trouble.kind == "item" and trouble.state in FAILING
+    return "" if failed else "it is no transfer that failed; `bic acknowledge` tells that it was seen"
 
 
-def _not_possible(app: App, row: dict[str, Any], record: Record | None) -> str:
-    if Stream(row["site"], DataType(row["data"]), row["destination"]) not in app.streams(row["site"]):
+def _not_possible(app: App, trouble: Trouble, record: Record | None) -> str:
+    if Stream(trouble.site, DataType(trouble.data), trouble.destination) not in app.streams(trouble.site):
         return "no enabled schedule has this transfer: `bic download` tries it again"
     if record is None:
         return "the ledger knows nothing of it"
     if record.outcome.state in SETTLED:
         return "it was delivered in the meantime"
-    if row["lsid"].startswith(_UNNAMED):
+    if trouble.lsid.startswith(_UNNAMED):
         return "its id could not be read, so the appliance can't be asked for it alone"
     if _is_backup(record) and not _still_wanted(app, record):
         return "a newer backup is due in its place"

@@ -9,6 +9,7 @@ from typing import Any
 
 from bic_lib.actions.timestamps import iso
 from bic_lib.core import plan
+from bic_lib.core.health import Severity
 from bic_lib.core.model import ReportKind, Schedule, Stream
 from bic_lib.core.ports import Row
 from bic_lib.engine.app import App
@@ -87,11 +88,11 @@ def _pending(app: App, site: str) -> dict[str, _Pending]:
         for served in index.body["for"]:
             found[served].steps += 1
             found[served].forgotten += [index.body["forget"]] if index.body["forget"] else []
-    for failure in app.ledger.history.failures(site):
-        pending = found[f"{failure['data']}>{failure['destination']}"]
-        pending.failed += 1
-        pending.again += failure["next_try"] is not None
-        pending.forgotten += [failure["forgotten_at"]] if failure["forgotten_at"] else []
+    for trouble in app.ledger.troubles.open(site):
+        pending = found[f"{trouble.data}>{trouble.destination}"]
+        pending.failed += trouble.severity is not Severity.DOUBTFUL
+        pending.again += trouble.next_try is not None
+        pending.forgotten += [trouble.forgotten_at] if trouble.forgotten_at else []
     return found
 
 

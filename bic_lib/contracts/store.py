@@ -69,6 +69,10 @@ class StoreContract:
         found = [(row.partition, row.key) for row in store.everything("t")]
         assert found == [(partition, f"{number:03}") for partition in ("a", "a|x", "b") for number in range(600)]
         assert list(store.everything("nothing")) == []
+        assert {row.partition for row in store.everything("t", "a|", "b")} == {"a|x"}
+        assert {row.partition for row in store.everything("t", "a", "b")} == {"a", "a|x"}
+        assert {row.partition for row in store.everything("t", "a|")} == {"a|x", "b"}
+        assert {row.partition for row in store.everything("t", last="a|")} == {"a"}
 
     def test_an_insert_is_refused_when_the_key_is_there(self, store: Store) -> None:
         """Insert never writes over a row."""

@@ -59,7 +59,11 @@ class Failure(StrEnum):
 
 
 class State(StrEnum):
-    """Where a transfer stands. `replaced` and `retired` are ends of what had been stored."""
+    """Where a transfer stands. `replaced`, `retired` and `purged` are ends of what had been stored.
+
+    `lost`: known, but the appliance forgot it before it was delivered. `mended`: brought over from another destination, or stored
+    anew. `doubtful` is said of what is stored and may not be what was asked for.
+    """
 
     PLANNED = "planned"
     STORED = "stored"
@@ -70,8 +74,12 @@ class State(StrEnum):
     EXPIRED = "expired"
     NONE = "none"
     GIVEN_UP = "given_up"
+    LOST = "lost"
+    DOUBTFUL = "doubtful"
+    MENDED = "mended"
     REPLACED = "replaced"
     RETIRED = "retired"
+    PURGED = "purged"
 
 
 class OpenSessions(StrEnum):
@@ -274,7 +282,7 @@ class Counts:
 
     def count(self, outcome: Outcome) -> None:
         match outcome.state:
-            case State.STORED:
+            case State.STORED | State.MENDED:
                 self.stored += 1
                 self.bytes += outcome.size
             case State.SKIPPED:

@@ -367,8 +367,11 @@ class Store(Protocol):
         """Rows with first ≤ key < last in key order; an empty `last` has no upper bound, limit 0 no limit."""
         ...
 
-    def everything(self, table: str) -> Iterator[Row]:
-        """All rows of a table, each partition's together and in key order: one range read, for tables that stay small."""
+    def everything(self, table: str, first: str = "", last: str = "") -> Iterator[Row]:
+        """All rows of the partitions with first ≤ partition < last (an empty `last`: no upper bound), as one range read.
+
+        Each partition's rows come together and in key order. Without bounds: a whole table, for those that stay small.
+        """
         ...
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:

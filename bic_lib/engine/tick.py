@@ -18,6 +18,7 @@ from bic_lib.engine import events
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.engine.steps.windows import reconcile_step
+from bic_lib.ledger import migration
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.streams import STATE, SiteState, Standing
 from bic_lib.ledger.work import Queue, StepKind
@@ -42,6 +43,7 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
         if schedule.enabled:
             row = _told(app, schedule, standing.rows("schedules").get(schedule.name))
             changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
+    migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
         for site in app.sites.values():
             events.site_state(site.name, standing.site(site.name), moment)

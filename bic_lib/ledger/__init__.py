@@ -1,10 +1,11 @@
 """The ledger: what is due, how far each stream is, what became of every item, and what people want to know of it.
 
-Four parts (work, streams, proof, history) over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one
-file.
+Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one file.
 
 * `work` steps that are due · `streams` how far each is planned, sites, lanes · `leases` who may work at what
-* `proof` what became of every item · `records` one transfer as a row · `history`, `days` runs, failures, sums · `notices`
+* `proof` what became of every item · `records` one transfer as a row · `index` where a session stands
+* `troubles` what is wrong, and what of it was acknowledged · `journal` what changed at destinations, day by day
+* `history`, `days` runs and their sums · `notices` · `migration` what older ledgers lack
 * `stores/` what a ledger can be kept in
 """
 
@@ -12,19 +13,23 @@ from __future__ import annotations
 
 from bic_lib.core.ports import Store
 from bic_lib.ledger.history import History
+from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.proof import Proof
 from bic_lib.ledger.streams import Streams
+from bic_lib.ledger.troubles import Troubles
 from bic_lib.ledger.work import Work
 
 
 class Ledger:
-    """The four parts of a ledger in one hand. `holder` names this process in leases."""
+    """The parts of a ledger in one hand. `holder` names this process in leases."""
 
     def __init__(self, store: Store, holder: str) -> None:
         self.store = store
         self.holder = holder
         self.history = History(store)
-        self.proof = Proof(store, self.history)
+        self.troubles = Troubles(store)
+        self.journal = Journal(store)
+        self.proof = Proof(store, self.troubles, self.journal)
         self.streams = Streams(store, holder)
         self.work = Work(store, holder)
 

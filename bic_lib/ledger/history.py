@@ -1,18 +1,15 @@
-"""History: runs with their counts, and the list of what failed. Rows here are for people; nothing is decided by them."""
+"""History: runs with their counts. Rows here are for people; nothing is decided by them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import Counts
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Row, Store
-from bic_lib.ledger.records import Record
+from bic_lib.core.ports import BATCH, Insert, Put, Row, Store
 from bic_lib.logs import masked
 
 RUNS = "runs"
@@ -63,12 +60,10 @@ class Run:
 
 
 class History:
-    """Runs and failures."""
+    """Runs."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-
-    # --- runs ---
 
     def begin(self, run: RunId, schedule: str, units: Sequence[str]) -> None:
         """Note a run with the units (streams, backups) that it made due, a row of them per site. Repeating it changes nothing."""
@@ -119,29 +114,6 @@ class History:
             grouped[f"{inverted}|{name}"].append(row)
         return [_run(RunId(_FAR_FUTURE - int(key.split("|")[0]), key.split("|")[1]), rows) for key, rows in grouped.items()]
 
-    # --- failures ---
-
-    def name_failures(self, records: Sequence[Record]) -> None:
-        """List what was not delivered, with the reason and the day on which the appliance forgets it."""
-        self._change_failures(records, lambda record: Put(_failure_key(record), _failure_body(record)))
-
-    def clear_failures(self, records: Sequence[Record]) -> None:
-        self._change_failures(records, lambda record: Delete(_failure_key(record)))
-
-    def _change_failures(self, records: Sequence[Record], change: Any) -> None:
-        changes: dict[str, dict[str, Change]] = defaultdict(dict)
-        for record in records:
-            changes[f"failures|{record.item.site}"][_failure_key(record)] = change(record)
-        for partition, rows in changes.items():
-            batch = list(rows.values())
-            for first in range(0, len(batch), BATCH):
-                self.store.commit(RUNS, partition, batch[first : first + BATCH])
-
-    def failures(self, site: str) -> Iterator[dict[str, Any]]:
-        """Failed and given-up transfers of a site, as `bic failures` shows them."""
-        for row in self.store.scan(RUNS, f"failures|{site}"):
-            yield {"id": failure_id(site, row.key), **row.body}
-
 
 def _run(place: RunId, rows: list[Row]) -> Run:
     run = Run(str(place), place.name, place.started)
@@ -162,33 +134,3 @@ def _run(place: RunId, rows: list[Row]) -> Run:
         run.finished = max(done.values(), default=run.started)
         run.outcome = "failed" if run.reason or run.counts.failed else "ok"
     return run
-
-
-def _failure_key(record: Record) -> str:
-    item = record.item
-    return f"{item.data}|{item.lsid}|{'' if item.instance is None else item.instance}|{record.destination}"
-
-
-def failure_id(site: str, key: str) -> str:
-    """A short name for one failed transfer, the same for its whole life."""
-    return hashlib.sha256(f"{site}|{key}".encode()).hexdigest()[:12]
-
-
-def _failure_body(record: Record) -> dict[str, Any]:
-    item, outcome = record.item, record.outcome
-    return {
-        "site": item.site,
-        "data": str(item.data),
-        "destination": record.destination,
-        "lsid": item.lsid,
-        "instance": item.instance,
-        "state": str(outcome.state),
-        "attempts": record.attempts,
-        "reason": masked(outcome.reason)[:1000],
-        "first_failed": record.first_failed,
-        "last_failed": record.last_failed,
-        "next_try": record.next_try,
-        "forgotten_at": record.forgotten_at,
-        "start": item.start,
-        "end": item.end,
-    }

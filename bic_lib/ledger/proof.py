@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
-from bic_lib.core.model import DAY, DataType, Item, Outcome, State, Stream
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DAY, DataType, Item, Stream
 from bic_lib.core.ports import BATCH, Change, Put, Row, Store
-from bic_lib.ledger.history import History
+from bic_lib.ledger.index import Index
+from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.records import (
-    FAILING,
     ITEMS,
     SETTLED,
     Record,
@@ -29,6 +30,7 @@ from bic_lib.ledger.records import (
     transfer_key,
 )
 from bic_lib.ledger.streams import STATE, site_partition
+from bic_lib.ledger.troubles import Trouble, Troubles
 
 _DAYS_HELD = 4
 """Days of sessions that are held: those of a window began on its day or shortly before; more would only fill memory."""
@@ -50,18 +52,29 @@ class KnownDocument:
 class Proof:
     """Reading and writing what became of items."""
 
-    def __init__(self, store: Store, history: History) -> None:
+    def __init__(self, store: Store, troubles: Troubles, journal: Journal) -> None:
         self.store = store
-        self.history = history
+        self.troubles = troubles
+        self.journal = journal
+        self.index = Index(store)
         self._first_days: dict[str, str] = {}
 
     def known(self, site: str) -> Known:
         return Known(self.store, site)
 
-    def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> None:
-        """Write outcomes in batches per day: the list of failures first, documents last. May be repeated."""
-        self.history.name_failures([record for record in records if record.outcome.state in FAILING])
-        self.history.clear_failures([record for record in records if record.first_failed and record.outcome.state in SETTLED])
+    def announce(self, records: Sequence[Record], *, unsure: bool = False) -> list[Record]:
+        """Write what has to be there before the outcomes themselves: the list of troubles, and the journal. May be repeated.
+
+        Returns the records as they are to be written next. `unsure`: as :meth:`bic_lib.ledger.troubles.Troubles.follow` says.
+        """
+        followed = self.troubles.follow(records, unsure=unsure)
+        self.journal.follow(followed)
+        return followed
+
+    def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> list[Record]:
+        """Write outcomes in batches per day, documents last, and return them as they were written. May be repeated."""
+        records = self.announce(records)
+        self.index.note([item for item, _ in documents])
         changes: dict[str, dict[str, Change]] = defaultdict(dict)
         for record in records:
             key = transfer_key(record)
@@ -82,6 +95,7 @@ class Proof:
             batch = list(changes[day].values())
             for first in range(0, len(batch), BATCH):
                 self.store.commit(ITEMS, day, batch[first : first + BATCH])
+        return records
 
     def latest(self, item: Item, destination: str) -> Record | None:
         """The newest version of a transfer."""
@@ -96,14 +110,16 @@ class Proof:
 
         A worker that was lost may have listed a failure that it did not get to write.
         """
-        stale = []
-        for row in self.history.failures(site):
-            if row["next_try"] is not None and row["next_try"] < overdue:
-                item = Item(site, DataType(row["data"]), row["lsid"], row["instance"], row["start"], row["end"])
-                record = self.latest(item, row["destination"])
-                if record is None or record.outcome.state in SETTLED:
-                    stale.append(Record(item, row["destination"], Outcome(State.STORED)))
-        self.history.clear_failures(stale)
+        overdues = [one for one in self.troubles.open(site, Severity.FAILING) if one.next_try and one.next_try < overdue]
+        records = [(one, self.of_trouble(one)) for one in overdues]
+        self.troubles.clear(one for one, record in records if record is None or record.outcome.state in SETTLED)
+
+    def of_trouble(self, trouble: Trouble) -> Record | None:
+        """The newest version of the transfer that a trouble is about."""
+        if trouble.kind != "item":
+            return None
+        item = Item(trouble.site, DataType(trouble.data), trouble.lsid, trouble.instance, trouble.start, trouble.end)
+        return self.latest(item, trouble.destination)
 
     def note_day(self, item: Item) -> None:
         """Keep the first day on which the site has items, so that reading all of them knows where to begin."""

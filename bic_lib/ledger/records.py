@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bic_lib.core.model import DataType, Failure, Item, Outcome, State, Stream
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DAY, DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Row
 from bic_lib.logs import masked
 
 ITEMS = "items"
-FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP})
-SETTLED = frozenset({State.STORED, State.SKIPPED, State.REPLACED, State.RETIRED})
+FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP, State.LOST})
+SETTLED = frozenset({State.STORED, State.SKIPPED, State.MENDED, State.REPLACED, State.RETIRED, State.PURGED})
+HELD = frozenset({State.STORED, State.MENDED})
+"""The destination holds it, with size and SHA-256 as the record says."""
+_AT_ONCE = DAY
+"""Who asks for a recording within a day of learning of it asks at once: a backlog works the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,8 @@ class Record:
 
     `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
     (docs/design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
-    `upload` (the HTTP route) or `import` (the command line).
+    `upload` (the HTTP route) or `import` (the command line), what was mended `destination:NAME`. `listed` is the severity under
+    which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), "" where it doesn't.
     """
 
     item: Item
@@ -39,6 +46,7 @@ class Record:
     at: float = 0.0
     intent: dict[str, Any] | None = None
     origin: str = ""
+    listed: str = ""
 
     @property
     def stream(self) -> Stream:
@@ -49,24 +57,59 @@ class Record:
         return self.next_try is not None and self.next_try > now and self.at <= now + CLOCK_TOLERANCE
 
 
+def severity(record: Record) -> Severity | None:
+    """How bad it is that a transfer stands as it does; None: it is no trouble (docs/design.md 10, 13)."""
+    match record.outcome.state:
+        case State.FAILED | State.REFUSED:
+            return Severity.FAILING
+        case State.LOST | State.GIVEN_UP:
+            return Severity.LOST
+        case State.EXPIRED | State.NONE:
+            return Severity.NOTE
+        case State.STORED | State.MENDED if record.outcome.doubt:
+            return Severity.DOUBTFUL
+    return None
+
+
+def at_first_sight(planned: Record, now: float) -> bool:
+    """Whether a transfer's first answer comes so soon that an item which is forgotten had been so before we knew of it."""
+    untried = planned.attempts == 0 and planned.next_try is None
+    return untried and (planned.at >= planned.forgotten_at or now - planned.at <= _AT_ONCE)
+
+
 def partition(item: Item) -> str:
     """Site and UTC day of the item's start."""
     return f"{item.site}|{datetime.fromtimestamp(max(0, item.start), UTC).date().isoformat()}"
 
 
-def _part(text: str) -> str:
-    """A key's part: whatever an appliance sends as an id must not reach into the next part."""
+def key_part(text: str) -> str:
+    """Part of a key: whatever an appliance sends as an id must not reach into the next part."""
     return text.replace("%", "%25").replace("|", "%7C").replace("~", "%7E")[:200]
+
+
+def key_text(part: str) -> str:
+    """The text that :func:`key_part` was given, as far as it was kept."""
+    return part.replace("%7C", "|").replace("%7E", "~").replace("%25", "%")
+
+
+def part_key(data: str, lsid: str, instance: int | None) -> str:
+    """An item within its site, as a part of keys."""
+    return f"{data}|{key_part(lsid)}|{'' if instance is None else f'{instance:05d}'}"
 
 
 def item_key(item: Item) -> str:
     """What the keys of an item's transfers, and of its step, begin with."""
-    return f"{item.data}|{_part(item.lsid)}|{'' if item.instance is None else f'{item.instance:05d}'}"
+    return part_key(item.data, item.lsid, item.instance)
+
+
+def hashed(text: str) -> str:
+    """How a location or an external key stands in a key: short, whatever it holds. The row has it whole."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def document_key(lsid: str) -> str:
     """The key of a session's document row."""
-    return f"document|{_part(lsid)}"
+    return f"document|{key_part(lsid)}"
 
 
 def transfer_key(record: Record) -> str:
@@ -77,7 +120,7 @@ _ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
 _OUTCOME_FIELDS = ("location", "size", "sha256", "reason", "doubt")
 _RECORD_FIELDS = (
     *("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent"),
-    "origin",
+    *("origin", "listed"),
 )
 
 

@@ -11,16 +11,18 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import BicError, SettingsError
+from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, ReportKind, Site, State
 from bic_lib.core.plan import HOUR
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.ledger.streams import Rest, SiteState
+from bic_lib.ledger.troubles import Trouble
 from bic_lib.logs import masked
 
 log = logging.getLogger("bic.scheduler")
@@ -29,7 +31,6 @@ LOOK_SECONDS = 600.0
 """How often the whole ledger is looked through for causes."""
 FORGOTTEN_SOON = 14 * DAY
 """Time enough to find somebody who can help, and near enough to be news."""
-_GONE = (State.EXPIRED, State.NONE)
 _REST_TOLERATED = HOUR
 _LEAST_WAIT = HOUR
 """What waits is told when it still waits after this: the first pull of a new stream takes a while, and is no trouble."""
@@ -147,25 +148,25 @@ def _resting(key: str, subject: str, rest: Rest) -> Cause:
 
 
 def _items(app: App, site: Site, state: SiteState, now: float) -> Iterator[Cause]:
-    """Three causes: what can be retried by hand, what is lost, and what waits though it is forgotten soon."""
-    given_up, lost = Group(), Group()
-    waiting = Group()
-    for failure in app.ledger.history.failures(site.name):
-        forgotten = failure["forgotten_at"]
-        if failure["next_try"] is not None and failure["state"] == State.FAILED:
-            if forgotten - now < FORGOTTEN_SOON:
-                waiting.add(failure, forgotten)
-        elif failure["state"] in _GONE or forgotten <= now:
-            at = failure["last_failed"] if failure["state"] in _GONE else forgotten
-            if now - at < DAY:
-                lost.add(failure, at)
-        else:
-            given_up.add(failure, forgotten)
+    """What can be retried by hand, what is lost, what is doubtful, and what waits though it is forgotten soon."""
+    given_up, lost, doubtful, waiting = Group(), Group(), Group(), Group()
+    for trouble in app.ledger.troubles.open(site.name):
+        forgotten = trouble.forgotten_at or 0.0
+        if trouble.severity is Severity.LOST and (trouble.state != State.GIVEN_UP or forgotten <= now):
+            lost.add(trouble, trouble.last_failed or now)
+        elif trouble.severity is Severity.LOST:
+            given_up.add(trouble, forgotten)
+        elif trouble.severity is Severity.DOUBTFUL:
+            doubtful.add(trouble, trouble.first_failed or now)
+        elif trouble.next_try is not None and trouble.state == State.FAILED and forgotten - now < FORGOTTEN_SOON:
+            waiting.add(trouble, forgotten)
     _add_waiting(app, site, state, now, waiting)
     if given_up.count:
         yield _given_up(site.name, given_up, now)
     if lost.count:
-        yield _lost(site.name, lost)
+        yield _lost(site.name, lost, now)
+    if doubtful.count:
+        yield _doubtful(site.name, doubtful, now)
     if waiting.count:
         yield _waiting(site.name, waiting, now)
 
@@ -176,13 +177,12 @@ def _add_waiting(app: App, site: Site, state: SiteState, now: float, waiting: Gr
         if forgotten and forgotten - now < FORGOTTEN_SOON:
             for served in index.body["for"]:
                 data, _, destination = served.partition(">")
-                waiting.add({"data": data, "destination": destination}, forgotten)
+                waiting.count_in(f"{data} to {destination}", forgotten)
     theirs = now + (state.skew or 0)
     for stream in app.streams(site.name):
         known = state.streams.get(stream)
         if known and known.mark is not None and known.mark + site.keeps - theirs < FORGOTTEN_SOON:
-            name = f"{stream.data}, not even listed yet,"
-            waiting.add({"data": name, "destination": stream.destination}, known.mark + site.keeps)
+            waiting.count_in(f"{stream.data}, not even listed yet, to {stream.destination}", known.mark + site.keeps)
 
 
 class Group:
@@ -192,8 +192,14 @@ class Group:
         self.kinds: Counter[str] = Counter()
         self.times: list[float] = []
 
-    def add(self, item: dict[str, Any], at: float) -> None:
-        self.kinds[f"{item['data']} to {item['destination']}"] += 1
+    def add(self, trouble: Trouble, at: float) -> None:
+        what = f"{trouble.data} to {trouble.destination}"
+        if trouble.kind == "stream":
+            what = f"all {what} that ended from {iso(trouble.start)} to {iso(trouble.end)}"
+        self.count_in(what, at)
+
+    def count_in(self, kind: str, at: float) -> None:
+        self.kinds[kind] += 1
         self.times = [min([*self.times, at]), max([*self.times, at])]
 
     @property
@@ -217,12 +223,22 @@ def _given_up(site: str, group: Group, now: float) -> Cause:
     return Cause(f"given up|{site}", f"transfers from {site} were given up", text, now, Lasts.SEEN, all_clear=all_clear)
 
 
-def _lost(site: str, group: Group) -> Cause:
+def _lost(site: str, group: Group, now: float) -> Cause:
     text = (
-        f"The appliance has them no more, or never had them, and they were not delivered:\n{group.lines()}\n\n"
-        "`bic failures` names them."
+        f"The appliance has forgotten them, and they were not delivered:\n{group.lines()}\n\n"
+        "`bic failures` names them; `bic acknowledge` tells that somebody has seen it."
     )
-    return Cause(f"lost|{site}", f"items of {site} are lost", text, group.times[1], Lasts.EVENT)
+    all_clear = "None is left that was neither brought over nor acknowledged."
+    return Cause(f"lost|{site}", f"items of {site} are lost", text, now, Lasts.SEEN, all_clear=all_clear)
+
+
+def _doubtful(site: str, group: Group, now: float) -> Cause:
+    text = (
+        f"What came may not be what was asked for; it was stored as it is:\n{group.lines()}\n\n"
+        "`bic failures` names them; `bic acknowledge` tells that somebody has looked, and holds for later ones of the same kind."
+    )
+    all_clear = "None is left that nobody has acknowledged."
+    return Cause(f"doubtful|{site}", f"items of {site} are doubtful", text, now, Lasts.SEEN, all_clear=all_clear)
 
 
 def _waiting(site: str, group: Group, now: float) -> Cause:

@@ -205,4 +205,4 @@ def demand_everything_once(running: Fleet) -> None:
             State.STORED: len(served_lsids(sim)) + expected_recordings(sim)
         }
         assert {record.outcome.location for record in records} == {str(path.relative_to(folder)) for path in files}
-        assert list(running.ledger.history.failures(name)) == []
+        assert list(running.ledger.troubles.open(name)) == []

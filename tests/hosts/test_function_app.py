@@ -71,7 +71,7 @@ class World:
         assert stored_sessions(folder) == served_sessions(self.sim)
         assert len(self.recordings()) == self.expected_recordings()
         assert not list(folder.rglob(".bic-*"))
-        assert list(self.ledger.history.failures("support")) == []
+        assert list(self.ledger.troubles.open("support")) == []
 
 
 @pytest.fixture(scope="module")

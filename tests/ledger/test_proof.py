@@ -106,10 +106,10 @@ def test_failures_are_listed_until_they_are_settled(ledger: Ledger) -> None:
     """With reason, attempts and the day of forgetting; gone from the list with the outcome that ends them."""
     failed = record(state=State.FAILED, attempts=2, first_failed=NOW, last_failed=NOW, next_try=NOW + 60, forgotten_at=NOW + DAY)
     ledger.proof.settle([replace(failed, outcome=Outcome(State.FAILED, reason="full of holes"))])
-    [listed] = ledger.history.failures("s")
-    assert (listed["reason"], listed["attempts"], listed["forgotten_at"]) == ("full of holes", 2, NOW + DAY)
+    [listed] = ledger.troubles.open("s")
+    assert (listed.reason, listed.attempts, listed.forgotten_at) == ("full of holes", 2, NOW + DAY)
     ledger.proof.settle([replace(failed, outcome=Outcome(State.STORED, "f.xml"))])
-    assert list(ledger.history.failures("s")) == []
+    assert list(ledger.troubles.open("s")) == []
 
 
 def test_items_of_all_days_are_read(ledger: Ledger, clock: Clock) -> None:

@@ -64,10 +64,13 @@ class World:
         notify(self.app, self.box)
         return self.box.subjects()
 
-    def fails(self, state: State, lsid: str = "a1", *, next_try: float | None = None, forgotten: float = 30 * DAY) -> Record:
+    def fails(
+        self, state: State, lsid: str = "a1", *, next_try: float | None = None, forgotten: float = 30 * DAY, doubt: str = ""
+    ) -> Record:
         """A recording that was not delivered; `forgotten` seconds from now the appliance forgets it."""
         item = Item("support", DataType.SESSION_RECORDINGS, lsid, start=int(self.now - DAY))
-        outcome = Outcome(state, reason="the file of Zoë O'Neil is broken", failure=Failure.UNEXPECTED)
+        reason = "the file of Zoë O'Neil is broken"
+        outcome = Outcome(state, reason=reason, failure=None if doubt else Failure.UNEXPECTED, doubt=doubt)
         record = Record(item, "archive", outcome, attempts=6, first_failed=self.now, last_failed=self.now, next_try=next_try)
         record = replace(record, forgotten_at=self.now + forgotten)
         self.ledger.proof.settle([record])

@@ -110,13 +110,35 @@ def test_given_up_items_that_are_delivered_later_are_cleared(world: World) -> No
 
 
 @pytest.mark.parametrize("state", [State.EXPIRED, State.NONE])
-def test_lost_items_are_told_once(world: World, state: State) -> None:
-    """What is gone can't be mended: one mail, no daily reminder, no all-clear; a further one is news the next day."""
+def test_what_was_never_to_be_had_is_no_notice(world: World, state: State) -> None:
+    """Expired at first sight, or announced and not there: a note, which is shown and never mailed."""
     world.fails(state)
-    assert world.tick() == ["bic: items of support are lost"]
-    assert (world.tick(12), world.tick(13), world.tick(48)) == ([], [], [])
-    world.fails(state, "a2")
-    assert world.tick(1) == ["bic: items of support are lost"]
+    assert (world.tick(), world.tick(24)) == ([], [])
+
+
+def test_a_loss_is_told_once_and_in_each_reminder_until_it_is_acknowledged(world: World) -> None:
+    """One mail however many were lost, a daily reminder, and an end when somebody has seen it."""
+    for number in range(3):
+        world.fails(State.LOST, f"a{number}")
+    notify(world.app, world.box)
+    [(subject, text)] = world.box.mails
+    assert subject == "bic: items of support are lost"
+    assert "3 × session_recordings to archive" in text
+    world.box.mails.clear()
+    assert (world.tick(12), world.tick(13)) == ([], ["bic, reminder: items of support are lost"])
+    for trouble in list(world.ledger.troubles.open()):
+        world.ledger.troubles.acknowledge(trouble, "ann", world.now)
+    assert world.tick(1) == ["bic, over: items of support are lost"]
+    assert world.tick(48) == []
+
+
+def test_doubtful_content_is_told(world: World) -> None:
+    """What was stored and may not be what was asked for: one mail of a site, a reminder a day, until somebody has looked."""
+    world.fails(State.STORED, doubt="89504e47")
+    assert world.tick() == ["bic: items of support are doubtful"]
+    [trouble] = world.ledger.troubles.open()
+    world.ledger.troubles.acknowledge(trouble, "ann", world.now)
+    assert world.tick(1) == ["bic, over: items of support are doubtful"]
 
 
 def test_given_up_items_become_lost_ones(world: World) -> None:

@@ -19,19 +19,27 @@ JSON = {
     "failures": {
         "failures": [
             {
-                "id": Key("the transfer's name for `bic retry`, the same for its whole life", "5d41402abc4b"),
+                "id": Key("its name for `bic retry` and `bic acknowledge`, the same for its whole life", "5d41402abc4b"),
+                "kind": Key("`item`: a transfer; `stream`: all that ended from `start` to `end`, which nobody knew", "item"),
+                "severity": Key("`lost`, `failing`, `doubtful`, `unproven`; `note` is no trouble", "failing"),
                 "site": Key("the site's name", "support"),
                 "data": Key("data type", "session_recordings"),
                 "destination": Key("the destination's name", "archive"),
-                "lsid": Key("session id; of a backup its schedule and due time", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+                "lsid": Key(
+                    "session id; of a backup its schedule and due time; of a stream empty", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
+                ),
                 "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
-                "state": Key("`failed`, `refused`, `expired`, `none` or `given_up`", "failed"),
+                "state": Key("`failed`, `refused`, `expired`, `none`, `given_up`, `lost` or `doubtful`", "failed"),
                 "attempts": Key("tries so far", 2),
                 "reason": Key("why", "the answer was cut off after 1,834,112 bytes"),
-                "first_failed": Key("its first failure", "2026-08-01T02:30:00Z"),
-                "last_failed": Key("its last failure", "2026-08-01T02:31:00Z"),
+                "start": Key("the session's or stretch's beginning", "2026-08-01T02:10:00Z", null="not known"),
+                "end": Key("their end", "2026-08-01T02:25:00Z", null="not known"),
+                "first_failed": Key("its first failure", "2026-08-01T02:30:00Z", null="it never failed"),
+                "last_failed": Key("its last failure", "2026-08-01T02:31:00Z", null="it never failed"),
                 "next_try": Key("when it is tried again", "2026-08-01T02:36:00Z", null="it is not"),
-                "forgotten_at": Key("when the appliance forgets it", "2026-10-30T02:30:00Z"),
+                "forgotten_at": Key("when the appliance forgets it", "2026-10-30T02:30:00Z", null="not known"),
+                "acknowledged": Key("when somebody said that it was seen", "2026-08-02T09:00:00Z", null="nobody did"),
+                "acknowledged_by": Key("who; empty where nobody did", "ann"),
             }
         ]
     }

@@ -140,10 +140,10 @@ class DocumentIntake:
         noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
         noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
         changed = [(item, after) for item, after in noted if after != self.known.document(item)]
-        self.job.ledger.proof.settle(batch.records, changed)
+        settled = self.job.ledger.proof.settle(batch.records, changed)
         for item, after in changed:
             self.known.note(item, after)
-        for record in batch.records:
+        for record in settled:
             self.known.note_transfer(record)
 
     # --- what is known, and what follows ---
@@ -238,6 +238,7 @@ class DocumentIntake:
             open=document.end is None and not self._abnormal(document),
             attempts=previous.attempts if previous and again else 0,
             first_failed=previous.first_failed if previous and again else None,
+            listed=previous.listed if previous else "",
             forgotten_at=self._forgotten_at(delivery.item),
             at=self.job.ledger.now(),
             origin=self.origin,
@@ -301,7 +302,7 @@ class DocumentIntake:
                 item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), at=self.job.ledger.now()
             )
             if before and before.outcome.state in FAILING:
-                record = replace(record, attempts=before.attempts, first_failed=before.first_failed)
+                record = replace(record, attempts=before.attempts, first_failed=before.first_failed, listed=before.listed)
             record = self._failed(record, Failure.UNEXPECTED if document.lsid else Failure.GONE)
             self._batch.records.append(record)
             self.job.tell(run, item, stream.destination, record.outcome)

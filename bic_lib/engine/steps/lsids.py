@@ -9,6 +9,7 @@ from typing import Any
 
 from bic_lib.core import plan
 from bic_lib.core.errors import ItemError
+from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
@@ -138,17 +139,16 @@ def _missing(job: Job, kind: ReportKind, body: dict[str, Any], missing: Sequence
 
 
 def _give_up(job: Job, kind: ReportKind, lsids: Set[str]) -> None:
-    """The appliance does not show these sessions any more: what failed of them ends, as expired when it was time."""
+    """The appliance does not show these sessions any more: what failed of them ends, as lost when it was time."""
     now = job.ledger.now()
     ended = []
-    for row in job.ledger.history.failures(job.site.name) if lsids else ():
-        data = DataType(row["data"])
-        if row["lsid"] not in lsids or row["state"] != State.FAILED or REPORT_OF.get(data) is not kind:
+    for trouble in job.ledger.troubles.open(job.site.name, Severity.FAILING) if lsids else ():
+        data = DataType(trouble.data)
+        if trouble.lsid not in lsids or trouble.state != State.FAILED or REPORT_OF.get(data) is not kind:
             continue
-        item = Item(job.site.name, data, row["lsid"], row["instance"], row["start"], row["end"])
-        record = job.ledger.proof.latest(item, row["destination"])
+        record = job.ledger.proof.of_trouble(trouble)
         if record and record.outcome.state is State.FAILED and (data in DOCUMENTS or record.version == 0):
-            state = State.EXPIRED if record.forgotten_at <= now else State.GIVEN_UP
+            state = State.LOST if record.forgotten_at <= now else State.GIVEN_UP
             outcome = replace(record.outcome, state=state, reason="the appliance does not show this session any more")
             ended.append(replace(record, outcome=outcome, next_try=None, last_failed=now, at=now))
     job.ledger.proof.settle(ended)

@@ -13,13 +13,13 @@ from bic_lib.core.model import DAY, Failure, Outcome, State
 from bic_lib.core.ports import Change, Put
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps.job import Job
-from bic_lib.ledger.records import FAILING, ITEMS, SETTLED, Record, read_record, transfer_body, transfer_key
+from bic_lib.ledger.records import FAILING, HELD, ITEMS, Record, at_first_sight, read_record, transfer_body, transfer_key
 from bic_lib.ledger.work import ClaimedStep
 
 log = logging.getLogger("bic.transfers")
 
 _OPEN = frozenset({State.PLANNED, State.WAITING, State.FAILED, State.REFUSED})
-_NEVER_STORED = frozenset({State.EXPIRED, State.NONE, State.SKIPPED, State.GIVEN_UP})
+_NEVER_STORED = frozenset({State.EXPIRED, State.NONE, State.SKIPPED, State.GIVEN_UP, State.LOST})
 _REFUSED_SECONDS = 6 * plan.HOUR
 """How long a recording whose right is missing rests: somebody has to grant it, so it is never given up."""
 
@@ -66,13 +66,15 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
         rest = job.rest_destination(record.destination, str(error), files=True)
         return replace(record, next_try=rest.until)
     outcome = outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
-    if outcome.state is State.STORED:
+    if outcome.state in HELD:
         job.destination_works(record.destination, files=True)
     if outcome.state is State.REFUSED and outcome.failure:
         later = now + _REFUSED_SECONDS
         return replace(
             record, outcome=outcome, next_try=later, first_failed=record.first_failed or now, last_failed=now, attempts=1
         )
+    if outcome.state is State.EXPIRED and not at_first_sight(before, now):
+        outcome = replace(outcome, state=State.LOST)
     if outcome.failure is None:
         final = replace(record, outcome=outcome, next_try=None, intent=None)
         if outcome.state not in FAILING:
@@ -92,11 +94,8 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
 
 
 def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
-    """Write all outcomes and the step's end, or its next due time, in one act; before it, the list of failures."""
-    job.ledger.history.name_failures([record for record in records if record.outcome.state in FAILING])
-    # A worker that was lost may have listed a failure that it did not get to write.
-    listed = [record for record in records if record.first_failed or claimed.lease.epoch > 1]
-    job.ledger.history.clear_failures([record for record in listed if record.outcome.state in SETTLED])
+    """Write all outcomes and the step's end, or its next due time, in one act; before it, what has to be announced of them."""
+    records = job.ledger.proof.announce(records, unsure=claimed.lease.epoch > 1)
     pending = [record.next_try for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
     run = claimed.body.get("run")

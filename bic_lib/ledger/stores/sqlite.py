@@ -24,8 +24,9 @@ from bic_lib.ledger.stores.limits import body_text, demand_allowed
 APPLICATION_ID = 0x62_69_63_4C
 """`bicL` in the file's header: this is a ledger, and not somebody's database."""
 
-VERSION = 1
-"""The form of the table that this module reads and writes."""
+VERSION = 2
+"""The form of the ledger that this module reads and writes. What form 1 held is moved by :mod:`bic_lib.ledger.migration`; a bic
+that knows no more than form 1 must not write into it any more."""
 
 _TABLE = """
 CREATE TABLE ledger (
@@ -38,6 +39,7 @@ _GET = f"{_SELECT} AND part = ? AND key = ?"
 _FROM = f"{_SELECT} AND part = ? AND key >= ? ORDER BY key LIMIT ?"
 _RANGE = f"{_SELECT} AND part = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _ALL = f"{_SELECT} AND (part, key) >= (?, ?) ORDER BY part, key LIMIT ?"
+_SOME = f"{_SELECT} AND (part, key) >= (?, ?) AND part < ? ORDER BY part, key LIMIT ?"
 _INSERT = "INSERT INTO ledger (tbl, part, key, version, written, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT = "INSERT OR REPLACE INTO ledger (tbl, part, key, version, written, body) VALUES (?, ?, ?, ?, ?, ?)"
 _REPLACE = "UPDATE ledger SET version = ?, written = ?, body = ? WHERE tbl = ? AND part = ? AND key = ? AND version = ?"
@@ -98,6 +100,7 @@ class SqliteStore:
                 if not _pragma(connection, "application_id"):
                     connection.execute(_TABLE)
                     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                if _pragma(connection, "user_version") != VERSION:
                     connection.execute(f"PRAGMA user_version = {VERSION}")
         self._file = _identity(self._path)
 
@@ -121,16 +124,15 @@ class SqliteStore:
                 return
             first = page[-1].key + "\0"  # the very next text in code point order
 
-    def everything(self, table: str) -> Iterator[Row]:
+    def everything(self, table: str, first: str = "", last: str = "") -> Iterator[Row]:
         """As the port says; read in pages, like a scan."""
-        first = ("", "")
+        at = (first, "")
         while True:
-            with self._connection() as connection:
-                page = [_row(found) for found in connection.execute(_ALL, (table, *first, _PAGE))]
+            page = self._page_of_all(table, at, last)
             yield from page
             if len(page) < _PAGE:
                 return
-            first = (page[-1].partition, page[-1].key + "\0")
+            at = (page[-1].partition, page[-1].key + "\0")
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """As the port says. ValueError for more than the port allows: rows, length of keys, size of bodies, a key twice."""
@@ -155,6 +157,14 @@ class SqliteStore:
         with self._connection() as connection:
             at = (table, partition, first)
             found = connection.execute(_RANGE, (*at, last, size)) if last else connection.execute(_FROM, (*at, size))
+            return [_row(columns) for columns in found]
+
+    def _page_of_all(self, table: str, at: tuple[str, str], last: str) -> list[Row]:
+        with self._connection() as connection:
+            if last:
+                found = connection.execute(_SOME, (table, *at, last, _PAGE))
+            else:
+                found = connection.execute(_ALL, (table, *at, _PAGE))
             return [_row(columns) for columns in found]
 
     @contextmanager

@@ -82,7 +82,7 @@ def test_what_a_lost_worker_staged_goes_when_nothing_comes_any_more(world: World
     sim.faults.recordings = {recording: Recording(expired=True)}
     world.pass_time(DAY)
     world.once()
-    assert [failure["state"] for failure in world.failures()] == ["expired"]
+    assert [failure["state"] for failure in world.failures()] == ["lost"]
     assert not left.exists()
     assert others.exists()
 

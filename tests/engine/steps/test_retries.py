@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from bic_lib.core.model import DAY, BrokenDocument, DataType
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.steps import documents, windows
 from bic_lib.engine.steps.documents import DocumentIntake
-from bic_lib.ledger.history import History
 from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.proof import Proof
+from bic_lib.ledger.records import Record
 from bic_lib.notices import notify
 from bic_lib.simulator import Recording, Simulator
 from bic_lib.simulator.faults import Fault
@@ -278,14 +279,15 @@ def test_a_failure_that_was_listed_but_not_written_leaves_the_list(
     """A worker is lost between naming a recording's failure and writing it; the next try succeeds and takes it off."""
     sim.faults.recording = Recording(cut_after=5000)
     world.configure(data=ALL_FILES)
-    name_failures = History.name_failures
+    announce = Proof.announce
 
-    def killed(self: History, records: list[object]) -> None:
-        name_failures(self, records)  # type: ignore[arg-type]
-        if any(record.item.data is DataType.SESSION_RECORDINGS for record in records):  # type: ignore[attr-defined]
+    def killed(self: Proof, records: Sequence[Record], *, unsure: bool = False) -> list[Record]:
+        announced = announce(self, records, unsure=unsure)
+        if any(record.item.data is DataType.SESSION_RECORDINGS for record in records):
             raise KeyboardInterrupt
+        return announced
 
-    monkeypatch.setattr(History, "name_failures", killed)
+    monkeypatch.setattr(Proof, "announce", killed)
     with pytest.raises(KeyboardInterrupt):
         world.once()
     monkeypatch.undo()
@@ -304,7 +306,7 @@ def test_retrying_what_was_delivered_meanwhile_doubles_nothing(world: World, sim
     listed = [record for record in app.ledger.proof.records("support") if record.first_failed]
     sim.faults.recording = Recording()
     hours(world, 2)
-    app.ledger.history.name_failures(listed)
+    app.ledger.troubles.follow(listed)
     retried = failures.retry(app, None)
     app.ledger.store.close()
     assert retried.due == []

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,10 @@ class World:
             ledger.store.close()
 
     def failures(self, site: str = "support") -> list[dict[str, Any]]:
-        """The list of what failed."""
+        """The list of what is wrong."""
         ledger = self.ledger()
         try:
-            return list(ledger.history.failures(site))
+            return [{"id": trouble.id, **asdict(trouble)} for trouble in ledger.troubles.open(site)]
         finally:
             ledger.store.close()
 

@@ -20,6 +20,8 @@ from bic_lib.ledger.stores.table_keys import decoded, encoded
 from tests.fixtures_servers import KEY
 from tests.hosts.emulator import Emulator, emulator
 from tests.hosts.proxy import Proxy
+from tests.ledger import old
+from tests.ledger.test_migration import MigrationContract
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,17 @@ class TestAzureTableStore(StoreContract):
     @pytest.fixture
     def store(self, azurite: Emulator, prefix: str) -> Iterator[Store]:
         store = azure_table.create(connection=azurite.connection(), prefix=prefix)
+        yield store
+        store.close()
+
+
+class TestTablesThatAreThere(MigrationContract):
+    """The tables of an older bic."""
+
+    @pytest.fixture
+    def store(self, azurite: Emulator, prefix: str) -> Iterator[Store]:
+        store = azure_table.create(connection=azurite.connection(), prefix=prefix)
+        old.fill(store)
         yield store
         store.close()
 

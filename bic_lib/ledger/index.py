@@ -1,0 +1,79 @@
+"""The index: in which day's partition a session stands, by its lsid or external key (docs/design.md 12).
+
+A partition a site and month of the session's start: a session is found by one point read a month, an external key by one range
+read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from bic_lib.core.model import Item
+from bic_lib.core.ports import BATCH, Change, Put, Row, Store
+from bic_lib.ledger.records import hashed, key_part, partition
+
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the ledger keeps a session: its site and the UTC day of its start."""
+
+    site: str
+    lsid: str
+    day: date
+    external_key: str = ""
+
+
+class Index:
+    """Writing the index, and finding sessions by it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def note(self, sessions: Sequence[Item]) -> None:
+        """Write where these sessions stand. May be repeated. Raises LedgerError."""
+        changes: dict[str, dict[str, Change]] = defaultdict(dict)
+        for item in sessions:
+            for row in _rows(item):
+                changes[_month(item.site, _day(item))][row.key] = row
+        for month, rows in changes.items():
+            batch = list(rows.values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(INDEX, month, batch[first : first + BATCH])
+
+    def find(self, site: str, lsid: str, months: Sequence[date]) -> Place | None:
+        """Where the session stands, looked for in these months (any day of each), in their order. Raises LedgerError."""
+        for month in months:
+            if row := self.store.get(INDEX, _month(site, month), key_part(lsid)):
+                return _place(site, row)
+        return None
+
+    def by_key(self, site: str, external_key: str, month: date) -> Iterator[Place]:
+        """The site's sessions of a month that have this external key. Raises LedgerError."""
+        prefix = f"key|{hashed(external_key)}|"
+        for row in self.store.scan(INDEX, _month(site, month), prefix, prefix + "~"):
+            if row.body["key"] == external_key:
+                yield _place(site, row)
+
+
+def _rows(item: Item) -> Iterator[Put]:
+    body = {"lsid": item.lsid, "day": _day(item).isoformat(), "key": item.external_key}
+    yield Put(key_part(item.lsid), body)
+    if item.external_key:
+        yield Put(f"key|{hashed(item.external_key)}|{key_part(item.lsid)}", body)
+
+
+def _place(site: str, row: Row) -> Place:
+    return Place(site, row.body["lsid"], date.fromisoformat(row.body["day"]), row.body["key"])
+
+
+def _day(item: Item) -> date:
+    return date.fromisoformat(partition(item).rpartition("|")[2])
+
+
+def _month(site: str, day: date) -> str:
+    return f"{site}|{day:%Y-%m}"

@@ -1,0 +1,143 @@
+"""The journal: each outcome that changes what a destination holds, a partition a UTC day of the write (docs/design.md 12).
+
+A row is written before the item's own row, and may be written again. What happened several times on one day to the same version
+of an item at the same place stands with its last outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DataType, State
+from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.ledger.records import Record, hashed, part_key, severity
+
+JOURNAL = "journal"
+ADOPTED = "adopted"
+"""The origin of what lay in a destination already and was taken into the ledger where it was."""
+
+
+class Happened(StrEnum):
+    """What can happen to an item at a destination."""
+
+    STORED = "stored"
+    ADOPTED = "adopted"
+    MENDED = "mended"
+    REPLACED = "replaced"
+    RETIRED = "retired"
+    PURGED = "purged"
+    LOST = "lost"
+    ACKNOWLEDGED = "acknowledged"
+
+
+_CHANGES = {
+    State.STORED: Happened.STORED,
+    State.MENDED: Happened.MENDED,
+    State.REPLACED: Happened.REPLACED,
+    State.RETIRED: Happened.RETIRED,
+    State.PURGED: Happened.PURGED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `at` is on the ledger's clock; `by` names who acknowledged or purged; `sha256` is hex.
+
+    Of a lost stretch of a stream `lsid` is empty, `start` and `end` are its bounds.
+    """
+
+    happened: Happened
+    at: float
+    site: str
+    data: DataType
+    destination: str
+    lsid: str = ""
+    instance: int | None = None
+    version: int = 0
+    location: str = ""
+    size: int = 0
+    sha256: str = ""
+    origin: str = ""
+    doubt: str = ""
+    start: int = 0
+    end: int | None = None
+    by: str = ""
+    reason: str = ""
+
+    @property
+    def key(self) -> str:
+        """`destination|location|item|version`; the location as the first 32 hex digits of its SHA-256."""
+        item = part_key(self.data, self.lsid, self.instance)
+        return f"{self.destination}|{hashed(self.location)}|{self.site}|{item}|{self.version:05d}"
+
+
+class Journal:
+    """Writing the journal, and reading a day of it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def follow(self, records: Sequence[Record]) -> None:
+        """Write down what these outcomes change. Raises LedgerError."""
+        now = self.store.now()
+        self.write([entry for record in records if (entry := _entry(record, now))])
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write entries into today's partition, in batches. May be repeated. Raises LedgerError."""
+        changes = list({entry.key: Put(entry.key, _body(entry)) for entry in entries}.values())
+        day = _day(self.store.now())
+        for first in range(0, len(changes), BATCH):
+            self.store.commit(JOURNAL, day, changes[first : first + BATCH])
+
+    def day(self, day: date) -> Iterator[Entry]:
+        """What was written on a UTC day, in key order. Raises LedgerError."""
+        return (_read(row) for row in self.store.scan(JOURNAL, day.isoformat()))
+
+
+def _entry(record: Record, now: float) -> Entry | None:
+    """What an outcome changes; None when the destination holds what it held before."""
+    item, outcome = record.item, record.outcome
+    happened = _CHANGES.get(outcome.state) if outcome.location else None
+    if severity(record) is Severity.LOST:
+        happened = Happened.LOST
+    elif happened is Happened.STORED and record.origin == ADOPTED:
+        happened = Happened.ADOPTED
+    if happened is None:
+        return None
+    return Entry(
+        happened,
+        now,
+        item.site,
+        item.data,
+        record.destination,
+        item.lsid,
+        item.instance,
+        record.version,
+        outcome.location,
+        outcome.size,
+        outcome.sha256,
+        record.origin,
+        outcome.doubt,
+        item.start,
+        item.end,
+        reason=outcome.reason,
+    )
+
+
+def _body(entry: Entry) -> dict[str, Any]:
+    """What is empty is left out."""
+    return {name.name: value for name in fields(entry) if (value := getattr(entry, name.name)) not in ("", None, 0)}
+
+
+def _read(row: Row) -> Entry:
+    body = dict(row.body)
+    return Entry(Happened(body.pop("happened")), data=DataType(body.pop("data")), **body)
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()

@@ -1,0 +1,89 @@
+"""What a ledger that an older bic wrote lacks: the list of failures moves among the troubles, the index is built.
+
+The row `ledger | form` of the table `state` tells the ledger's form and how far the index is. Everything here may be repeated,
+and a kill costs nothing but time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+
+from bic_lib.core.errors import LedgerError
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DOCUMENTS, DataType, Item, State
+from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.ledger.history import RUNS
+from bic_lib.ledger.index import Index
+from bic_lib.ledger.records import ITEMS, key_text
+from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.troubles import Trouble, Troubles
+
+FORM = 2
+"""What this bic reads and writes. Form 1 had a list of failures instead of troubles, no index and no journal."""
+_PLACE = ("ledger", "form")
+_FAILURES = "failures|"
+_ROWS_AT_ONCE = 20_000
+"""Rows of items that one tick reads for the index: some seconds in the cloud."""
+_SEVERITIES = {
+    State.FAILED: Severity.FAILING,
+    State.REFUSED: Severity.FAILING,
+    State.GIVEN_UP: Severity.LOST,
+    State.EXPIRED: Severity.NOTE,
+    State.NONE: Severity.NOTE,
+}
+
+
+def bring_up(store: Store) -> None:
+    """See that the ledger has the form that this bic writes. Raises LedgerError, also when a newer bic has written it."""
+    row = store.get(STATE, *_PLACE)
+    form = row.body["form"] if row else 1
+    if form > FORM:
+        raise LedgerError(f"The ledger was written by a newer bic (form {form}).", hint="Run that one, or newer.")
+    if form < FORM:
+        _move_failures(store)
+        begun = next(store.everything(ITEMS), None)
+        _note(store, "" if begun else None)
+
+
+def index_more(store: Store, form: Row | None) -> None:
+    """Build the index a bit further, where it is not whole; `form` is the ledger's row as just read. Raises LedgerError."""
+    if form is None or form.body["indexed_to"] is None:
+        return
+    read, index = 0, Index(store)
+    for partition, rows in groupby(store.everything(ITEMS, form.body["indexed_to"]), lambda row: row.partition):
+        if read >= _ROWS_AT_ONCE:
+            _note(store, partition)
+            return
+        of_day = list(rows)
+        index.note(list(_sessions(partition.partition("|")[0], of_day)))
+        read += len(of_day)
+    _note(store, None)
+
+
+def _note(store: Store, indexed_to: str | None) -> None:
+    """`indexed_to`: the partition of items with which the index goes on; None: it is whole."""
+    partition, key = _PLACE
+    store.commit(STATE, partition, [Put(key, {"form": FORM, "indexed_to": indexed_to})])
+
+
+def _sessions(site: str, rows: list[Row]) -> Iterator[Item]:
+    """The sessions of a day's partition; their external keys stand with their transfers."""
+    keys = {row.body.get("lsid", ""): row.body.get("external_key", "") for row in rows if row.key.split("|")[0] in DOCUMENTS}
+    for row in rows:
+        if row.key.startswith("document|"):
+            lsid = key_text(row.key.removeprefix("document|"))
+            yield Item(site, DataType.SESSIONS, lsid, start=row.body["start"], external_key=keys.get(lsid, ""))
+
+
+def _move_failures(store: Store) -> None:
+    troubles = Troubles(store)
+    old: dict[str, list[Change]] = defaultdict(list)
+    for row in store.everything(RUNS, _FAILURES, _FAILURES + "~"):
+        body = dict(row.body)
+        troubles.note([Trouble(_SEVERITIES[State(body["state"])], **body)])
+        old[row.partition].append(Delete(row.key))
+    for partition, deletes in old.items():
+        for first in range(0, len(deletes), BATCH):
+            store.commit(RUNS, partition, deletes[first : first + BATCH])

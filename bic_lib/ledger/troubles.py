@@ -1,0 +1,214 @@
+"""Troubles: what a person has to know of, one row a trouble, the worst first (docs/design.md 12, 13).
+
+Open ones stand in `open|site`, so that one range tells those of all sites; what somebody has acknowledged stands in `seen|site`.
+Their number is that of what is wrong now, however much was ever delivered. A trouble is about an item, a stretch of a stream that
+the appliance forgot (`kind` "stream"), or whatever else somebody finds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from bic_lib.core.errors import Conflict
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DataType, State
+from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.ledger.history import RUNS
+from bic_lib.ledger.records import SETTLED, Record, hashed, part_key, severity
+from bic_lib.logs import masked
+
+OPEN = "open|"
+SEEN = "seen|"
+_OF_ITEMS = (Severity.LOST, Severity.FAILING, Severity.DOUBTFUL, Severity.NOTE)
+"""The severities under which an item itself can be listed."""
+_KINDS = "kind|"
+"""No severity: rows of `seen|site` that tell which kinds of doubtful content somebody has acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong. Times are Unix seconds on the ledger's clock; `start` and `end` those of the item or stretch.
+
+    `state` is a transfer's state or what verify found. `doubt` is the hex of the first 16 bytes of doubtful content. `place`
+    tells several troubles of one item and severity apart (the location of a file), `found` holds what was found there. `seen_at`
+    and `seen_by` tell who acknowledged it, and when.
+    """
+
+    severity: Severity
+    site: str
+    data: str
+    destination: str
+    state: str
+    lsid: str = ""
+    instance: int | None = None
+    kind: str = "item"
+    reason: str = ""
+    attempts: int = 0
+    first_failed: float | None = None
+    last_failed: float | None = None
+    next_try: float | None = None
+    forgotten_at: float | None = None
+    start: int = 0
+    end: int | None = None
+    version: int = 0
+    doubt: str = ""
+    place: str = ""
+    found: dict[str, Any] = field(default_factory=dict)
+    seen_at: float | None = None
+    seen_by: str = ""
+    row: str = ""
+    """The version of its row in the ledger."""
+
+    @property
+    def id(self) -> str:
+        """A short name, the same for its whole life, whatever becomes of its severity."""
+        return hashed(f"{self.site}|{self._subject}")[:12]
+
+    @property
+    def key(self) -> str:
+        return f"{self.severity}|{self._subject}"
+
+    @property
+    def _subject(self) -> str:
+        place = f"|{hashed(self.place)}" if self.place else ""
+        return f"{part_key(self.data, self.lsid, self.instance)}|{self.destination}{place}"
+
+
+class Troubles:
+    """Reading and writing what is wrong."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    # --- reading ---
+
+    def open(self, site: str | None = None, severity: Severity | None = None) -> Iterator[Trouble]:
+        """What is wrong now: everywhere, or at one site, the worst first there. Raises LedgerError."""
+        return self._read(OPEN, site, severity)
+
+    def seen(self, site: str | None = None, severity: Severity | None = None) -> Iterator[Trouble]:
+        """What was acknowledged. Raises LedgerError."""
+        return self._read(SEEN, site, severity)
+
+    def _read(self, where: str, site: str | None, severity: Severity | None) -> Iterator[Trouble]:
+        if site is None:
+            rows = self.store.everything(RUNS, where, where + "~")
+        else:
+            bounds = (f"{severity}|", f"{severity}|~") if severity else ("", "")
+            rows = self.store.scan(RUNS, where + site, *bounds)
+        for row in rows:
+            if not row.key.startswith(_KINDS) and (severity is None or row.key.startswith(f"{severity}|")):
+                yield _trouble(row)
+
+    def acknowledged(self, site: str, data: DataType, doubt: str) -> bool:
+        """Whether somebody has acknowledged doubtful content that begins so: that holds for later ones. Raises LedgerError."""
+        return bool(doubt) and self.store.get(RUNS, SEEN + site, _kind_key(data, doubt)) is not None
+
+    # --- writing ---
+
+    def note(self, troubles: Iterable[Trouble]) -> None:
+        """Write troubles, over what was known of the same. May be repeated. Raises LedgerError."""
+        self._commit((trouble.site, Put(trouble.key, _body(trouble))) for trouble in troubles)
+
+    def clear(self, troubles: Iterable[Trouble]) -> None:
+        """They are over: mended, or none. Raises LedgerError."""
+        self._commit((trouble.site, Delete(trouble.key)) for trouble in troubles)
+
+    def follow(self, records: Sequence[Record], *, unsure: bool = False) -> list[Record]:
+        """List what these outcomes leave undelivered, lost or doubtful, and take off what they settle. Raises LedgerError.
+
+        Returns the records with the place where they are listed now, to be written next. `unsure`: a worker that was lost may
+        have listed them without writing so. A doubt whose kind was acknowledged before is none any more.
+        """
+        changes: list[tuple[str, Change]] = []
+        followed = []
+        for record in map(self._without_known_doubt, records):
+            now, before = severity(record), _listed(record, unsure=unsure)
+            changes += [(record.item.site, Delete(about(record, other).key)) for other in before if other is not now]
+            if now:
+                changes.append((record.item.site, Put(about(record, now).key, _body(about(record, now)))))
+            followed.append(replace(record, listed=str(now or "")))
+        self._commit(changes)
+        return followed
+
+    def _without_known_doubt(self, record: Record) -> Record:
+        doubt = record.outcome.doubt
+        if not (doubt and self.acknowledged(record.item.site, record.item.data, doubt)):
+            return record
+        return replace(record, outcome=replace(record.outcome, doubt=""))
+
+    def acknowledge(self, trouble: Trouble, by: str, at: float) -> bool:
+        """Somebody has seen it, as it was read; False when it has changed or ended since, and stays as it is. Raises LedgerError.
+
+        Of doubtful content the whole kind counts as seen.
+        """
+        seen, told = SEEN + trouble.site, {"seen_at": at, "seen_by": by}
+        self.store.commit(RUNS, seen, [Put(trouble.key, {**_body(trouble), **told})])
+        try:
+            self.store.commit(RUNS, OPEN + trouble.site, [Delete(trouble.key, trouble.row)])
+        except Conflict:
+            self.store.commit(RUNS, seen, [Delete(trouble.key)])
+            return False
+        if trouble.doubt:
+            self.store.commit(RUNS, seen, [Put(_kind_key(trouble.data, trouble.doubt), told)])
+        return True
+
+    def _commit(self, changes: Iterable[tuple[str, Change]]) -> None:
+        by_site: dict[str, dict[str, Change]] = defaultdict(dict)
+        for site, change in changes:
+            by_site[site][change.key] = change
+        for site, rows in by_site.items():
+            batch = list(rows.values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(RUNS, OPEN + site, batch[first : first + BATCH])
+
+
+def about(record: Record, how_bad: Severity) -> Trouble:
+    """The trouble that a transfer is."""
+    item, outcome = record.item, record.outcome
+    return Trouble(
+        how_bad,
+        item.site,
+        str(item.data),
+        record.destination,
+        str(State.DOUBTFUL if how_bad is Severity.DOUBTFUL else outcome.state),
+        item.lsid,
+        item.instance,
+        reason=masked(outcome.reason)[:1000],
+        attempts=record.attempts,
+        first_failed=record.first_failed,
+        last_failed=record.last_failed,
+        next_try=record.next_try,
+        forgotten_at=record.forgotten_at,
+        start=item.start,
+        end=item.end,
+        version=record.version,
+        doubt=outcome.doubt,
+    )
+
+
+def _listed(record: Record, *, unsure: bool) -> Sequence[Severity]:
+    """Under which severities a transfer may be listed as yet."""
+    if record.listed:
+        return [Severity(record.listed)]
+    tried_before = record.first_failed is not None and (record.attempts > 1 or record.outcome.state in SETTLED)
+    return _OF_ITEMS if unsure or tried_before else ()
+
+
+def _kind_key(data: str, doubt: str) -> str:
+    return f"{_KINDS}{data}|{doubt}"
+
+
+def _body(trouble: Trouble) -> dict[str, Any]:
+    """What is empty is left out, and so is what only the row itself tells."""
+    told = ((one.name, getattr(trouble, one.name)) for one in fields(trouble) if one.name not in ("site", "row"))
+    return {name: value for name, value in told if value or (name == "instance" and value is not None)}
+
+
+def _trouble(row: Row) -> Trouble:
+    body = {"data": "", "destination": "", **row.body}
+    site = row.partition.partition("|")[2]
+    return Trouble(Severity(body.pop("severity")), site, **body, row=row.version)
