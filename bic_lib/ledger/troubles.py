@@ -179,7 +179,7 @@ def about(record: Record, how_bad: Severity) -> Trouble:
         item.instance,
         reason=masked(outcome.reason)[:1000],
         attempts=record.attempts,
-        first_failed=record.first_failed,
+        first_failed=record.at if how_bad is Severity.DOUBTFUL else record.first_failed,
         last_failed=record.last_failed,
         next_try=record.next_try,
         forgotten_at=record.forgotten_at,
