@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from bic_lib.core import naming
@@ -191,14 +192,18 @@ class Adapters:
     def _container(self, name: str, configured: AzureBlobSettings) -> FileStore:
         from bic_lib.destinations import azure_blob  # noqa: PLC0415
 
-        folder, tags = configured.directory, configured.tags
+        create = partial(
+            azure_blob.create,
+            directory=configured.directory,
+            tags=configured.tags,
+            removes=configured.retention_count is not None,
+        )
         if configured.connection is None:
-            entered = access.tokens(self._settings, self._environ)
-            return azure_blob.create(container_url=configured.container_url, tokens=entered, directory=folder, tags=tags)
+            return create(container_url=configured.container_url, tokens=access.tokens(self._settings, self._environ))
         connection = configured.connection
 
         def make(value: str) -> FileStore:
-            return azure_blob.create(connection_string=value, container=configured.container, directory=folder, tags=tags)
+            return create(connection_string=value, container=configured.container)
 
         resolve = _only(connection)
         return cast("FileStore", Renewing(f"destination {name}", self._references, resolve, make, refused))

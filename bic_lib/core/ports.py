@@ -237,7 +237,7 @@ class FileStore(Protocol):
         raise Unsupported("this kind of destination doesn't tell its free space")
 
     def checks(self) -> list[Check]:
-        """Preflight by a probe write and delete. Never raises."""
+        """Preflight: tries what will be needed and leaves nothing there. Never raises."""
         ...
 
 

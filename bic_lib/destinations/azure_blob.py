@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -40,8 +40,11 @@ def create(
     container: str | None = None,
     directory: str = "",
     tags: bool = False,
+    removes: bool = False,
 ) -> BlobContainer:
     """The destination in `directory` of a container: its URL, entered by `tokens`, or a connection string and its name.
+
+    `removes`: files will be removed from it one day, so :meth:`BlobContainer.checks` asks for that right too.
 
     Nothing is sent before it is used; then the container is made when it is not there. Raises DestinationError when URL or
     connection string can't be read.
@@ -59,16 +62,17 @@ def create(
             client = ContainerClient.from_container_url(container_url or "", credential=tokens, **options)  # type: ignore[arg-type]  # our port has the shape that the SDK asks for
     except ValueError:
         raise DestinationError("The blob container can't be addressed.", hint="Look at its URL or connection string.") from None
-    return BlobContainer(client, directory.strip("/"), tags=tags)
+    return BlobContainer(client, directory.strip("/"), tags=tags, removes=removes)
 
 
 class BlobContainer(FileStore):
     """A FileStore in one directory of a container. Threads may share it."""
 
-    def __init__(self, client: ContainerClient, directory: str, *, tags: bool) -> None:
+    def __init__(self, client: ContainerClient, directory: str, *, tags: bool, removes: bool) -> None:
         self._client = client
         self._prefix = f"{directory}/" if directory else ""
         self._tags = tags
+        self._removes = removes
         self._place = client.url.partition("?")[0]
         self._there = threading.Event()
 
@@ -103,13 +107,7 @@ class BlobContainer(FileStore):
 
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
         stamp = Stamp(secrets.token_hex(8), 0, len(content), hashlib.sha256(content).hexdigest(), _content_type(location))
-        staging = self.stage(location, stamp.transfer, 0)
-        try:
-            staging.write(content)
-            uploaded = Uploaded.of(staging.finish())
-        except BicError:
-            staging.discard()
-            raise
+        uploaded = self._upload(location, stamp.transfer, content)
         return self._commit(uploaded, stamp, {"bic_sha256": stamp.sha256}, replace=replace)
 
     @property
@@ -152,17 +150,29 @@ class BlobContainer(FileStore):
         return listing.pages(self._below(folder))
 
     def checks(self) -> list[Check]:
-        """Writes a probe and deletes it."""
+        """Tries what will be needed and leaves nothing: a block without a commit is never seen, and no blob is deleted."""
         probe = f"{temporary.OURS}probe-{secrets.token_hex(8)}"
-        checks = []
+        tried = [self._tried("write", lambda: self._upload(probe, "probe", b"bic"))]
+        if self._removes:  # who may not delete is refused before it is looked whether the blob is there
+            tried.append(self._tried("delete", lambda: self.remove(probe)))
+        return tried
+
+    def _tried(self, what: str, act: Callable[[], object]) -> Check:
         try:
-            self.put(probe, b"bic", replace=False)
-            checks.append(Check(self._place, "write", ok=True))
-            self.remove(probe)
-            checks.append(Check(self._place, "delete", ok=True))
+            act()
         except BicError as error:
-            checks.append(Check(self._place, "delete" if checks else "write", ok=False, detail=error.message, hint=error.hint))
-        return checks
+            return Check(self._place, what, ok=False, detail=error.message, hint=error.hint)
+        return Check(self._place, what, ok=True)
+
+    def _upload(self, location: str, transfer: str, content: bytes) -> Uploaded:
+        """Blocks that nobody sees yet."""
+        staging = self.stage(location, transfer, 0)
+        try:
+            staging.write(content)
+            return Uploaded.of(staging.finish())
+        except BicError:
+            staging.discard()
+            raise
 
     def _below(self, folder: str) -> Iterator[FileEntry]:
         with self._translated(folder):

@@ -192,6 +192,35 @@ def test_a_wrong_key_is_told_without_the_key(azurite: Azurite) -> None:
     assert "role" in caught.value.hint
 
 
+def _limited(azurite: Azurite, container: ContainerClient, permissions: str, *, removes: bool) -> azure_blob.BlobContainer:
+    """A store that may do just that in the container."""
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    allowed = ContainerSasPermissions.from_string(permissions)
+    signature = generate_container_sas(ACCOUNT, container.container_name, KEY, permission=allowed, expiry=until)
+    return azure_blob.create(container_url=f"{container.url}?{signature}", directory="support/", removes=removes)
+
+
+def test_a_check_needs_no_right_to_delete_and_leaves_nothing(azurite: Azurite, container: ContainerClient) -> None:
+    """An archive whose role can't delete is well, and holds no blob afterwards."""
+    container.create_container()
+    checks = _limited(azurite, container, "rcwl", removes=False).checks()
+    assert [(check.check, check.ok) for check in checks] == [("write", True)]
+    assert list(container.list_blob_names()) == []
+    [refused] = _limited(azurite, container, "rl", removes=False).checks()
+    assert (refused.check, refused.ok) == ("write", False)
+    assert "403" in refused.detail
+
+
+def test_a_check_tries_to_delete_where_old_backups_are_removed(azurite: Azurite, container: ContainerClient) -> None:
+    """A right that only shows when the first backup is to go would be missed for days; nothing is deleted for that."""
+    container.create_container()
+    able = _limited(azurite, container, "rcwdl", removes=True).checks()
+    assert [(check.check, check.ok) for check in able] == [("write", True), ("delete", True)]
+    unable = _limited(azurite, container, "rcwl", removes=True).checks()
+    assert [(check.check, check.ok) for check in unable] == [("write", True), ("delete", False)]
+    assert list(container.list_blob_names()) == []
+
+
 def test_no_signed_url_reaches_a_text() -> None:
     """When the account can't be reached, neither the message nor the traceback shows the signature."""
     until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
