@@ -184,7 +184,7 @@ def _json_message(text: str) -> str:
 
 def _plain(text: str) -> str:
     """The text in one line, without markup."""
-    text = re.sub(r"<!\[CDATA\[(.*?)\]\]>", r"\1", text, flags=re.DOTALL)
+    text = text.replace("<![CDATA[", "").replace("]]>", "")
     return " ".join(_UNPRINTABLE.sub(" ", html.unescape(re.sub(r"<[^<>]*>", " ", text))).split())
 
 

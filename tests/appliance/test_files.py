@@ -1,6 +1,7 @@
 """The client against the simulated appliance, over real HTTPS: recordings and backups."""
 
 import hashlib
+import time
 
 import pytest
 
@@ -121,6 +122,19 @@ def test_only_words_about_the_recording_itself_are_final(odd: OddServer, odd_cli
     with pytest.raises(ItemError) as told, odd_client().recording(DataType.SESSION_RECORDINGS, "1" * 32, None):
         pass
     assert not isinstance(told.value, Gone)
+
+
+@pytest.mark.parametrize(
+    "unit", ["<![CDATA[", "<!--", "<!---->", "<", "<?x?>", "<a b", " ", "<error ", '{"a":', "&", "&#", "<?xml encoding"]
+)
+def test_no_answer_takes_long_to_read(odd: OddServer, odd_client: MakeClient, unit: str) -> None:
+    """Other sites and pages wait meanwhile: less than a second of the processor, whatever fills its 64 KiB."""
+    odd.on_call = lambda handler: answer(handler, 200, (unit * 65_536)[:65_536].encode(), Content_Type="text/xml")
+    odd_client().sign_in()
+    begun = time.process_time()
+    with pytest.raises(ItemError), odd_client().recording(DataType.SESSION_RECORDINGS, "1" * 32, None):
+        pass
+    assert time.process_time() - begun < 1
 
 
 def test_a_recording_of_an_unknown_session_is_unexpected(client: MakeClient) -> None:
