@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bic_lib.core.model import DAY, State
-from bic_lib.simulator import Backup, Recording, Simulator
+from bic_lib.simulator import Backup, Fault, Recording, Simulator
 from bic_lib.simulator.framing import Framing
 from bic_lib.simulator.odd_answers import ODD_ANSWERS, OddAnswer
 from tests.engine.steps.test_backups import backups, nightly
@@ -118,8 +118,12 @@ def test_a_small_backup_is_kept_doubted_and_never_counts(world: World, sim: Simu
         world.once()
         world.pass_time(DAY)
 
-    for size in (9_000, 10_000, 11_000, 4_000, 4_001, 4_002):
+    for size in (9_000, 10_000, 11_000):
         night(size)
+    newest_good = world.ledger().streams.read("support").rows["backup"].body
+    for size in (4_000, 4_001, 4_002):
+        night(size)
+    assert world.ledger().streams.read("support").rows["backup"].body == newest_good, "so that its age is told truly"
     sizes = [len(content) for content in backups(world).values()]
     assert sizes == [10_000, 11_000, 4_000, 4_001, 4_002]
     doubtful = {record.outcome.size for record in world.records() if record.outcome.doubt}
@@ -143,3 +147,22 @@ def test_a_backup_that_was_cut_is_none(world: World, sim: Simulator) -> None:
     world.once()
     [content] = backups(world).values()
     assert digest(content) == sim.backups[-1].digest()[1]
+
+
+def test_a_late_backup_takes_its_place_by_when_it_was_due(world: World, sim: Simulator) -> None:
+    """One that comes after a newer one is no newer for that: it is stored as the ledger says, and goes with the next one."""
+    transfers = 'transfers = [{ site = "support", destination = "archive", data = ["site_backups"] }]'
+    schedules = "\n".join(f'[schedules.{name}]\nevery = "1d"\n{transfers}' for name in ("early", "late"))
+    world.configure(destination="retention_count = 0", schedules=schedules, every="7d")
+    sim.faults.fail_next = [Fault(on="backup", status=500)]
+    world.once()
+    assert len(backups(world)) == 1
+    world.pass_time(HOUR)
+    world.once()
+    assert len(backups(world)) == 2
+    world.demand_agreement("archive")
+    world.pass_time(DAY)
+    world.once()
+    [content] = backups(world).values()
+    assert digest(content) in {made.digest()[1] for made in sim.backups[-2:]}
+    world.demand_agreement("archive")
