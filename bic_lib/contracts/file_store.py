@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import pytest
 
+from bic_lib.core import naming
 from bic_lib.core.errors import BicError, Unsupported
 from bic_lib.core.ports import FileStore, Found, Recovered, Stamp
 
@@ -118,6 +119,14 @@ class FileStoreContract:
             store.put(location, b"x", replace=False)
         assert store.names("a") == {"one.xml", "two.xml"}
         assert store.names("") == {"top.xml"}
+
+    def test_the_next_number_of_a_taken_name(self, store: FileStore) -> None:
+        """What a listing of a folder shows is what numbers are counted by, and the number that it proposes is free."""
+        for expected in ("2025/06/a.xml", "2025/06/a.1.xml", "2025/06/a.2.xml"):
+            location = next(naming.candidates("2025/06/a.xml", store.names("2025/06")))
+            assert location == expected
+            assert store.put(location, expected.encode(), replace=False)
+        assert held(store, "2025/06/a.1.xml") == b"2025/06/a.1.xml"
 
     def test_what_is_not_there(self, store: FileStore) -> None:
         """A missing folder is empty, a missing file is None, reading it raises, removing it does nothing."""

@@ -139,6 +139,8 @@ class SmbShare(FileStore):
 
     def sweep(self, location: str, transfer: str, epoch: int) -> None:
         folder = ntpath.dirname(self._path(location))
+        if epoch == 1:  # the server would look through the whole folder for nothing
+            return
         with self._working(folder) as access:
             try:
                 entries = list(smbclient.scandir(folder, f"{temporary.OURS}{transfer}-*", **access))

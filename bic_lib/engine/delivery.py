@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bic_lib.core import naming
-from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.errors import DestinationError, ItemError, Unexpected
 from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
 from bic_lib.core.ports import Check, FileStore, TableDestination
 from bic_lib.ledger.records import Record
@@ -26,6 +26,8 @@ Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 _NAMES_HELD = 1_000
 _SESSIONS_HELD = 100_000
 """Of so many names that were taken, and sessions under them, it is kept in memory which file holds them."""
+_MOST_NUMBERS = 100_000
+"""So many numbers of one name are looked at for one document: by then the format tells nothing apart, and is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +119,23 @@ class FileDestination:
         return self._name_taken(location, delivery)
 
     def _name_taken(self, location: str, delivery: Delivery) -> Outcome:
-        content, document = delivery.document.xml, delivery.document
+        content, session = delivery.document.xml, (delivery.document.lsid, delivery.document.fingerprint)
         numbers = self._numbers(location)
-        while True:
+        for _ in range(_MOST_NUMBERS):
             number = numbers.next
             candidate = naming.numbered(location, number)
-            held = self._content(candidate)
+            held = self._sessions_in(candidate)
             if held is not None:
-                numbers.note(number, self._identify(held))
-            if not delivery.force and (own := self._own(location, numbers, (document.lsid, document.fingerprint))):
+                numbers.note(number, held)
+            if not delivery.force and (own := self._own(location, numbers, session)):
                 return own
             if self.rules.on_conflict is not OnConflict.APPEND_NUMBER:
                 return Outcome(State.SKIPPED, location=location, reason="the name is taken")
             if held is None and self.store.put(candidate, content, replace=False):
                 return _stored(candidate, content)
+            if held is None:  # taken meanwhile, or by what is no file
+                numbers.note(number, self._sessions_in(candidate) or ())
+        raise Unexpected(f"{location} and {_MOST_NUMBERS} numbers of it are taken.", hint="Look at the file name format.")
 
     def _numbers(self, location: str) -> _Numbers:
         """What is known of a name; that of the names which were asked for last is kept."""
@@ -155,6 +160,11 @@ class FileDestination:
             return _stored(place, content)
         numbers.holders.pop(session, None)
         return None
+
+    def _sessions_in(self, location: str) -> Iterable[tuple[str, str]] | None:
+        """The sessions in a file, None when there is none."""
+        content = self._content(location)
+        return None if content is None else self._identify(content)
 
     def _content(self, location: str) -> bytes | None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bic_lib.core import naming
@@ -26,10 +26,16 @@ Open = Callable[[], AbstractContextManager[Payload]]
 Judge = Callable[[Record, int], str]
 """Why a transfer of so many bytes is doubtful, "" where it is not."""
 BeforeEnd = Callable[[Sequence[Record]], None]
+_MOST_NAMES = 20
+"""So many names in a row may turn out to be taken while one file is published."""
 
 
 def _no_doubt(_record: Record, _size: int) -> str:
     return ""
+
+
+_MOST_NAMES = 20
+"""So many names in a row may turn out to be taken while one file is published."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,7 @@ class _Way:
     record: Record
     destination: FileDestination
     location: str = ""
+    refused: set[str] = field(default_factory=set)
     branch: Branch | None = None
     doubt: str = ""
     reason: str = ""
@@ -197,10 +204,15 @@ def _begin(job: Job, claimed: ClaimedStep, ways: list[_Way], extension: str) -> 
 
 
 def _free(way: _Way) -> str:
-    """The name with the smallest free number, as one listing shows it; publishing decides."""
-    folder, _, _ = way.location.rpartition("/")
-    taken = {f"{folder}/{name}" if folder else name for name in way.destination.store.names(folder)}
-    return next(iter(naming.candidates(way.location, taken)))
+    """The name with the smallest free number, as the place shows it; publishing decides, and what it refused counts as taken.
+
+    A name that nobody has costs one look, however many files there are.
+    """
+    store = way.destination.store
+    if way.location not in way.refused and store.look(way.location) is None:
+        return way.location
+    taken = store.names(way.location.rpartition("/")[0]) | {name.rpartition("/")[2] for name in (way.location, *way.refused)}
+    return next(naming.candidates(way.location, taken))
 
 
 def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, payload: Payload, judge: Judge) -> None:
@@ -221,28 +233,34 @@ def _end(job: Job, claimed: ClaimedStep, ways: list[_Way], total: Sum | None, pa
 
 def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp) -> None:
     """Intent, then publish; a name that is taken: the next number, again from the intent."""
-    store, rules = way.destination.store, way.destination.rules
     try:
-        while True:
+        for _ in range(_MOST_NAMES):
             _intend(claimed, way, token, stamp)
             job.check()
-            if store.publish(token, way.location, stamp, replace=rules.on_conflict is OnConflict.OVERWRITE):
+            if _is_published(way, token, stamp):
                 way.outcome = _published(way, stamp)
                 return
-            if store.recover(token, way.location, stamp) is Recovered.PUBLISHED:
-                # A worker that had this step before us was in the middle of publishing the same file.
-                way.outcome = _published(way, stamp)
-                return
-            if rules.on_conflict is OnConflict.SKIP:
+            if way.destination.rules.on_conflict is OnConflict.SKIP:
                 way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
                 return
-            if not store.movable:
-                raise Interrupted(f"the name {way.location} was taken meanwhile")
-            way.location = _free(_Way(way.record, way.destination, _unnumbered(job, way)))
+            if not way.destination.store.movable:
+                break
+            way.refused.add(way.location)
+            way.location = _unnumbered(job, way)
+            way.location = _free(way)
+        raise Interrupted(f"the name {way.location} was taken meanwhile")
     except ItemError as error:
         way.outcome = outcomes.item_failed(error)
     except DestinationError as error:
         way.error = error
+
+
+def _is_published(way: _Way, token: str, stamp: Stamp) -> bool:
+    """Publish; also whether a worker that had this step before us was in the middle of publishing the same file."""
+    store, replaces = way.destination.store, way.destination.rules.on_conflict is OnConflict.OVERWRITE
+    if store.publish(token, way.location, stamp, replace=replaces):
+        return True
+    return store.recover(token, way.location, stamp) is Recovered.PUBLISHED
 
 
 def _published(way: _Way, stamp: Stamp) -> Outcome:

@@ -8,6 +8,7 @@ import pytest
 
 from bic_lib.simulator import Profile, Simulator
 from tests.engine.steps.world import World
+from tests.fixtures_servers import azurite, samba  # noqa: F401  # fixtures
 
 
 @pytest.fixture
