@@ -1,8 +1,10 @@
 """The appliance's side: the only HTTP to appliances, reports as data, and their bytes → session documents.
 
-* `client` an appliance as the core knows it · `transport` one HTTPS call · `calls` a call as a value, and what its failure means
+* `client` an appliance as the core knows it · `transport` one call, over `https`, at a `least_rate`
+* `calls` a call as a value, and what its failure means
 * `tokens` one bearer token an account · `rate_limit` how fast a lane may ask · `answers` what error texts mean, as data
 * `body_end` whether the reader knows where a body ends · `content_encoding` undone, to its own end
-* `reports` report kinds and their parameters · `report_splitter` a report into records · `session_documents` records → documents
+* `reports` report kinds and their parameters · `report_splitter` a report into records
+* `record_bounds` what one may hold · `session_documents` records → documents
 * `safe_xml` XML read without trust · `commands`, `preflight` the credential test
 """

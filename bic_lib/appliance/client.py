@@ -11,6 +11,7 @@ from bic_lib.appliance import body_end, content_encoding, preflight
 from bic_lib.appliance.answers import Message, answered, recording_error, report_error
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
+from bic_lib.appliance.least_rate import Pledge
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.session_documents import documents, listed
@@ -47,7 +48,7 @@ class StreamedReport:
         return self._answer.end_is_told
 
     def __iter__(self) -> Iterator[Document | BrokenDocument]:
-        return documents(self._answer.chunks(REPORT_CHUNK), as_of=self.as_of, kind=self._kind)
+        return documents(self._answer.text(REPORT_CHUNK), as_of=self.as_of, kind=self._kind)
 
 
 class StreamedBytes:
@@ -98,8 +99,8 @@ class Client:
 
     `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
     `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share
-    of the site's requests. A 429 is waited out up to `wait_limit` seconds. Every call may raise SiteError or ItemError;
-    ValueError only for a selection that selects nothing.
+    of the site's requests, `pledge` what is expected of answers. A 429 is waited out up to `wait_limit` seconds. Every call may
+    raise SiteError or ItemError; ValueError only for a selection that selects nothing.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Client:
         per_hour: float,
         wait_limit: float = 30.0,
         timing: Timing | None = None,
+        pledge: Pledge | None = None,
     ) -> None:
         self.host = host
         self._backup_password = backup_password
@@ -128,6 +130,7 @@ class Client:
             pace=self._pace,
             wait_limit=wait_limit,
             timing=self._timing,
+            pledge=pledge or Pledge(),
         )
         self._tells_no_time = False
 
@@ -173,7 +176,7 @@ class Client:
     def listing(self, kind: ReportKind, began: Window) -> list[Listed]:
         """What began in the window, running sessions too (docs/appliance.md 2.4)."""
         with self._transport.call(_reporting(listing_parameters(kind, began), REPORTS[kind].right)) as answer:
-            return list(listed(answer.chunks(REPORT_CHUNK)))
+            return list(listed(answer.text(REPORT_CHUNK)))
 
     # --- files -------------------------------------------------------------------------------------------------------
 

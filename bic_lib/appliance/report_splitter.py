@@ -9,11 +9,13 @@ was never closed ends.
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bic_lib.appliance.answers import LEAD, TEXT_BYTES, message, web_page
+from bic_lib.appliance.record_bounds import CLOSED_BY, TAG, tag_breach
 from bic_lib.core.errors import Interrupted, SiteError, Unexpected
 
 RECORD_LIMIT = 64 * 1024 * 1024
@@ -21,8 +23,15 @@ RECORD_LIMIT = 64 * 1024 * 1024
 
 TAG_LIMIT = 1024 * 1024
 """Bytes that one tag may have: an appliance's longest, a link of an event, has some hundred."""
-TAIL_LIMIT = 1024 * 1024
-"""Bytes without an element that may follow the root's end tag."""
+
+GAP_LIMIT = 1024 * 1024
+"""Bytes without an element that may stand before the first record, between two, or after the root's end tag."""
+
+FRAME_LIMIT = 16 * 1024
+"""Bytes of XML declaration and root tag, which stand around each record that is kept."""
+
+MOST_PIECES = 1_000_000
+"""Records of a report, and lines of a listing."""
 
 HEAD = 64 * 1024
 """Bytes kept of a record that is larger than the limit, to name it by."""
@@ -30,12 +39,8 @@ HEAD = 64 * 1024
 MOST_RECORD_NAMES = 4
 """Names that the records of one report may have: each changes the pattern by which their ends are found."""
 
-CLOSED_BY = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
-"""What hides tags, and how it ends."""
-
 _HIDING = rb"<!--|<!\[CDATA\[|<\?"
 _MARKUP = re.compile(_HIDING + rb"|</|<(?=[^!?/])")
-_TAG = re.compile(rb"""<[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+>""")
 _LETTER = rb"[^\s<>/=\"'!?\x00]"
 _NAME = re.compile(rb"<(" + _LETTER + rb"{1,200}+)(?!" + _LETTER + rb")")
 _ANY_TAG = re.compile(_HIDING + rb"|</?" + _LETTER + rb"++(?=[\s/>])")
@@ -99,6 +104,8 @@ class Cutter:
         self._head = b""
         self._record_names: set[bytes] = set()
         self._boundary = _ANY_TAG
+        self._gap = 0
+        """Bytes let go since the last piece; below 0 while one is at hand."""
 
     def __iter__(self) -> Iterator[Piece]:
         frame = self._frame()
@@ -107,7 +114,11 @@ class Cutter:
             return
         _, end = self._tag(0)
         self._drop(end)
-        while not frame.start_tag.endswith(b"/>") and self._to_child(frame):
+        for number in itertools.count(1):
+            if frame.start_tag.endswith(b"/>") or not self._to_child(frame):
+                return
+            if number > MOST_PIECES:
+                raise Unexpected(f"the answer has more than {MOST_PIECES:,} records")
             yield self._piece(frame)
 
     # --- the frame ---------------------------------------------------------------------------------------------------
@@ -115,7 +126,7 @@ class Cutter:
     def _frame(self) -> Frame:
         """Step over the prolog; the root's start tag stays at the beginning of what is held."""
         declaration = b""
-        while True:
+        while True:  # each turn drops a part of the prolog, whose size has a limit
             self._to_markup()
             if self._held.startswith(b"<?"):
                 end = self._past(b"?>", 2)
@@ -132,7 +143,7 @@ class Cutter:
 
     def _to_markup(self) -> None:
         """Drop white space before the next markup of the prolog, and see that its kind can be told."""
-        while True:
+        while True:  # each turn takes a chunk
             self._drop(len(self._held) - len(self._held.lstrip(LEAD)))
             if self._held and not self._held.startswith(b"<"):
                 raise self._no_xml()
@@ -157,6 +168,8 @@ class Cutter:
         name = _name(start_tag)
         if not name:
             raise Unexpected("the answer is no XML: it begins with a malformed tag")
+        if len(declaration) + len(start_tag) > FRAME_LIMIT or tag_breach(start_tag):
+            raise Unexpected(f"the answer's root tag is larger than one can be ({FRAME_LIMIT // 1024} KB, 1,000 attributes)")
         if local(name).lower() == b"html":
             raise web_page()
         return Frame(declaration, name, start_tag)
@@ -166,7 +179,7 @@ class Cutter:
     def _to_child(self, frame: Frame) -> bool:
         """Bring the next child of the root to the beginning of what is held; False when the root ends."""
         at = 0
-        while True:
+        while True:  # each turn steps over what was found
             start, at, token = self._search(_MARKUP, at)
             if token in CLOSED_BY:
                 at = self._past(CLOSED_BY[token], at)
@@ -183,6 +196,7 @@ class Cutter:
 
     def _piece(self, frame: Frame) -> Piece:
         self._head = b""
+        self._gap = -1
         _, end = self._tag(0)
         start_tag = bytes(self._held[:end])
         name = _name(start_tag)
@@ -198,6 +212,7 @@ class Cutter:
         else:
             content = bytes(self._held[:end])
         self._drop(end)
+        self._gap = 0
         return Piece(frame, name, start_tag, content, defect)
 
     def _learn(self, name: bytes, frame: Frame) -> None:
@@ -249,20 +264,20 @@ class Cutter:
 
     def _tag(self, at: int) -> tuple[int, int]:
         """Start and end of the tag at `at`; a malformed one ends at its first `>` or before the next `<`."""
-        while (match := _TAG.match(self._held, at)) is None:
+        while (match := TAG.match(self._held, at)) is None:
             broken_at = self._held.find(b"<", at + 1)
             if broken_at >= 0:
                 closed_at = self._held.find(b">", at, broken_at)
                 return at, broken_at if closed_at < 0 else closed_at + 1
             if len(self._held) - at > TAG_LIMIT:
                 raise Unexpected("the answer has a tag of more than 1 MB")
-            at = self._more(at)
+            at = self._grow(at)
         return match.span()
 
     def _is_last(self, begin: int) -> bool:
         """Whether no further element begins or ends behind `begin`, so that the root's end tag before it is the real one."""
         at = begin
-        while True:
+        while True:  # each turn steps over what hides tags, or takes a chunk; the size of all has a limit
             match = _MARKUP.search(self._held, at)
             if match and match.group() not in CLOSED_BY:
                 return False
@@ -271,28 +286,43 @@ class Cutter:
                 at = end
                 continue
             at = match.start() if match else max(at, len(self._held) - _OVERLAP)
-            if len(self._held) - begin > TAIL_LIMIT:
+            if len(self._held) - begin > GAP_LIMIT:
                 raise Unexpected("the answer is malformed: more than 1 MB without an element follow its root's end tag")
-            chunk = next(self._chunks, None)
-            if chunk is None and match:
+            more = self._take(len(self._held) // 4)
+            if not more and match:
                 raise Interrupted("the report ended within a comment")
-            if chunk is None:
+            if not more:
                 return True
-            self._held += chunk
 
     def _more(self, at: int) -> int:
         """Take one more chunk. What stands before `at` is let go where a record is too large to be held; returns the new `at`."""
-        chunk = next(self._chunks, None)
-        if chunk is None:
+        if not self._take():
             raise Interrupted("the report ended before its end tag")
         if at > self._record_limit:
             self._head = self._head or bytes(self._held[:HEAD])
             self._drop(at)
             at = 0
-        self._held += chunk
         return at
 
+    def _grow(self, at: int) -> int:
+        """As :meth:`_more`, for what is read again from `at` on: it grows by a part each time, so that the work is linear."""
+        wanted = (len(self._held) - at) // 4
+        at = self._more(at)
+        self._take(wanted)
+        return at
+
+    def _take(self, wanted: int = 1) -> bool:
+        """Take a chunk or, where it comes in smaller ones, `wanted` bytes; False when there is none."""
+        before = len(self._held)
+        if self._gap >= 0 and self._gap + before > GAP_LIMIT:
+            raise Unexpected("the answer is malformed: more than 1 MB without an element")
+        while len(self._held) - before < max(wanted, 1) and (chunk := next(self._chunks, None)) is not None:
+            self._held += chunk
+        return len(self._held) > before
+
     def _drop(self, end: int) -> None:
+        if self._gap >= 0:
+            self._gap += end
         del self._held[:end]
 
 

@@ -15,14 +15,12 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from bic_lib.appliance.answers import is_nothing_found, message, report_error
+from bic_lib.appliance.record_bounds import DEEP_FROM, breach, counted_breach
 from bic_lib.appliance.report_splitter import Cutter, Frame, Piece, attribute, local
 from bic_lib.appliance.safe_xml import fault, hardened, text_of, without_namespaces
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
 
 log = logging.getLogger("bic.transfers")
-
-TEXT_NODE = 10_000_000
-"""Characters of one text node that libxml2 takes without `huge_tree` (docs/performance.md 4)."""
 
 LATEST = 253_402_300_800
 """The year 10000: no later time is believed."""
@@ -115,12 +113,12 @@ class _Reader:
 
     def read(self, piece: Piece) -> Document | BrokenDocument | None:
         """None for a child of the root that is no record: it has neither an lsid nor a start."""
-        if piece.defect:
-            return _broken(piece, piece.defect)
+        if defect := piece.defect or breach(piece.content):
+            return _broken(piece, defect)
         try:
             return self._read(piece)
         except etree.XMLSyntaxError as error:
-            return _broken(piece, fault(error))
+            return _broken(piece, counted_breach(piece.content) or fault(error))
         except (etree.LxmlError, LookupError, OverflowError, RecursionError, ValueError) as error:
             return _broken(piece, f"it can't be read ({type(error).__name__})")
 
@@ -135,13 +133,10 @@ class _Reader:
 
     def _record(self, piece: Piece) -> etree._Element:
         """The record without namespaces. Raises XMLSyntaxError."""
-        parser = self._huge_parser if len(piece.content) > TEXT_NODE else self._parser
+        parser = self._huge_parser if len(piece.content) > DEEP_FROM else self._parser
         if not any(sign in piece.content for sign in _namespace_signs(piece.frame)):
             return etree.fromstring(piece.frame.declaration + piece.content, parser)
-        root = etree.fromstring(_framed(piece), parser)
-        record = root[0]
-        root.remove(record)
-        return without_namespaces(record)
+        return without_namespaces(etree.fromstring(_framed(piece), parser)[0])
 
     def _document(self, piece: Piece, record: etree._Element) -> Document:
         children = {child.tag: child for child in record.iterchildren("*")}

@@ -1,7 +1,6 @@
-"""One HTTPS call to an appliance: token, pace, time-outs, and every way it can fail. The only import of an HTTP library.
+"""One call to an appliance: token, pace, time-outs, and every way it can fail.
 
-Each call opens a connection of its own and closes it (docs/appliance.md 2.1.4), verifies the certificate whatever the environment
-says (docs/performance.md 3) and follows no redirect: a token goes to the configured host only.
+The certificate is verified whatever the environment says (docs/performance.md 3).
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from bic_lib.appliance import body_end, content_encoding
 from bic_lib.appliance.answers import TEXT_BYTES, message
 from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
+from bic_lib.appliance.https import Bearer, Session
+from bic_lib.appliance.least_rate import Meter, Pledge
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
@@ -69,9 +70,10 @@ class Timing:
 class Answer:
     """An answer with status 200 whose body is still on its way. `as_of` is its `Date`, Unix seconds."""
 
-    def __init__(self, response: requests.Response, subject: str) -> None:
+    def __init__(self, response: requests.Response, subject: str, meter: Meter) -> None:
         self._response = response
         self._subject = subject
+        self._meter = meter
         self.content_type = response.headers.get("Content-Type", "")
         self.encoding = response.headers.get("Content-Encoding", "")
         self.as_of = date_of(response.headers)
@@ -82,12 +84,18 @@ class Answer:
         """Whether a cut-off body can be told from a whole one."""
         return body_end.is_told(self._response)
 
-    def chunks(self, size: int) -> Iterator[bytes]:
-        """The body, unpacked. Raises Interrupted when it is cut off, on the wire or within, or stays silent for too long."""
+    def chunks(self, size: int, *, at_once: bool = False) -> Iterator[bytes]:
+        """The body, unpacked. Raises Interrupted when it is cut off, on the wire or within, stays silent or comes too slowly."""
         try:
-            yield from content_encoding.undone(iter(partial(self._read, size), b""), self.encoding)
+            yield from content_encoding.undone(iter(partial(self._read, size, at_once=at_once), b""), self.encoding)
         except (zlib.error, EOFError) as error:
             raise Interrupted(f"{self._subject}: the answer is not whole {self.encoding}") from error
+
+    def text(self, size: int) -> Iterator[bytes]:
+        """The decoded body of a report as it comes, `size` bytes at most. Raises Interrupted as :meth:`chunks` does."""
+        for chunk in self.chunks(size, at_once=True):
+            self._meter.came(chunk)
+            yield chunk
 
     def beginning(self) -> bytes:
         """The first 64 KB of the body: all of an answer that is only a message."""
@@ -97,10 +105,11 @@ class Answer:
         """The first 64 KB of the body as they are on the wire: nothing is unpacked."""
         return self._read(TEXT_BYTES)
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int, *, at_once: bool = False) -> bytes:
+        # Neither iter_content, which always decodes, nor readinto, which has half the speed (docs/performance.md 3).
+        read = self._response.raw.read1 if at_once else self._response.raw.read
         try:
-            # Neither iter_content, which always decodes, nor readinto, which has half the speed (docs/performance.md 3).
-            return bytes(self._response.raw.read(size, decode_content=False))
+            return bytes(read(size, decode_content=False))
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             raise Interrupted(f"{self._subject}: the answer was cut off: {reason(error)}") from error
 
@@ -129,6 +138,7 @@ class Transport:
         pace: Pace,
         wait_limit: float,
         timing: Timing,
+        pledge: Pledge,
     ) -> None:
         self.host = host
         self._account = account
@@ -138,6 +148,7 @@ class Transport:
         self._pace = pace
         self._wait_limit = wait_limit
         self._timing = timing
+        self._pledge = pledge
         self._seen: tuple[int, float] | None = None
 
     def now(self) -> float | None:
@@ -164,15 +175,17 @@ class Transport:
         for too many backups, Unexpected for any other status.
         """
         token = self._tokens.get(self._fetch_token)
-        response = self._send(call, _Bearer(token))
+        meter = Meter(self._pledge, of_file=call.is_item)
+        response = self._send(call, Bearer(token), meter)
         if response.status_code == 401:
             response.close()
             self._tokens.reject(token)
-            response = self._send(call, _Bearer(self._tokens.get(self._fetch_token)))
+            response = self._send(call, Bearer(self._tokens.get(self._fetch_token)), meter)
         with response:
+            answer = Answer(response, f"{self.host}: {call.subject}", meter)
             if response.status_code != 200:
-                raise self._failure(call, response)
-            yield Answer(response, f"{self.host}: {call.subject}")
+                raise self._failure(call, response, answer)
+            yield answer
 
     # --- the parts ---------------------------------------------------------------------------------------------------
 
@@ -198,8 +211,10 @@ class Transport:
         pair = (account.client_id.encode(), account.secret.encode())
         for secret in (account.secret, base64.b64encode(b":".join(pair)).decode()):
             mask.register(secret)
+        meter = Meter(self._pledge, of_file=False)
         try:
-            with self._send(call, HTTPBasicAuth(*pair)) as response:
+            with self._send(call, HTTPBasicAuth(*pair), meter) as response:
+                answer = Answer(response, f"{self.host}: token", meter)
                 if response.status_code in {400, 401}:
                     raise Refused(
                         f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
@@ -207,17 +222,17 @@ class Transport:
                         hint=_why_refused(account),
                     )
                 if response.status_code != 200:
-                    raise self._failure(call, response)
-                return _grant(self.host, Answer(response, f"{self.host}: token").as_sent())
+                    raise self._failure(call, response, answer)
+                return _grant(self.host, answer.as_sent())
         except (Interrupted, Unexpected) as error:
             raise SiteError(error.message, hint=error.hint) from error
 
-    def _send(self, call: Call, auth: AuthBase) -> requests.Response:
+    def _send(self, call: Call, auth: AuthBase, meter: Meter) -> requests.Response:
         """Send until the answer is no 429, as long as the waiting stays within the limit."""
         waited = 0.0
         while True:
             self._pace.wait()
-            response = self._send_once(call, auth)
+            response = self._send_once(call, auth, meter)
             self._look_at(response)
             if response.status_code != 429 or call.is_backup:
                 return response
@@ -229,7 +244,7 @@ class Transport:
             self._timing.sleep(pause)
             waited += max(pause, 0.1)
 
-    def _send_once(self, call: Call, auth: AuthBase) -> requests.Response:
+    def _send_once(self, call: Call, auth: AuthBase, meter: Meter) -> requests.Response:
         headers = {
             "Connection": "close",
             "Accept-Language": "en-us",
@@ -237,8 +252,8 @@ class Transport:
             "User-Agent": "bic",
         }
         try:
-            with _Session() as session:
-                return session.request(
+            with Session(meter) as session:
+                response = session.request(
                     "GET" if call.form is None and call.json is None else "POST",
                     f"https://{self.host}{call.path}",
                     params=call.query,
@@ -253,6 +268,8 @@ class Transport:
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise no_answer(self.host, call, error) from error
+        meter.body_comes()
+        return response
 
     def _look_at(self, response: requests.Response) -> None:
         date = date_of(response.headers)
@@ -261,35 +278,13 @@ class Transport:
         if response.headers.get("X-RateLimit-Remaining", "").strip() == "0":
             self._pace.pause(PAUSE_USED_UP)
 
-    def _failure(self, call: Call, response: requests.Response) -> BicError:
+    def _failure(self, call: Call, response: requests.Response, answer: Answer) -> BicError:
         pause = retry_after(response.headers, self._timing.clock())
-        return failure(f"{self.host}: {call.subject}", call, response.status_code, self._message(call, response), pause)
-
-    def _message(self, call: Call, response: requests.Response) -> str:
-        """The appliance's own words of a refusal, as an error may show them."""
-        answer = Answer(response, call.subject)
         try:
-            return message(answer.beginning(), answer.content_type).shown
+            said = message(answer.beginning(), answer.content_type).shown
         except Interrupted:
-            return ""
-
-
-class _Session(requests.Session):
-    """Sees no redirect: even where none is to be followed, requests would read the whole body of one."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the base class's arguments
-        return None
-
-
-class _Bearer(AuthBase):
-    """Our token, as `auth` so that a .netrc of this machine is never asked."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+            said = ""
+        return failure(f"{self.host}: {call.subject}", call, response.status_code, said, pause)
 
 
 def _why_refused(account: Account) -> str:
