@@ -39,6 +39,7 @@ class Answer:
     first_byte_delay: float = 0.0
     framing: Framing | None = None
     coding: Coding | None = None
+    head_bytes_per_second: float | None = None
 
 
 class Refusal(Exception):

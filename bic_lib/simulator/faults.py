@@ -18,7 +18,14 @@ Malformation = Literal[
     "huge_lsid",
     "huge_values",
     "huge_instance",
+    "many_attributes",
+    "many_attributes_in_a_language",
+    "many_elements",
+    "deep",
+    "long_name",
 ]
+"""What is wrong with a session's record; the last five are well-formed, and larger than a record can be (docs/design.md 10)."""
+
 Namespace = Literal["sra", "bomgar", "beyondtrust", "none", "prefixed"]
 
 
@@ -29,7 +36,8 @@ class Fault:
     `on` names what it hits: `token`, `command`, `backup`, `health`, a report by name (`SupportSession` …), `reports` for
     any of them, or nothing for everything. Either it replaces the answer (`status`, `error` text in a 200 `<error>`
     document, `html` page) or the usual answer is disturbed: `cut_after` n bytes of the body, `bytes_per_second`,
-    `first_byte_delay` seconds before the header, `chunk_delay` seconds before each block of 64 KiB.
+    `first_byte_delay` seconds before the header, `head_bytes_per_second` of an interim answer before it, `chunk_delay` seconds
+    before each block of 64 KiB; or it has no end: only `white_space` after its beginning, or `endless`, its last record again.
     Status 401 invalidates all tokens as well.
     """
 
@@ -42,6 +50,9 @@ class Fault:
     bytes_per_second: float | None = None
     chunk_delay: float = 0.0
     first_byte_delay: float = 0.0
+    head_bytes_per_second: float | None = None
+    white_space: bool = False
+    endless: bool = False
 
     def hits(self, subject: str) -> bool:
         """Whether this fault is meant for a request on `subject`."""

@@ -222,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
         frame = FRAMES[answer.framing or self.server.faults.framing]
         if not self.server.faults.keep_alive or frame is FRAMES["none"]:
             self.close_connection = True
+        if answer.head_bytes_per_second:
+            self._drip(b"HTTP/1.1 100 Continue\r\nX-Comment: soon\r\n\r\n", answer.head_bytes_per_second)
         if not frame.size:
             body = list(body)
         length = sum(map(len, body)) if isinstance(body, list) else 0
@@ -237,6 +239,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
+
+    def _drip(self, head: bytes, bytes_per_second: float) -> None:
+        """Send an interim answer's head byte by byte; it belongs to what comes before the answer's own."""
+        for byte in head:
+            self.server.stopping.wait(1 / bytes_per_second)
+            self.wfile.write(bytes([byte]))
 
     def _send_body(self, answer: Answer, body: Iterable[bytes], frame: Frame) -> None:
         speed = answer.bytes_per_second

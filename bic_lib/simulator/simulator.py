@@ -7,8 +7,9 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -225,8 +226,19 @@ def _plain_error(status: int, words: str) -> Answer:
 def _disturbed(answer: Answer, fault: Fault) -> Answer:
     return replace(
         answer,
+        body=_without_end(answer.body, fault) if fault.white_space or fault.endless else answer.body,
         cut_after=answer.cut_after if fault.cut_after is None else fault.cut_after,
         bytes_per_second=fault.bytes_per_second,
         chunk_delay=fault.chunk_delay,
         first_byte_delay=max(fault.first_byte_delay, answer.first_byte_delay),
+        head_bytes_per_second=fault.head_bytes_per_second,
     )
+
+
+def _without_end(body: Iterable[bytes], fault: Fault) -> Iterator[bytes]:
+    """A report's beginning and white space, or its last record again and again, until the client goes."""
+    parts = iter(body)
+    yield next(parts)
+    records = [] if fault.white_space else list(parts)[:-1]
+    yield from records
+    yield from repeat(b" " if fault.white_space else records[-1])

@@ -27,7 +27,14 @@ _OPTIONAL = re.compile(
 _RECORDING = re.compile(r"\t<session_recording_(\w+)_url>.*?</session_recording_\1_url>\n")
 _BLANK_END = '\t<end_time timestamp=""></end_time>\n'
 
+
 _HUGE_SHELL = f'<command_shell_recordings><command_shell_recording instance="{"9" * 5000}"/></command_shell_recordings>'
+
+
+def _with_attributes(xml: str, first: str = "") -> str:
+    attributes = " ".join(f'a{number}="{number}"' for number in range(60_000))
+    return xml.replace("</session>", f"<note {first}{attributes}/></session>", 1)
+
 
 _MALFORMATIONS: dict[Malformation, Callable[[str], str]] = {
     "control_reference": lambda xml: xml.replace("<external_key>", "<external_key>&#1;", 1),
@@ -40,6 +47,11 @@ _MALFORMATIONS: dict[Malformation, Callable[[str], str]] = {
     "huge_lsid": lambda xml: xml.replace(' lsid="', f' lsid="{"f" * 70_000}', 1),
     "huge_values": lambda xml: re.sub(r"<(external_key|lseq|session_type)>", rf"<\1>{'9' * 70_000}", xml),
     "huge_instance": lambda xml: xml.replace("</session>", f"{_HUGE_SHELL}</session>", 1),
+    "many_attributes": _with_attributes,
+    "many_attributes_in_a_language": lambda xml: _with_attributes(xml, 'xml:lang="de" '),
+    "many_elements": lambda xml: xml.replace("</session>", "<a/>" * 600_000 + "</session>", 1),
+    "deep": lambda xml: xml.replace("</session>", "<a>" * 300 + "</a>" * 300 + "</session>", 1),
+    "long_name": lambda xml: xml.replace("</session>", f"<{'a' * 1001}/></session>", 1),
 }
 
 

@@ -1,5 +1,6 @@
 """Every way in which an answer can go wrong or look different."""
 
+import itertools
 import re
 import time
 
@@ -61,6 +62,42 @@ def test_a_cut_off_body_is_seen_as_such(sim: Simulator, client: Client, after: i
     sent = sim.requests[-1]
     assert after in (sent.bytes_sent, 10**9)
     assert not sent.finished
+
+
+@pytest.mark.parametrize(
+    ("fault", "begins"),
+    [
+        (Fault(white_space=True), rb"<\?xml.*<session_list [^<>]*>[ \n]{99}"),
+        (Fault(endless=True), rb"(?s)<\?xml.*(<session lsid=.*?</session>)\s*\1\s*\1"),
+    ],
+)
+def test_an_endless_answer_goes_on_until_the_client_goes(sim: Simulator, client: Client, fault: Fault, begins: bytes) -> None:
+    """After its beginning comes white space, or the last record again and again; the next client is served as usual."""
+    usual = len(client.report("SupportSession", **ALL).content)
+    sim.faults.fail_next = [fault]
+    with client.api("/api/reporting", {"generate_report": "SupportSession", **ALL}, stream=True) as answer:
+        taken = b"".join(itertools.islice(answer.iter_content(65_536), 3 * usual // 65_536 + 3))
+    assert len(taken) > usual or fault.white_space
+    assert re.search(begins, taken, re.DOTALL)
+    assert len(client.report("SupportSession", **ALL).content) == pytest.approx(usual, rel=0.01)
+
+
+def test_a_head_may_drip(sim: Simulator, client: Client) -> None:
+    """An interim answer comes byte by byte before the answer."""
+    sim.faults.fail_next = [Fault(head_bytes_per_second=100)]
+    begun = time.monotonic()
+    assert lsids(client.report("SupportSession", **ALL).content)
+    assert time.monotonic() - begun > 0.3
+
+
+@pytest.mark.parametrize("how", ["many_attributes", "many_attributes_in_a_language", "many_elements", "deep", "long_name"])
+def test_a_record_may_be_larger_than_one_can_be(sim: Simulator, client: Client, how: Malformation) -> None:
+    """It is well-formed for all that, and the others are as ever."""
+    bad = next(sim.sessions()).lsid
+    usual = lsids(client.report("SupportSession", **ALL).content)
+    sim.faults.malformed = {bad: how}
+    content = client.report("SupportSession", **ALL).content
+    assert [child.get("lsid") for child in etree.fromstring(content, etree.XMLParser(huge_tree=True))] == usual
 
 
 def test_a_slow_answer_takes_its_time(sim: Simulator, client: Client) -> None:

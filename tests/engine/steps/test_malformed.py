@@ -14,10 +14,11 @@ from tests.engine.steps.world import ALL_FILES, World, wanted
 HOUR = 3600
 HUGE = ["huge_values", "huge_instance"]
 HARMFUL = ["control_reference", "control_byte", "bad_utf8", "unclosed", "unknown_entity"]
+TOO_MUCH = ["many_attributes", "many_attributes_in_a_language", "many_elements", "deep", "long_name"]
 HARMLESS = ["bad_date", "missing_list"]
 
 
-@pytest.mark.parametrize("malformation", HARMFUL)
+@pytest.mark.parametrize("malformation", [*HARMFUL, *TOO_MUCH])
 def test_a_malformed_session_costs_only_itself_and_heals(world: World, sim: Simulator, malformation: str) -> None:
     """All others are delivered at once; the bad one is on the list of failures until a later try finds it mended."""
     world.configure(data=ALL_FILES)
