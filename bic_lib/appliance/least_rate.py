@@ -16,7 +16,9 @@ HEAD_BYTES = 1024 * 1024
 """Bytes that may come before the body."""
 
 _SHORTEST_WAIT = 0.01
+"""A socket's time-out of 0 would mean: don't wait at all."""
 _BUFFER = 64 * 1024
+"""Four TLS records: the standard library's 8 KiB would cut each in two."""
 _WHITE = b" \t\r\n"
 
 

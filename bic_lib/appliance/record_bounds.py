@@ -10,10 +10,14 @@ import re
 from collections.abc import Iterator
 
 ELEMENTS = 500_000
+"""A tree has some hundred bytes an element; the largest sessions known have some ten thousand."""
 ATTRIBUTES = 100_000
 TAG_ATTRIBUTES = 1_000
+"""Canonical XML sorts a tag's attributes in time that grows with their square."""
 NAME_BYTES = 1_000
+"""An appliance's longest has 40."""
 DEPTH = 256
+"""libxml2's own limit, which it gives up for large texts."""
 
 LEAST_ELEMENT, LEAST_ATTRIBUTE = len(b"<a/>"), len(b' a=""')
 
