@@ -110,12 +110,17 @@ class Cutter:
     def __iter__(self) -> Iterator[Piece]:
         frame = self._frame()
         if local(frame.name) == b"error":
-            yield self._piece(frame)
+            said = self._piece(frame)
+            self._is_last(0)
+            yield said
             return
         _, end = self._tag(0)
         self._drop(end)
+        if frame.start_tag.endswith(b"/>"):
+            self._is_last(0)
+            return
         for number in itertools.count(1):
-            if frame.start_tag.endswith(b"/>") or not self._to_child(frame):
+            if not self._to_child(frame):
                 return
             if number > MOST_PIECES:
                 raise Unexpected(f"the answer has more than {MOST_PIECES:,} records")
@@ -275,7 +280,10 @@ class Cutter:
         return match.span()
 
     def _is_last(self, begin: int) -> bool:
-        """Whether no further element begins or ends behind `begin`, so that the root's end tag before it is the real one."""
+        """Whether no further element begins or ends behind `begin`, so that the root's end tag before it is the real one.
+
+        That reads on to the end of the chunks, which tell of a body that was cut off.
+        """
         at = begin
         while True:  # each turn steps over what hides tags, or takes a chunk; the size of all has a limit
             match = _MARKUP.search(self._held, at)

@@ -209,6 +209,18 @@ def test_a_tail_of_comments_ends_the_report(size: int) -> None:
         cut(whole + b"<!-- ", size)
 
 
+@pytest.mark.parametrize("report", [b"<error>nothing found</error>", b"<session_list/>", b"<session_list></session_list>"])
+def test_no_report_is_believed_before_its_body_has_ended(report: bytes) -> None:
+    """ "Nothing found" moves a watermark: what was cut off just behind it is cut off."""
+
+    def chunks() -> Iterator[bytes]:
+        yield report
+        raise Interrupted("cut off")
+
+    with pytest.raises(Interrupted):
+        list(Cutter(chunks()))
+
+
 def test_what_is_no_report_is_not_quoted() -> None:
     """It may be what somebody said: its size and hash are told; a JSON message is the appliance's own."""
     with pytest.raises(Unexpected) as told:
