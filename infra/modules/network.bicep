@@ -1,4 +1,5 @@
 // The virtual network: one subnet for the app's way out, one for private endpoints, and the way to the own premises.
+
 @description('What makes names of this installation unlike all others.')
 param token string
 

@@ -95,6 +95,18 @@ def test_the_routes_are_those_of_the_web() -> None:
     assert functions == {route.name: f"{route.method} `{route.path}`, level function" for route in ROUTES}
 
 
+def test_a_message_outlives_many_kills() -> None:
+    """A platform's kill costs a message one of its lives; docs/design.md 7 says how many it has."""
+    queues = HOST["extensions"]["queues"]
+    assert queues["maxDequeueCount"] == 20
+    assert "failed twenty times" in (ROOT / "docs/functions.md").read_text("utf-8")
+
+
+def test_the_hosts_own_requests_are_no_warnings() -> None:
+    """Each tick's 409 (a container that is there) and each poll's 404 would fill the log that people read."""
+    assert HOST["logging"]["logLevel"]["Azure.Core"] == "Error"
+
+
 def test_the_time_limit_is_that_of_host_json() -> None:
     """A step is stopped before the platform's own limit, which both know."""
     hours, minutes, seconds = map(int, HOST["functionTimeout"].split(":"))
