@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, State
 from bic_lib.simulator import Backup, Fault, Recording, Simulator
 from bic_lib.simulator.framing import Framing
@@ -133,6 +134,41 @@ def test_a_small_backup_is_kept_doubted_and_never_counts(world: World, sim: Simu
     night(10_600)
     assert [len(content) for content in backups(world).values()] == [10_500, 10_600]
     world.demand_agreement("archive", "second")
+
+
+def test_an_acknowledged_small_backup_is_a_good_one(world: World, sim: Simulator) -> None:
+    """Somebody knows why it is small, so it counts; the next small one, which begins otherwise, is doubted for itself."""
+    world.configure(data=("site_backups",), destination="retention_count = 1", every="1d")
+    for size in (9_000, 10_000, 4_000):
+        sim.faults.backup = Backup(size=size)
+        world.once()
+        world.pass_time(DAY)
+    troubles = world.ledger().troubles
+    [doubtful] = troubles.open("support", Severity.DOUBTFUL)
+    assert "4000 bytes" in doubtful.reason
+    assert troubles.acknowledge(doubtful, "ann", world.clock())
+    for size in (4_001, 9_000):
+        sim.faults.backup = Backup(size=size)
+        world.once()
+        world.pass_time(DAY)
+    assert [len(content) for content in backups(world).values()] == [4_000, 4_001, 9_000]
+    assert ["4001 bytes" in doubt.reason for doubt in troubles.open("support", Severity.DOUBTFUL)] == [True]
+
+
+def test_doubts_of_one_kind_are_acknowledged_together(world: World, sim: Simulator) -> None:
+    """Once for all that begin so; another beginning is another doubt."""
+    world.configure(data=ALL_FILES)
+    sim.faults.recording = Recording(odd="png")
+    world.once()
+    troubles = world.ledger().troubles
+    doubts = list(troubles.open("support", Severity.DOUBTFUL))
+    assert len({(doubt.data, doubt.doubt) for doubt in doubts}) == len({doubt.data for doubt in doubts}) < len(doubts)
+    for doubt in doubts:
+        troubles.acknowledge(doubt, "ann", world.clock())
+    world.pass_time(2 * DAY)
+    world.once()
+    assert world.records() != []
+    assert list(troubles.open("support", Severity.DOUBTFUL)) == []
 
 
 def test_a_backup_that_was_cut_is_none(world: World, sim: Simulator) -> None:
