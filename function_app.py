@@ -58,6 +58,8 @@ for name, method, route in (
     ("check", "POST", "check"),
     ("notify_test", "POST", "notify-test"),
     ("retry", "POST", "retry"),
+    ("failures", "GET", "failures"),
+    ("acknowledge", "POST", "acknowledge"),
 ):
     bound = app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)(answer)
     app.function_name(name)(app.route(route=route, methods=[method], trigger_arg_name="request")(bound))

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from bic_lib.core.model import Counts, Item, Outcome, State
 
+_WELL = (State.STORED, State.MENDED, State.SKIPPED, State.WAITING, State.PLANNED)
+
 
 class Results:
     """Observes outcomes (:data:`bic_lib.engine.steps.job.Observer`) and keeps the last one of each transfer.
@@ -23,7 +25,9 @@ class Results:
         """Outcomes told so far, for whoever watches."""
         self._lock = threading.Lock()
         self._kept = sqlite3.connect("", check_same_thread=False)
-        self._kept.execute("CREATE TABLE outcome (transfer TEXT PRIMARY KEY, state TEXT, size INTEGER, shown TEXT)")
+        self._kept.execute(
+            "CREATE TABLE outcome (transfer TEXT PRIMARY KEY, state TEXT, size INTEGER, shown TEXT, wrong INTEGER)"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -33,10 +37,11 @@ class Results:
 
     def observe(self, item: Item, destination: str, outcome: Outcome) -> None:
         transfer = json.dumps([item.site, item.data, item.lsid, item.instance, destination])
-        row = (transfer, outcome.state, outcome.size, json.dumps(_shown(item, destination, outcome)))
+        state, shown = _state(outcome), json.dumps(_shown(item, destination, outcome))
+        row = (transfer, state, outcome.size, shown, state not in _WELL)
         with self._lock:
             self.so_far.count(outcome)
-            self._kept.execute("INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?)", row)
+            self._kept.execute("INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?)", row)
 
     def counts(self) -> Counts:
         """How the transfers stand after the command; `bytes` is what it stored."""
@@ -50,11 +55,19 @@ class Results:
         for (shown,) in self._kept.execute("SELECT shown FROM outcome ORDER BY rowid"):
             yield json.loads(shown)
 
-    def failed(self, limit: int) -> list[dict[str, Any]]:
-        """The first of the transfers that failed."""
-        well = (State.STORED, State.SKIPPED, State.WAITING, State.PLANNED)
-        query = "SELECT shown FROM outcome WHERE state NOT IN (?, ?, ?, ?) ORDER BY rowid LIMIT ?"
-        return [json.loads(shown) for (shown,) in self._kept.execute(query, (*well, limit))]
+    def wrong(self, limit: int) -> list[dict[str, Any]]:
+        """The first of the transfers that failed, were lost, or are doubtful."""
+        query = "SELECT shown FROM outcome WHERE wrong ORDER BY rowid LIMIT ?"
+        return [json.loads(shown) for (shown,) in self._kept.execute(query, (limit,))]
+
+    def count_wrong(self) -> int:
+        """How many these are."""
+        [(count,)] = self._kept.execute("SELECT count(*) FROM outcome WHERE wrong")
+        return int(count)
+
+
+def _state(outcome: Outcome) -> State:
+    return State.DOUBTFUL if outcome.doubt else outcome.state
 
 
 def _shown(item: Item, destination: str, outcome: Outcome) -> dict[str, Any]:
@@ -64,7 +77,7 @@ def _shown(item: Item, destination: str, outcome: Outcome) -> dict[str, Any]:
         "destination": destination,
         "lsid": item.lsid,
         "instance": item.instance,
-        "state": outcome.state,
+        "state": _state(outcome),
         "location": outcome.location,
         "size": outcome.size,
         "sha256": outcome.sha256,

@@ -39,6 +39,7 @@ COMMANDS = {
     "runs": "What the last runs did.",
     "failures": "What was not delivered, with the reason.",
     "retry": "Try failed transfers again.",
+    "acknowledge": "Say that a loss or a doubt was seen.",
     "notify-test": "Send a test mail.",
     "settings": "Show the effective settings, or their JSON Schema.",
     "schema": "Print the DDL of the storage database.",

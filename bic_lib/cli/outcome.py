@@ -12,10 +12,12 @@ from bic_lib.cli import progress as on_terminal
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key, Shape
 from bic_lib.cli.output import line, note, stream_json
-from bic_lib.core.model import Counts
+from bic_lib.core.model import Counts, State
 
 _FAILURES_SHOWN = 10
 """Failures that fit on a screen; `bic failures` lists all."""
+
+_BECAME = {State.LOST: "is lost", State.DOUBTFUL: "is doubtful"}
 
 JSON: Shape = {
     "stored": Key("transfers that this command stored", 14),
@@ -32,7 +34,8 @@ JSON: Shape = {
             "lsid": Key("session id; of a backup its schedule and due time", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
             "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
             "state": Key(
-                "`stored`, `skipped`, `waiting`, `failed`, `refused`, `expired`, `none`, `given_up`; `planned` in a dry run",
+                "`stored`, `mended`, `doubtful`, `skipped`, `waiting`, `failed`, `refused`, `expired`, `none`, `given_up`, "
+                "`lost`; `planned` in a dry run",
                 "stored",
             ),
             "location": Key("its name in the destination; of rows empty", "support.example.com-support-7c1f0e2a.mp4"),
@@ -62,11 +65,13 @@ def conclude(call: Call, results: Results, troubles: Sequence[str] = ()) -> int:
         line(_counted(counts))
     for trouble in dict.fromkeys(troubles):
         note(f"bic: {trouble}")
-    for item in results.failed(_FAILURES_SHOWN):
-        note(f"bic: {item['site']}: {item['data']} {item['lsid']} to {item['destination']} failed: {item['reason']}")
-    if counts.failed > _FAILURES_SHOWN:
-        note(f"bic: … and {counts.failed - _FAILURES_SHOWN} more; `bic failures` lists them")
-    return 1 if counts.failed or troubles else 0
+    for item in results.wrong(_FAILURES_SHOWN):
+        became = _BECAME.get(item["state"], "failed")
+        note(f"bic: {item['site']}: {item['data']} {item['lsid']} to {item['destination']} {became}: {item['reason']}")
+    wrong = results.count_wrong()
+    if wrong > _FAILURES_SHOWN:
+        note(f"bic: … and {wrong - _FAILURES_SHOWN} more; `bic failures` lists them")
+    return 1 if wrong or troubles else 0
 
 
 def _as_json(counts: Counts) -> dict[str, Any]:

@@ -282,7 +282,7 @@ class Counts:
 
     def count(self, outcome: Outcome) -> None:
         match outcome.state:
-            case State.STORED | State.MENDED:
+            case State.STORED | State.MENDED | State.DOUBTFUL:
                 self.stored += 1
                 self.bytes += outcome.size
             case State.SKIPPED:

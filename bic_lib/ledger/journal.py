@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, State
@@ -54,7 +54,7 @@ class Entry:
     happened: Happened
     at: float
     site: str
-    data: DataType
+    data: DataType | Literal[""]
     destination: str
     lsid: str = ""
     instance: int | None = None
@@ -136,7 +136,8 @@ def _body(entry: Entry) -> dict[str, Any]:
 
 def _read(row: Row) -> Entry:
     body = dict(row.body)
-    return Entry(Happened(body.pop("happened")), data=DataType(body.pop("data")), **body)
+    data = body.pop("data", "")
+    return Entry(Happened(body.pop("happened")), data=DataType(data) if data else "", **{"destination": "", **body})
 
 
 def _day(moment: float) -> str:

@@ -121,6 +121,13 @@ class Proof:
         item = Item(trouble.site, DataType(trouble.data), trouble.lsid, trouble.instance, trouble.start, trouble.end)
         return self.latest(item, trouble.destination)
 
+    def believe(self, trouble: Trouble) -> None:
+        """Somebody has looked at doubtful content: it counts as good from now on. Raises LedgerError."""
+        record = self.of_trouble(trouble)
+        if record and record.outcome.doubt:
+            believed = replace(record, outcome=replace(record.outcome, doubt=""), listed="")
+            self.store.commit(ITEMS, partition(record.item), [Put(transfer_key(record), transfer_body(believed))])
+
     def note_day(self, item: Item) -> None:
         """Keep the first day on which the site has items, so that reading all of them knows where to begin."""
         site, day = partition(item).rsplit("|", 1)

@@ -24,6 +24,8 @@ OPEN = "open|"
 SEEN = "seen|"
 _OF_ITEMS = (Severity.LOST, Severity.FAILING, Severity.DOUBTFUL, Severity.NOTE)
 """The severities under which an item itself can be listed."""
+_ONE_BY_ONE = frozenset({DataType.SITE_BACKUPS})
+"""All backups begin alike; a doubt is about the size of one."""
 _KINDS = "kind|"
 """No severity: rows of `seen|site` that tell which kinds of doubtful content somebody has acknowledged."""
 
@@ -143,7 +145,7 @@ class Troubles:
     def acknowledge(self, trouble: Trouble, by: str, at: float) -> bool:
         """Somebody has seen it, as it was read; False when it has changed or ended since, and stays as it is. Raises LedgerError.
 
-        Of doubtful content the whole kind counts as seen.
+        Of doubtful content the whole kind counts as seen, of a doubtful backup only this one.
         """
         seen, told = SEEN + trouble.site, {"seen_at": at, "seen_by": by}
         self.store.commit(RUNS, seen, [Put(trouble.key, {**_body(trouble), **told})])
@@ -152,7 +154,7 @@ class Troubles:
         except Conflict:
             self.store.commit(RUNS, seen, [Delete(trouble.key)])
             return False
-        if trouble.doubt:
+        if trouble.doubt and trouble.data not in _ONE_BY_ONE:
             self.store.commit(RUNS, seen, [Put(_kind_key(trouble.data, trouble.doubt), told)])
         return True
 

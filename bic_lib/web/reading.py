@@ -9,6 +9,7 @@ from email.message import Message
 from email.parser import BytesParser
 from typing import Any, TypeVar
 
+from bic_lib.actions.acknowledging import Choice
 from bic_lib.actions.download import Download
 from bic_lib.actions.time_arguments import length, moment
 from bic_lib.core.errors import UsageError
@@ -131,6 +132,25 @@ def _began(given: Fields) -> Window | None:
     if (start is None) != (duration is None):
         given.problems.append("start and duration go together")
     return None if start is None or duration is None else Window(start, start + duration)
+
+
+# --- acknowledging ---------------------------------------------------------------------------------------------------
+
+
+def asked_choice(request: Request) -> Choice:
+    """The JSON body of `POST /api/acknowledge`. Raises Refusal when it is no JSON object or something in it is wrong."""
+    given = fields(request, ("ids", "site", "destination", "data", "before"))
+    ids, before = given.texts("ids"), given.text("before", moment, 0)
+    site, destination, data = (given.text(name, _as_it_is, "") or "" for name in ("site", "destination", "data"))
+    if data and data not in set(DataType):
+        given.problems.append(f"data: there is no data type {data}; there are: {', '.join(DataType)}")
+    if given.problems:
+        raise Refusal(400, given.problems)
+    return Choice(ids, site, destination, data, before)
+
+
+def _as_it_is(text: str, _name: str) -> str:
+    return text
 
 
 # --- uploads ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from bic_lib.actions import check, download, failures
+from bic_lib.actions import acknowledging, check, download, failures
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
@@ -22,7 +22,7 @@ from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
 from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
-from bic_lib.web.reading import asked_download, fields
+from bic_lib.web.reading import asked_choice, asked_download, fields
 
 _LOOK_AGAIN_SECONDS = 0.25
 """Between two looks at a run that somebody waits for."""
@@ -192,6 +192,22 @@ def _retry(host: Host, request: Request) -> Response:
     return answer(200, {"retried": len(retried.due), "ids": retried.due, "refused": refused})
 
 
+def _failures(host: Host, request: Request) -> Response:
+    everything = request.query.get("all", "")
+    if everything not in ("", "0", "1"):
+        raise Refusal(400, ["all: must be 0 or 1"])
+    return answer(200, {"failures": list(failures.failures(host.app(), everything=everything == "1"))})
+
+
+def _acknowledge(host: Host, request: Request) -> Response:
+    choice = asked_choice(request)
+    app = host.app()
+    found = acknowledging.choose(app, choice)
+    done = acknowledging.acknowledge(app, found.troubles, "by HTTP")
+    refused = [{"id": name, "reason": reason} for name, reason in {**found.refused, **done.refused}.items()]
+    return answer(200, {"acknowledged": len(done.troubles), "ids": [one.id for one in done.troubles], "refused": refused})
+
+
 ROUTES = (
     Route("dashboard", "GET", "/api/dashboard", _dashboard),
     Route("status", "GET", "/api/status", _status),
@@ -200,4 +216,6 @@ ROUTES = (
     Route("check", "POST", "/api/check", _check),
     Route("notify_test", "POST", "/api/notify-test", _notify_test),
     Route("retry", "POST", "/api/retry", _retry),
+    Route("failures", "GET", "/api/failures", _failures),
+    Route("acknowledge", "POST", "/api/acknowledge", _acknowledge),
 )

@@ -137,7 +137,8 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("run", "--now", "hourly")
     call("status")
     call("runs")
-    call("failures")
+    [failure, *_] = call("failures")["failures"]
+    call("acknowledge", failure["id"], "--yes")
     Path(bic.folder / "brought").mkdir()
     stored = sorted((bic.folder / "archive").glob("*.xml"))
     stored[0].rename(bic.folder / "brought" / stored[0].name)

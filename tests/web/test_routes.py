@@ -15,7 +15,7 @@ import requests
 from bic_lib.actions.verify import verify
 from bic_lib.core.model import DAY
 from bic_lib.ledger.records import Record
-from bic_lib.simulator import Simulator
+from bic_lib.simulator import Recording, Simulator
 from bic_lib.web.http import LARGEST_BODY
 from tests.support import archive, hourly, served_sessions, site, stored_sessions
 from tests.web.conftest import Service, serving
@@ -362,6 +362,31 @@ def test_retry(running: Service) -> None:
     assert running.post("/api/retry", json={"ids": ["none"]}).status_code == 400
     assert running.post("/api/retry", json={}).status_code == 400
     assert running.post("/api/retry", json={"ids": ["x"], "all": True}).status_code == 400
+
+
+def test_failures_and_acknowledge(running: Service) -> None:
+    """`GET /api/failures` lists what is wrong, `POST /api/acknowledge` takes it off; `all` keeps showing it."""
+    recorded = next(truth.lsid for truth in running.appliance.sessions() if truth.state == "ended" and truth.recordings)
+    running.appliance.faults.recordings = {recorded: Recording(odd="png")}
+    wanted = {"sites": ["support"], "destinations": ["archive"], "data": ["session_recordings"], "lsid": [recorded], "wait": 60}
+    running.post("/api/download", json=wanted)
+    assert _until(lambda: running.get("/api/failures").json()["failures"])
+    [failure] = running.get("/api/failures").json()["failures"]
+    assert (failure["lsid"], failure["state"]) == (recorded, "doubtful")
+    for wrong in (
+        {},
+        {"ids": [failure["id"]], "site": "support"},
+        {"ids": ["none"]},
+        {"data": "x"},
+        {"before": "soon"},
+        {"site": 1},
+    ):
+        assert running.post("/api/acknowledge", json=wrong).status_code == 400, wrong
+    done = running.post("/api/acknowledge", json={"ids": [failure["id"]]}).json()
+    assert done == {"acknowledged": 1, "ids": [failure["id"]], "refused": []}
+    assert running.get("/api/failures").json() == {"failures": []}
+    assert [one["id"] for one in running.get("/api/failures?all=1").json()["failures"]] == [failure["id"]]
+    assert running.get("/api/failures?all=2").status_code == 400
 
 
 def test_notify_test_needs_a_mail_server(running: Service) -> None:

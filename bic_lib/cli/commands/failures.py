@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import rich_click as click
 
@@ -47,14 +48,23 @@ JSON = {
 
 
 @click.command(name="failures")
+@click.option("--all", "everything", is_flag=True, help="Also what somebody has acknowledged.")
 @click.pass_obj
-def command(call: Call) -> None:
-    """Show transfers that failed, were given up, refused, expired or don't exist, and why. `bic retry ID` tries one again."""
-    found = failures(call.app())
+def command(call: Call, everything: bool) -> None:
+    """Show what failed, is lost or doubtful, was given up, refused, expired or doesn't exist, and why.
+
+    `bic retry ID` tries one again; `bic acknowledge ID` says that a loss or a doubt was seen.
+    """
+    found = failures(call.app(), everything=everything)
     if call.json:
         stream_json({}, "failures", found)
         return
-    rows = [[row[column.removesuffix("#").replace(" ", "_")] for column in _COLUMNS] for row in islice(found, _SHOWN)]
-    table("Failures", _COLUMNS, rows)
+    table("Failures", _COLUMNS, [_cells(row) for row in islice(found, _SHOWN)])
     if left := sum(1 for _ in found):
         line(f"… and {left:,} more; --json lists all.")
+
+
+def _cells(row: dict[str, Any]) -> list[object]:
+    """A lost stretch has no session's id: its bounds stand there."""
+    shown = {**row, "lsid": f"{row['start']} … {row['end']}"} if row["kind"] == "stream" else row
+    return [shown[column.removesuffix("#").replace(" ", "_")] for column in _COLUMNS]

@@ -10,7 +10,7 @@ from functools import partial
 from bic_lib.core import retention
 from bic_lib.core.errors import DestinationError, ItemError
 from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
-from bic_lib.core.ports import Change, Delete, Insert, Put
+from bic_lib.core.ports import Change, Delete, Insert, Put, Replace
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import file_transfer, outcomes
 from bic_lib.engine.steps.job import Job
@@ -149,6 +149,15 @@ def _note(job: Job, newest: Record) -> None:
     if _is_good(job, made) and all(one.start <= made.start for one in before if _is_good(job, one)):
         changes.append(Put("backup", {"start": item.start}))
     job.ledger.store.commit(STATE, site_partition(job.site.name), changes)
+
+
+def believe(ledger: Ledger, site: str, destination: str, lsid: str) -> None:
+    """Somebody has looked at a doubtful backup: it counts as good when later ones are judged. Raises LedgerError."""
+    key = f"backups|{destination}"
+    row = ledger.store.get(STATE, site_partition(site), key)
+    made = [_Made(*values) for values in row.body["lately"]] if row else []
+    lately = [astuple(replace(one, doubt="") if one.lsid == lsid else one) for one in made]
+    ledger.store.commit(STATE, site_partition(site), [Replace(key, {"lately": lately}, row.version)] if row else [])
 
 
 # --- retention -------------------------------------------------------------------------------------------------------
