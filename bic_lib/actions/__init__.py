@@ -2,6 +2,7 @@
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `verify` the proof · `status`, `runs`, `failures`, `overview` how everything stands
+* `acknowledging` that a loss or a doubt was seen
 * `running` a tick and its visits here · `stopping` ending early
 * `selection` sites and destinations that somebody names · `time_arguments` times that somebody types
 * `results` what was done, item by item · `timestamps`, `formatting` as people read it

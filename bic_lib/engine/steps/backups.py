@@ -110,16 +110,16 @@ class _Made:
     size: int
     doubt: str = ""
 
-
-def _is_good(job: Job, made: _Made) -> bool:
-    """Nobody doubts it, or somebody has acknowledged the doubts of its kind."""
-    return not made.doubt or job.ledger.troubles.acknowledged(job.site.name, DataType.SITE_BACKUPS, made.doubt)
+    @property
+    def good(self) -> bool:
+        """Nobody doubts it (any more)."""
+        return not self.doubt
 
 
 def _judge(job: Job, record: Record, size: int) -> str:
     """Why a backup of so many bytes is doubtful at this destination, "" where it is not."""
     before = [made for made in _lately(job, record.destination) if made.lsid != record.item.lsid]
-    return retention.too_small(size, [made.size for made in sorted(before) if _is_good(job, made)])
+    return retention.too_small(size, [made.size for made in sorted(before) if made.good])
 
 
 def _made(record: Record) -> _Made:
@@ -139,14 +139,10 @@ def _note(job: Job, newest: Record) -> None:
     item, made = newest.item, _made(newest)
     before = sorted(one for one in _lately(job, newest.destination) if one.lsid != item.lsid)
     lately = [*before, made]
-    kept = [
-        one
-        for doubted in (False, True)
-        for one in sorted(one for one in lately if bool(one.doubt) is doubted)[-retention.LATELY :]
-    ]
+    kept = [one for good in (True, False) for one in sorted(one for one in lately if one.good is good)[-retention.LATELY :]]
     job.ledger.store.commit(ITEMS, _place(job, newest.destination), [Put(_key(item), {"lsid": item.lsid, "start": item.start})])
     changes = [Put(f"backups|{newest.destination}", {"lately": [astuple(one) for one in kept]})]
-    if _is_good(job, made) and all(one.start <= made.start for one in before if _is_good(job, one)):
+    if made.good and all(one.start <= made.start for one in before if one.good):
         changes.append(Put("backup", {"start": item.start}))
     job.ledger.store.commit(STATE, site_partition(job.site.name), changes)
 
@@ -174,7 +170,7 @@ def _retire(job: Job, record: Record) -> None:
         return
     others = [other for other in _stored(job, record.destination) if other.item.lsid != record.item.lsid]
     newest_first = sorted([record, *others], key=_made, reverse=True)
-    for old in newest_first[retention.staying([_is_good(job, _made(one)) for one in newest_first], prior) :]:
+    for old in newest_first[retention.staying([_made(one).good for one in newest_first], prior) :]:
         if old is record:  # a late one: its outcome is not written yet, so the next one takes it away
             continue
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bic_lib.actions.acknowledging import acknowledge
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, State
 from bic_lib.simulator import Backup, Fault, Recording, Simulator
@@ -137,7 +138,7 @@ def test_a_small_backup_is_kept_doubted_and_never_counts(world: World, sim: Simu
 
 
 def test_an_acknowledged_small_backup_is_a_good_one(world: World, sim: Simulator) -> None:
-    """Somebody knows why it is small, so it counts; the next small one, which begins otherwise, is doubted for itself."""
+    """Somebody knows why it is small, so it counts; the next small one is doubted for itself, though it begins likewise."""
     world.configure(data=("site_backups",), destination="retention_count = 1", every="1d")
     for size in (9_000, 10_000, 4_000):
         sim.faults.backup = Backup(size=size)
@@ -146,7 +147,7 @@ def test_an_acknowledged_small_backup_is_a_good_one(world: World, sim: Simulator
     troubles = world.ledger().troubles
     [doubtful] = troubles.open("support", Severity.DOUBTFUL)
     assert "4000 bytes" in doubtful.reason
-    assert troubles.acknowledge(doubtful, "ann", world.clock())
+    assert acknowledge(world.app(), [doubtful], "ann").troubles == [doubtful]
     for size in (4_001, 9_000):
         sim.faults.backup = Backup(size=size)
         world.once()
