@@ -97,11 +97,15 @@ def name(parts: Mapping[str, str]) -> str:
 
 def engine(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait: float) -> Engine:
     """Connections in autocommit mode; transactions are begun by hand. Raises DestinationError where pyodbc can't be loaded."""
+    return pooled(lambda: connected(parts, token=token, wait=wait))
 
+
+def pooled(connect: Callable[[], Any]) -> Engine:
+    """The pool over a function that connects."""
     return create_engine(
         "mssql+pyodbc://",
         module=_pyodbc(),
-        creator=lambda: connected(parts, token=token, wait=wait),
+        creator=connect,
         max_overflow=-1,  # lanes limit how many load at once
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,

@@ -13,7 +13,7 @@ from functools import cache
 from sqlalchemy import Table
 from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
@@ -52,7 +52,7 @@ class SqlServerTransaction(Transaction):
     def rollback(self) -> None:
         try:
             self.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
-        except DBAPIError:
+        except SQLAlchemyError:  # also what SQLAlchemy raises by itself for a connection that broke before
             self._connection.invalidate()
 
     def columns(self) -> dict[str, set[str]]:

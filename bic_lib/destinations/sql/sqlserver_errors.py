@@ -10,9 +10,13 @@ import re
 from bic_lib.core.errors import BicError, DestinationError, NotAdmitted, Unexpected
 from bic_lib.destinations.sql.load import Clash
 
+_SERIALIZATION = "40001"
 _DEADLOCK = {1205, 3960}
+_CONNECTION = ("01", "08", "HYT", "HY010", "IMC")
+"""How the states of a connection that broke begin, whatever number stands in its text; FreeTDS has 01000 for it."""
 _DUPLICATE = {2601, 2627}
 _THERE_ALREADY = {2714, 1913}
+_UNREACHED = {"08001", "08004", "HYT01"}
 _LOGIN = frozenset({18456, 18452, 18470, 18487, 18488, 40531})
 _VALUE = {220, 241, 242, 245, 295, 515, 547, 2628, 8114, 8115, 8152, 13609}
 
@@ -62,8 +66,10 @@ def translated(error: Exception, database: str) -> BicError:
     state = str(error.args[0]) if error.args else ""
     text = _cleaned(str(error.args[-1]) if error.args else str(error))
     numbers = {int(number) for number in re.findall(r"\((-?\d{1,6})\)", text)}
-    if numbers & _DEADLOCK:
+    if state == _SERIALIZATION or numbers & _DEADLOCK:
         return Clash(DestinationError(f"{database} is busy: deadlock, again and again.", hint=_AGAIN))
+    if state.startswith(_CONNECTION):
+        return _whole_database(numbers, state, text, database)
     if numbers & _DUPLICATE:
         return Clash(Unexpected(text))
     if numbers & _THERE_ALREADY:
@@ -80,7 +86,7 @@ def _whole_database(numbers: set[int], state: str, text: str, database: str) -> 
         if numbers & known:
             kind = NotAdmitted if known is _LOGIN else DestinationError
             return kind(f"{database} can't be used: {why}. {text}", hint=hint)
-    if state.startswith(("08", "HYT")):
+    if state in _UNREACHED or (state.startswith("HYT") and "login" in text.lower()):
         return DestinationError(
             f"{database} can't be reached. {text}", hint=f"Is the server's name right, and its port open? {_AGAIN}"
         )

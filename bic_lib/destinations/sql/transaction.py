@@ -53,13 +53,13 @@ class Transaction(ABC):
 
         `reading` holds the lock beside others that read: what is read is of one moment, and nobody writes meanwhile.
         """
-        self.begin(lock, reading=reading)
         try:
+            self.begin(lock, reading=reading)
             yield
+            self.run("COMMIT TRANSACTION")
         except BaseException:
             self.rollback()
             raise
-        self.run("COMMIT TRANSACTION")
 
     @abstractmethod
     def begin(self, lock: str, *, reading: bool = False) -> None: ...

@@ -1,67 +1,146 @@
-"""A stand-in for SQL Server: what the product sends in T-SQL, carried out by SQLite after a translation of its few constructs.
+"""A stand-in for SQL Server behind its driver: what the product sends in T-SQL, carried out by SQLite after a translation.
 
-It knows the constructs that :mod:`bic_lib.destinations.sql.sqlserver` uses and no more, so it proves the course of a load (keys,
-parameters, order, which statements), not the language; that is what `BIC_TEST_MSSQL` is for.
+SQLAlchemy's own dialect for pyodbc and pyodbc's own error classes are used, so that a connection that breaks is met as it is in
+the field. The translation knows the constructs of :mod:`bic_lib.destinations.sql.sqlserver` and no more, and tables are made in
+SQLite's words, so it proves the course of a load (keys, parameters, order, which statements), not the language; that is what
+`BIC_TEST_MSSQL` is for.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
+import pytest
+from sqlalchemy import Engine
 
-from bic_lib.destinations.sql import SqlDatabase, sqlite
+from bic_lib.destinations.sql import SqlDatabase, odbc, sqlserver_errors
 from bic_lib.destinations.sql.database import Kind
-from bic_lib.destinations.sql.sqlite import SqliteTransaction
-from bic_lib.destinations.sql.sqlserver import THERE, SqlServerTransaction
+from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
+
+pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
 
 _COLUMN = r"(\w+) (\w+)(?:\((\w+)\))? '\$\.(\w+)'"
 _OPENJSON = re.compile(rf"OPENJSON\(CAST\(\? AS NVARCHAR\(MAX\)\)\) WITH \(((?:{_COLUMN}(?:, )?)+)\)")
+_LOCK = "sp_getapplock"
+_COLUMNS = (
+    "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+    " UNION ALL SELECT name, '' FROM sqlite_master WHERE type = 'view'"
+)
+_OF_THE_DIALECT = {
+    "SELECT CAST(SERVERPROPERTY('ProductVersion') AS VARCHAR)": "SELECT '16.0.1000.6'",
+    "SELECT CAST('test max support' AS NVARCHAR(max))": "SELECT 1",
+    "SELECT schema_name()": "SELECT 'dbo'",
+}
+"""What SQLAlchemy asks a new connection."""
+
+Before = Callable[[str], None]
 
 
-class StandIn(SqlServerTransaction):
-    """Carries out on SQLite, and refuses what SQL Server would refuse."""
+class Cursor(sqlite3.Cursor):
+    """A cursor that takes T-SQL. It has its rows at once: one that is half read would keep SQLite's lock."""
 
-    sent: list[str]
+    _rows: Iterator[Any] = iter(())
 
-    def run(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        self.sent.append(statement)
-        if statement.startswith("SET NOCOUNT ON"):
-            return super().run("BEGIN IMMEDIATE TRANSACTION")
-        if "sp_getapplock" in statement:
-            return [(0,)]
-        if statement.startswith("IF @@TRANCOUNT"):
-            self._connection.connection.rollback()
-            return []
-        return super().run(self._for_sqlite(statement, parameters), *parameters)
+    def fetchone(self) -> Any:
+        return next(self._rows, None)
 
-    def stream(self, statement: str, *parameters: Any) -> Iterator[Sequence[Any]]:
-        self.sent.append(statement)
-        return super().stream(self._for_sqlite(statement, parameters), *parameters)
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        return list(islice(self._rows, size))
 
-    def _for_sqlite(self, statement: str, parameters: Sequence[Any]) -> str:
-        for columns, parameter in zip(_OPENJSON.findall(statement), parameters, strict=False):
-            self._check(columns[0], parameter)
-        statement = _OPENJSON.sub(_json_each, statement).replace("INNER LOOP JOIN", "CROSS JOIN")
-        if " OUTPUT INSERTED.id" in statement:
-            statement = statement.replace(" OUTPUT INSERTED.id", "") + " RETURNING id"
-        return re.sub(r"^(UPDATE .*) FROM \w+ INNER JOIN (.*) AS j ON (.*)$", r"\1 FROM \2 AS j WHERE \3", statement)
+    def fetchall(self) -> list[Any]:
+        return list(self._rows)
 
-    def columns(self) -> dict[str, set[str]]:
-        self.sent.append(THERE)
-        return SqliteTransaction(self._connection).columns()
+    def execute(self, statement: str, *parameters: Any) -> Cursor:
+        connection = self.connection
+        assert isinstance(connection, Connection)
+        values = parameters[0] if parameters and isinstance(parameters[0], (tuple, list)) else parameters
+        connection.hear(connection.meet, statement)
+        if statement.startswith("SELECT 1 FROM fn_list") or "sys.system_views" in statement:
+            raise pyodbc.ProgrammingError("42000", "[42000] this is not known here (208) (SQLExecDirectW)")
+        if statement not in _OF_THE_DIALECT and not statement.startswith(("SET TRANSACTION", "SELECT 1")):
+            connection.sent.append(statement)
+        self._carry_out(connection, statement, values)
+        connection.hear(connection.met, statement)
+        return self
 
-    @staticmethod
-    def _check(columns: str, parameter: str) -> None:
-        limits = {name: int(size) for name, _, size, _ in re.findall(_COLUMN, columns) if size and size.isdigit()}
-        for row in json.loads(parameter):
-            for name, value in row.items():
-                assert "\0" not in str(value), name
-                assert name not in limits or value is None or len(value.encode("utf-16-le")) <= 2 * limits[name], name
+    def _carry_out(self, connection: Connection, statement: str, values: Sequence[Any]) -> None:
+        try:
+            if statement.startswith("IF @@TRANCOUNT"):
+                connection.undo()
+            elif not statement.startswith("SET TRANSACTION"):
+                super().execute(for_sqlite(statement, values), values)
+                self._rows = iter(super().fetchall())
+        except sqlite3.IntegrityError as error:
+            number = 2627 if "UNIQUE" in str(error) else 515
+            raise pyodbc.IntegrityError("23000", f"[23000] {error} ({number}) (SQLExecDirectW)") from error
+        except sqlite3.Error as error:
+            raise pyodbc.ProgrammingError("42000", f"[42000] {error} (50000) (SQLExecDirectW)") from error
+
+
+class Connection(sqlite3.Connection):
+    """A connection as pyodbc gives it; `meet` and `met` are told each statement, before and after it took effect."""
+
+    autocommit = True
+    timeout = 0
+
+    def __init__(self, file: Path, sent: list[str], meet: Before, met: Before, *, keeps: bool) -> None:
+        super().__init__(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self.sent, self.meet, self.met = sent, meet, met
+        self._keeps = keeps
+
+    def hear(self, listener: Before, statement: str) -> None:
+        """Tell a listener; what it raises ends the transaction at the server, unless that `keeps` it."""
+        try:
+            listener(statement)
+        except pyodbc.Error:
+            if not self._keeps:
+                self.undo()
+            raise
+
+    def cursor(self, *_: Any) -> Cursor:  # type: ignore[override]
+        return super().cursor(Cursor)
+
+    def commit(self) -> None:
+        """Nothing, in autocommit mode; a transaction that was begun by a statement goes on."""
+
+    rollback = commit
+
+    def undo(self) -> None:
+        if self.in_transaction:
+            super().rollback()
+
+    def add_output_converter(self, *_: Any) -> None: ...
+
+
+def for_sqlite(statement: str, parameters: Sequence[Any]) -> str:
+    """The statement in SQLite's words; what SQL Server would refuse is refused."""
+    if statement.startswith("SET NOCOUNT ON"):
+        return "BEGIN IMMEDIATE TRANSACTION"
+    if _LOCK in statement:
+        return "SELECT 0"
+    if "INFORMATION_SCHEMA.COLUMNS" in statement:
+        return _COLUMNS
+    for columns, parameter in zip(_OPENJSON.findall(statement), parameters, strict=False):
+        _check(columns[0], parameter)
+    statement = _OF_THE_DIALECT.get(statement, statement)
+    statement = _OPENJSON.sub(_json_each, statement).replace("INNER LOOP JOIN", "CROSS JOIN")
+    if " OUTPUT INSERTED.id" in statement:
+        statement = statement.replace(" OUTPUT INSERTED.id", "") + " RETURNING id"
+    return re.sub(r"^(UPDATE .*) FROM \w+ INNER JOIN (.*) AS j ON (.*)$", r"\1 FROM \2 AS j WHERE \3", statement)
+
+
+def _check(columns: str, parameter: str) -> None:
+    limits = {name: int(size) for name, _, size, _ in re.findall(_COLUMN, columns) if size and size.isdigit()}
+    for row in json.loads(parameter):
+        for name, value in row.items():
+            assert "\0" not in str(value), name
+            assert name not in limits or value is None or len(value.encode("utf-16-le")) <= 2 * limits[name], name
 
 
 def _json_each(match: re.Match[str]) -> str:
@@ -69,13 +148,16 @@ def _json_each(match: re.Match[str]) -> str:
     return f"(SELECT {chosen} FROM json_each(?))"
 
 
-def stand_in(file: Path, sent: list[str]) -> SqlDatabase:
-    """A destination with SQL Server's loading over a SQLite file; `sent` collects its statements as T-SQL."""
+def _nothing(_statement: str) -> None: ...
 
-    class Noting(StandIn):
-        pass
 
-    Noting.sent = sent
-    url = make_url(f"sqlite:///{file}")
-    engine = sqlite.engine(url, wait=30)
-    return SqlDatabase(Kind("sqlite", Noting, sqlite.translated), lambda: engine, "the stand-in", True)
+def stand_in(file: Path, sent: list[str], *, meet: Before = _nothing, met: Before = _nothing, keeps: bool = False) -> SqlDatabase:
+    """A destination with SQL Server's loading over a SQLite file; `sent` collects its statements as T-SQL.
+
+    `meet` and `met` may raise pyodbc's errors; the server then has ended the transaction, or `keeps` it.
+    """
+
+    def made() -> Engine:
+        return odbc.pooled(lambda: Connection(file, sent, meet, met, keeps=keeps))
+
+    return SqlDatabase(Kind("sqlite", SqlServerTransaction, sqlserver_errors.translated), made, "the stand-in", True)
