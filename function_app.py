@@ -52,6 +52,7 @@ def answer(request: func.HttpRequest, visits: func.Out[List[str]]) -> func.HttpR
 # The routes are those of bic_lib.web.routes, which is not imported here for its weight; a test holds them together.
 for name, method, route in (
     ("dashboard", "GET", "dashboard"),
+    ("health", "GET", "health"),
     ("status", "GET", "status"),
     ("download", "POST", "download"),
     ("run", "GET", "runs/{id}"),

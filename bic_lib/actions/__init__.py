@@ -1,8 +1,8 @@
 """What people ask for, values in, values out: the same for commands, routes and pages.
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
-* `verify` the proof · `status`, `runs`, `failures`, `overview` how everything stands
-* `acknowledging` that a loss or a doubt was seen
+* `verify` the proof · `health` whether all is well · `acknowledging` that a loss or a doubt was seen
+* `status`, `runs`, `failures`, `overview` how everything stands
 * `running` a tick and its visits here · `stopping` ending early
 * `selection` sites and destinations that somebody names · `time_arguments` times that somebody types
 * `results` what was done, item by item · `timestamps`, `formatting` as people read it

@@ -1,46 +1,50 @@
-"""How everything stands: schedules, streams, sites."""
+"""How everything stands: schedules, streams, sites, destinations. Whether that is well is said by :mod:`bic_lib.core.health`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bic_lib.actions import health
 from bic_lib.actions.timestamps import iso
 from bic_lib.core import plan
-from bic_lib.core.health import Severity
-from bic_lib.core.model import ReportKind, Schedule, Stream
+from bic_lib.core.errors import SettingsError
+from bic_lib.core.health import Facts, Failing, Health, Severity, SiteFacts, StreamFacts, lag, loses_from
+from bic_lib.core.model import Schedule, Stream
 from bic_lib.core.ports import Row
 from bic_lib.engine.app import App
-from bic_lib.ledger.proof import served_name
-from bic_lib.ledger.streams import Rest, SiteState, Standing
+from bic_lib.engine.health import Known, facts, read
+from bic_lib.ledger.streams import Standing
 from bic_lib.settings.spelling import duration
 
 _TICKS_MISSED = 150.0
 """Seconds without a tick after which nobody is ticking: two were missed."""
 
 
-def status(app: App) -> dict[str, Any]:
-    """The value of `bic status --json` (docs/design.md 6). Raises LedgerError."""
-    standing = app.ledger.streams.standing()
-    states = {name: standing.site(name) for name in dict.fromkeys([*app.sites, *standing.sites()])}
+def status(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
+    """The value of `bic status --json` (docs/design.md 6). `broken`: as for `health.look`. Raises LedgerError."""
+    known = read(app)
+    found = facts(app, known)
+    standing = known.standing
+    sites = {site.name: site for site in found.sites}
     return {
-        "scheduler": _scheduler(app, standing),
+        "health": health.shown(health.reckon(found, broken)),
+        "scheduler": _scheduler(known),
         "schedules": [_schedule(app, schedule, standing.rows("schedules").get(schedule.name)) for schedule in app.schedules],
-        "streams": [shown for name, state in states.items() for shown in _streams(app, name, state)],
-        "sites": [_site(app, name, state) for name, state in states.items()],
-        "destinations": list(_destinations(app)),
+        "streams": list(_streams(found, sites, known)),
+        "sites": [_site(app, site, standing) for site in found.sites],
+        "destinations": list(_destinations(app, found, known.now)),
     }
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------
 
 
-def _scheduler(app: App, standing: Standing) -> dict[str, Any]:
-    row = standing.rows("scheduler").get("tick")
+def _scheduler(known: Known) -> dict[str, Any]:
+    row = known.standing.rows("scheduler").get("tick")
     last = row.body["at"] if row else None
-    ticking = last is not None and app.ledger.now() - last < _TICKS_MISSED
+    ticking = last is not None and known.now - last < _TICKS_MISSED
     return {"state": "never ran" if last is None else "running" if ticking else "not running", "last_tick": iso(last)}
 
 
@@ -72,108 +76,80 @@ def _schedule(app: App, schedule: Schedule, row: Row | None) -> dict[str, Any]:
 # --- streams ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Pending:
-    """What of a stream is not delivered: steps that wait, failed transfers, those tried again, when each is forgotten."""
-
-    steps: int = 0
-    failed: int = 0
-    again: int = 0
-    forgotten: list[float] = field(default_factory=list)
-
-
-def _pending(app: App, site: str) -> dict[str, _Pending]:
-    found: dict[str, _Pending] = defaultdict(_Pending)
-    for index in app.ledger.work.waiting(site):
-        for served in index.body["for"]:
-            found[served].steps += 1
-            found[served].forgotten += [index.body["forget"]] if index.body["forget"] else []
-    for trouble in app.ledger.troubles.open(site):
-        pending = found[f"{trouble.data}>{trouble.destination}"]
-        pending.failed += trouble.severity is not Severity.DOUBTFUL
-        pending.again += trouble.next_try is not None
-        pending.forgotten += [trouble.forgotten_at] if trouble.forgotten_at else []
-    return found
-
-
-def _streams(app: App, site: str, state: SiteState) -> Iterator[dict[str, Any]]:
-    configured = app.streams(site)
-    pending = _pending(app, site)
-    theirs = app.ledger.now() + (state.skew or 0)
-    for stream in sorted(configured.keys() | state.streams.keys()):
-        known = state.streams.get(stream)
-        mark = known.mark if known else None
-        yield {
-            **_named(stream),
-            "parked": stream not in configured,
-            "watermark": iso(mark),
-            "lag_seconds": None if mark is None else max(0, int(theirs - mark)),
-            **_counted(pending[served_name(stream)]),
-            "backlog_done_at": iso(known.backlog_done_at) if known else None,
-        }
+def _streams(found: Facts, sites: Mapping[str, SiteFacts], known: Known) -> Iterator[dict[str, Any]]:
+    undelivered = [one for one in known.listed if one.severity is not Severity.DOUBTFUL]
+    failed = Counter((one.site, one.data, one.destination) for one in undelivered)
+    again = Counter((one.site, one.data, one.destination) for one in undelivered if one.next_try is not None)
+    for one in sorted(found.streams, key=lambda stream: stream.stream):
+        named = _named(one.stream)
+        key = (one.stream.site, str(one.stream.data), one.stream.destination)
+        yield {**named, **_stream(one, sites[one.stream.site]), **_counted(one, failed[key], again[key])}
 
 
 def _named(stream: Stream) -> dict[str, Any]:
     return {"site": stream.site, "data": stream.data, "destination": stream.destination}
 
 
-def _counted(pending: _Pending) -> dict[str, Any]:
-    """A failed recording that is tried again has its step in the queue: it counts as failed, not as waiting too."""
+def _stream(one: StreamFacts, site: SiteFacts) -> dict[str, Any]:
+    wanted = one.period is not None
     return {
-        "waiting": max(0, pending.steps - pending.again),
-        "failed": pending.failed,
-        "forgotten_first": iso(min(pending.forgotten, default=None)),
+        "parked": not wanted,
+        "watermark": iso(one.mark),
+        "lag_seconds": int(lag(one, site)) if one.mark is not None or one.first_due is not None else None,
+        "loses_from": iso(loses_from(one, site)) if wanted else None,
+        "backlog_done_at": iso(one.filled_at),
     }
+
+
+def _counted(one: StreamFacts, failed: int, again: int) -> dict[str, Any]:
+    """A failed recording that is tried again has its step in the queue: it counts as failed, not as waiting too."""
+    return {"waiting": max(0, one.waiting - again), "failed": failed, "forgotten_first": iso(one.forgotten_first)}
 
 
 # --- sites and destinations ------------------------------------------------------------------------------------------
 
 
-def _site(app: App, name: str, state: SiteState) -> dict[str, Any]:
-    site = app.sites.get(name)
-    rest = _site_rest(state, app.ledger.now())
+def _site(app: App, one: SiteFacts, standing: Standing) -> dict[str, Any]:
+    site, state = app.sites.get(one.name), standing.site(one.name)
     if site is None:
         stands = "parked"
     elif not site.enabled:
         stands = "disabled"
-    elif rest:
-        stands = "resting"
+    elif one.failing:
+        stands = "failing"
     else:
         stands = "ok" if any(known.mark is not None for known in state.streams.values()) else "new"
     return {
-        "name": name,
+        "name": one.name,
         "host": site.host if site else None,
         "state": stands,
         "clock_skew_seconds": state.skew,
-        **_shown(rest),
+        **_failure(one.failing, app.ledger.now()),
     }
 
 
-def _site_rest(state: SiteState, now: float) -> Rest | None:
-    """The pause of the site, or of one kind of its reports."""
-    rests = (state.rest, *(state.report_rest(kind) for kind in ReportKind))
-    return next((rest for rest in rests if not rest.over(now)), None)
-
-
-def _destinations(app: App) -> Iterator[dict[str, Any]]:
-    """Those that schedules name, and those that rest."""
-    now = app.ledger.now()
-    rests = {name: rest for name, rest in app.ledger.streams.rests().items() if not rest.over(now)}
+def _destinations(app: App, found: Facts, now: float) -> Iterator[dict[str, Any]]:
+    """Those that schedules name, and those that fail."""
     named = {transfer.destination for schedule in app.schedules for transfer in schedule.transfers}
-    for name in sorted(named | rests.keys()):
-        yield {"name": name, "state": "resting" if name in rests else "ok", **_shown(rests.get(name))}
+    for one in sorted(found.destinations, key=lambda place: place.name):
+        if one.name in named or one.failing:
+            yield {"name": one.name, "state": "failing" if one.failing else "ok", **_failure(one.failing, now)}
 
 
-def _shown(rest: Rest | None) -> dict[str, Any]:
-    return {"reason": rest.reason if rest else "", "until": iso(rest.until) if rest else None}
+def _failure(failing: Sequence[Failing], now: float) -> dict[str, Any]:
+    """The first of what fails; `until` while it rests."""
+    if not failing:
+        return {"reason": "", "since": None, "until": None}
+    first = failing[0]
+    rests = first.next_try is not None and first.next_try > now
+    return {"reason": first.reason, "since": iso(first.since), "until": iso(first.next_try) if rests else None}
 
 
-def resting(app: App) -> list[str]:
-    """A line for each configured site and destination that rests after a failure. Raises LedgerError."""
-    sites = (_site(app, name, app.ledger.streams.read(name)) for name in app.sites)
-    named = [("site", shown) for shown in sites] + [("destination", shown) for shown in _destinations(app)]
-    return [
-        f"{what} {shown['name']} rests until {shown['until']}: {shown['reason']}"
-        for what, shown in named
-        if shown["state"] == "resting"
-    ]
+def failing(found: Health) -> list[str]:
+    """A line for each site, destination and report that fails, for whoever needs them now."""
+    lines = []
+    for one in found.troubles:
+        if one.severity is Severity.FAILING and one.subject.kind in ("site", "destination"):
+            again = f"; next try {iso(one.next_try)}" if one.next_try is not None else ""
+            lines.append(f"{one.subject} fails since {iso(one.since)}{again}: {one.text}")
+    return lines

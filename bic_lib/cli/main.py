@@ -35,6 +35,7 @@ COMMANDS = {
     "backfill": "Fill in a site's history.",
     "import": "Import session XML that was stored earlier.",
     "verify": "Compare what is stored with the ledger.",
+    "health": "Is anything wrong, and what will be lost when?",
     "status": "Schedules, streams and sites: what is done, what waits.",
     "runs": "What the last runs did.",
     "failures": "What was not delivered, with the reason.",

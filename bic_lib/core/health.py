@@ -31,6 +31,11 @@ class Severity(StrEnum):
     NOTE = "note"
 
     @property
+    def is_ill(self) -> bool:
+        """All but a note is."""
+        return self is not Severity.NOTE
+
+    @property
     def rank(self) -> int:
         """0 is the worst."""
         return _RANKS[self]
@@ -86,7 +91,7 @@ class Health:
 
     @property
     def ill(self) -> bool:
-        return any(trouble.severity is not Severity.NOTE for trouble in self.troubles)
+        return any(trouble.severity.is_ill for trouble in self.troubles)
 
     @property
     def state(self) -> str:
@@ -139,8 +144,8 @@ class StreamFacts:
     """How far a stream is planned, on its appliance's clock.
 
     `begin` is where it began (None: it never did), `mark` its watermark, `moved_at` when that last moved, `first_due` when it was
-    first wanted, `filled`: its first pull is over. `period` in seconds, None where no enabled schedule has it. `forgotten_first`:
-    when the appliance forgets the first of what is listed and waits.
+    first wanted, `filled_at` when its first pull was over. `period` in seconds, None where no enabled schedule has it.
+    `forgotten_first`: when the appliance forgets the first of what is listed and waits.
     """
 
     stream: Stream
@@ -148,10 +153,14 @@ class StreamFacts:
     mark: float | None = None
     moved_at: float | None = None
     first_due: float | None = None
-    filled: bool = False
+    filled_at: float | None = None
     period: int | None = None
     waiting: int = 0
     forgotten_first: float | None = None
+
+    @property
+    def filled(self) -> bool:
+        return self.filled_at is not None
 
 
 @dataclass(frozen=True, slots=True)

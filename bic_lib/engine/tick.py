@@ -38,7 +38,9 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     moment = app.ledger.now() if now is None else now
     last = standing.rows("scheduler").get("tick")
     changed = last is not None and _clock_went_back(app, last, moment)
-    app.ledger.store.commit(STATE, "scheduler", [Put("tick", {"at": moment})])
+    app.ledger.store.commit(
+        STATE, "scheduler", [Put("tick", {"at": moment, "gap": moment - last.body["at"] if last else 0, "service": not at_once})]
+    )
     for schedule in app.schedules:
         if schedule.enabled:
             row = _told(app, schedule, standing.rows("schedules").get(schedule.name))

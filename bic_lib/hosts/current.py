@@ -76,7 +76,7 @@ class Current:
         ledger = now.app.ledger
         if now.broken:
             settings_broken(ledger, now.broken)
-        if last_good.keep(ledger, now.texts, broken=now.broken is not None) and not now.broken:
+        if last_good.keep(ledger, now.texts, now.broken) and not now.broken:
             settings_mended(ledger)
         return now
 

@@ -123,6 +123,9 @@ class _Call:
     def app(self) -> App:
         return self._host.settings.look().app
 
+    def broken(self) -> SettingsError | None:
+        return self._host.settings.held.broken
+
     def visit(self, visits: Sequence[Visit]) -> None:
         self.messages += [json.dumps(visit.message()) for visit in visits]
         for visit in visits:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from waitress import wasyncore
 from waitress.server import create_server
 
-from bic_lib.core.errors import BicError
+from bic_lib.core.errors import BicError, SettingsError
 from bic_lib.core.model import Visit
 from bic_lib.engine.app import App
 from bic_lib.hosts.current import Current
@@ -50,6 +50,9 @@ class _Here(Host):
 
     def app(self) -> App:
         return self._current.held.app
+
+    def broken(self) -> SettingsError | None:
+        return self._current.held.broken
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self._scheduler.visit(self.app(), visits)

@@ -20,7 +20,7 @@ from bic_lib.logs import masked
 STATE = "state"
 _SITE = "site|"
 _REST = ("until", "failures", "since", "reason", "files_only")
-_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at")
+_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due")
 """What their rows hold; whatever else an older one holds is passed over."""
 
 
@@ -28,7 +28,8 @@ _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at")
 class StreamState:
     """One stream. `mark` is its watermark (None: not begun), `due_at` when it wants a walk (None: nothing to do).
 
-    `advanced_at` tells when the watermark was last moved or found to be at the appliance's now.
+    `advanced_at` tells when the watermark was last moved or found to be at the appliance's now, `first_due` when a walk was
+    wanted for the first time.
     """
 
     stream: Stream
@@ -38,6 +39,7 @@ class StreamState:
     run: str | None = None
     advanced_at: float | None = None
     backlog_done_at: float | None = None
+    first_due: float | None = None
     version: str = ""
     written: float = 0.0
 
@@ -95,6 +97,10 @@ class Standing:
     def site(self, name: str) -> SiteState:
         return SiteState(self.rows(site_partition(name)).values())
 
+    def rests(self) -> dict[str, Rest]:
+        """The destinations that rest or rested, by name."""
+        return {name: _rest(row) for name, row in self.rows("destinations").items()}
+
     def sites(self) -> list[str]:
         """Every site that the ledger has ever heard of, by name."""
         return [name.removeprefix(_SITE) for name in self._partitions if name.startswith(_SITE)]
@@ -119,8 +125,9 @@ class Streams:
             row = self.store.get(STATE, site_partition(stream.site), _key(stream))
             state = _stream(row) if row else StreamState(stream)
             due_at = at if state.due_at is None else min(state.due_at, at)
+            first_due = at if state.first_due is None else state.first_due
             try:
-                self.write(replace(state, due_at=due_at, run=run or state.run))
+                self.write(replace(state, due_at=due_at, run=run or state.run, first_due=first_due))
             except Conflict:
                 continue
             return

@@ -17,7 +17,7 @@ from bic_lib.core.errors import Conflict
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases
-from bic_lib.ledger.streams import STATE, SiteState, site_partition
+from bic_lib.ledger.streams import STATE, SiteState, Standing, site_partition
 
 DUE = "due"
 _INDEX = "due|"
@@ -176,6 +176,12 @@ class Work:
         """All index rows of a site."""
         for queue in Queue:
             yield from self.store.scan(*_place(site, queue), _INDEX, _INDEX + "~")
+
+    def everywhere(self, standing: Standing) -> Iterator[Row]:
+        """All index rows of all sites: those of the first queue as `standing` told them, the others by one range read."""
+        for site in standing.sites():
+            yield from (row for row in standing.rows(site_partition(site)).values() if row.key.startswith(_INDEX))
+        yield from (row for row in self.store.everything(DUE) if row.key.startswith(_INDEX))
 
     def index_of(self, step: Step) -> Row | None:
         """The index row of a step that is there, as `due` would give it."""

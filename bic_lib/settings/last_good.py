@@ -25,6 +25,8 @@ from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
 
 _PARTITION, _KEY = "settings", "last"
+_LONGEST_WHY = 4_000
+"""Characters of what is wrong with broken settings; the log has all of it."""
 _HEADER = re.compile(r"\s*\[+\s*[\"']?([A-Za-z_]+)")
 _NEEDED = ("ledger", "identity")
 _NO_SITES = """
@@ -40,10 +42,17 @@ def read(source: str, environ: Mapping[str, str]) -> Texts:
     return including.read(source, lambda url: _blob(url, environ))
 
 
-def keep(ledger: Ledger, texts: Texts, *, broken: bool) -> bool:
+def keep(ledger: Ledger, texts: Texts, broken: SettingsError | None) -> bool:
     """Keep good settings, and note whether the file is broken now; whether that is news. Raises LedgerError."""
     row = ledger.store.get(STATE, _PARTITION, _KEY)
-    body = {"text": _packed(texts.main), "included": [[name, _packed(text)] for name, text in texts.included], "broken": broken}
+    body = {
+        "text": _packed(texts.main),
+        "included": [[name, _packed(text)] for name, text in texts.included],
+        "broken": bool(broken),
+    }
+    if broken:
+        since = row.body.get("since") if row and row.body["broken"] else None
+        body |= {"why": masked(str(broken))[:_LONGEST_WHY], "since": since or ledger.now()}
     if row and row.body == body:
         return False
     with suppress(Conflict):  # another tick's write is as good

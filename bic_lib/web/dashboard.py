@@ -57,7 +57,7 @@ def _troubles(shown: Values) -> Iterator[str]:
         yield f"The scheduler is {shown['scheduler']['state'].replace('never ran', 'new: it never ran')}."
     for word, subjects in (("Site", shown["sites"]), ("Destination", shown["destinations"])):
         yield from (
-            f"{word} {one['name']} has failed, and rests until its next try." for one in subjects if one["state"] == "resting"
+            f"{word} {one['name']} has failed, and rests until its next try." for one in subjects if one["state"] == "failing"
         )
     if failed := _total(shown, "failed"):
         yield f"{failed:,} {'transfer was' if failed == 1 else 'transfers were'} not delivered."

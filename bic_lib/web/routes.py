@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from bic_lib.actions import acknowledging, check, download, failures
+from bic_lib.actions import acknowledging, check, download, failures, health
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
@@ -37,6 +37,10 @@ class Host(Protocol):
 
     def app(self) -> App:
         """The live parts for these settings."""
+        ...
+
+    def broken(self) -> SettingsError | None:
+        """What is wrong with the settings, where these are the last good ones."""
         ...
 
     def visit(self, visits: Sequence[Visit]) -> None:
@@ -100,6 +104,11 @@ def _find(request: Request) -> tuple[Route, Mapping[str, str]]:
 
 def _dashboard(host: Host, _request: Request) -> Response:
     return dashboard.page(overview(host.app()))
+
+
+def _health(host: Host, _request: Request) -> Response:
+    found = health.look(host.app(), host.broken())
+    return answer(503 if found.ill else 200, health.shown(found))
 
 
 def _status(host: Host, _request: Request) -> Response:
@@ -210,6 +219,7 @@ def _acknowledge(host: Host, request: Request) -> Response:
 
 ROUTES = (
     Route("dashboard", "GET", "/api/dashboard", _dashboard),
+    Route("health", "GET", "/api/health", _health),
     Route("status", "GET", "/api/status", _status),
     Route("download", "POST", "/api/download", _download),
     Route("run", "GET", "/api/runs/{id}", _run),

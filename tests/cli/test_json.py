@@ -130,6 +130,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
         found.setdefault(told_name(arguments), []).append(result)
         return result
 
+    call("health")
     call("status")
     lsid = next(truth.lsid for truth in appliance.sessions() if truth.state == "ended")
     appliance.faults.malformed = {lsid: "control_reference"}

@@ -51,16 +51,16 @@ def test_status_shows_parked_work(bic: Bic, appliance: Simulator) -> None:
 
 
 def test_status_of_a_resting_site(bic: Bic, appliance: Simulator) -> None:
-    """A site that refuses us rests: the state, the reason and the end of the rest are shown."""
+    """A site that refuses us fails: state, reason, since when and until are shown; a run that needs it ends with 1."""
     bic.environ[SECRET] = "a-secret-that-is-wrong"
     bic("run", "--once")
     (support,) = bic("status", "--json").json["sites"]
-    assert support["state"] == "resting"
+    assert support["state"] == "failing"
     assert support["reason"]
     assert support["until"] > bic("status", "--json").json["scheduler"]["last_tick"]
     again = bic("run", "--once")
-    assert again.status == 0, "nothing failed in this command"
-    assert f"site support rests until {support['until']}" in again.err
+    assert again.status == 1, "nothing could be done: no green word"
+    assert f"site support fails since {support['since']}; next try {support['until']}" in again.err
 
 
 def test_runs(bic: Bic, appliance: Simulator) -> None:

@@ -31,7 +31,7 @@ NOW = 1_795_000_000.0
 SITE = SiteFacts("support", NOW, keeps=90 * DAY, history=90 * DAY)
 STREAM = Stream("support", DataType.SESSIONS, "archive")
 CURRENT = StreamFacts(
-    STREAM, begin=NOW - 90 * DAY, mark=NOW - 600, moved_at=NOW - 600, first_due=NOW - DAY, filled=True, period=HOUR
+    STREAM, begin=NOW - 90 * DAY, mark=NOW - 600, moved_at=NOW - 600, first_due=NOW - DAY, filled_at=NOW - DAY, period=HOUR
 )
 FAILING = Failing(NOW - 7 * HOUR, 3, "It is away.", NOW + 60)
 
@@ -111,7 +111,7 @@ def test_lag(behind: int, keeps: int, expected: list[Severity]) -> None:
 
 def test_a_first_pull_that_time_overtakes_is_losing() -> None:
     """At its present rate it never arrives; one that stands still for more than six hours is treated like any other stream."""
-    slow = replace(CURRENT, filled=False, begin=NOW - 92 * DAY, mark=NOW - 91 * DAY, moved_at=NOW - 60)
+    slow = replace(CURRENT, filled_at=None, begin=NOW - 92 * DAY, mark=NOW - 91 * DAY, moved_at=NOW - 60)
     stands = replace(slow, mark=NOW - 20 * DAY, moved_at=NOW - 7 * HOUR)
     assert severities(seen(slow)) == [Severity.LOSING]
     assert severities(seen(stands)) == [Severity.LAGGING]
@@ -152,7 +152,7 @@ streams = st.builds(
     mark=st.none() | moments,
     moved_at=st.none() | moments,
     first_due=st.none() | moments,
-    filled=st.booleans(),
+    filled_at=st.none() | moments,
     period=st.none() | st.integers(60, 7 * DAY),
     waiting=st.integers(0, 9),
     forgotten_first=st.none() | moments,

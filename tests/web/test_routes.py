@@ -209,11 +209,11 @@ def test_an_upload_does_not_wait_for_its_site(tmp_path: Path, appliance: Simulat
     settings = site(appliance).replace("env:", "env:NOT_SET_") + archive() + hourly()
     with serving(tmp_path, appliance, settings) as running:
         running.tick()
-        assert _until(lambda: running.get("/api/status").json()["sites"][0]["state"] == "resting")
+        assert _until(lambda: running.get("/api/status").json()["sites"][0]["state"] == "failing")
         sent = {"destinations": "archive", "wait": "30"}
         answered = running.post("/api/download", files=[("files", ("a.xml", _SESSION))], data=sent)
         assert (answered.status_code, answered.json()["stored"]) == (200, 1)
-        assert running.get("/api/status").json()["sites"][0]["state"] == "resting"
+        assert running.get("/api/status").json()["sites"][0]["state"] == "failing"
         assert appliance.requests == []
 
 

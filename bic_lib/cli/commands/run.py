@@ -7,9 +7,9 @@ import sys
 
 import rich_click as click
 
-from bic_lib.actions import running
+from bic_lib.actions import health, running
 from bic_lib.actions.results import Results
-from bic_lib.actions.status import resting
+from bic_lib.actions.status import failing
 from bic_lib.actions.stopping import stoppable
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import JSON as OUTCOME
@@ -47,9 +47,7 @@ def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> 
         with progress("run", results):
             drained = running.fire(app, schedules) if now else running.once(app)
             notify(app, mail.create(call.settings()))
-        for line in () if drained.troubles else resting(app):
-            note(f"bic: {line}")
-        return conclude(call, results, drained.troubles)
+        return conclude(call, results, drained.troubles or failing(health.look(app)))
 
 
 def _foreground(call: Call, stop: Stop) -> int:

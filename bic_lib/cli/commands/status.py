@@ -9,16 +9,19 @@ import rich_click as click
 from bic_lib.actions.formatting import span
 from bic_lib.actions.status import status
 from bic_lib.cli.call import Call
+from bic_lib.cli.commands.health import HEALTH
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json, table
 
 _REST = {
-    "reason": Key("why it rests", ""),
+    "reason": Key("why it fails; empty where it does not", ""),
+    "since": Key("its first failure after its last success", "2026-08-01T02:31:00Z", null="it does not fail"),
     "until": Key("when its rest ends", "2026-08-01T02:36:00Z", null="it does not rest"),
 }
 
 JSON = {
     "status": {
+        "health": HEALTH,
         "scheduler": {
             "state": Key("`running`, `not running` or `never ran`", "running"),
             "last_tick": Key("when due work was looked for last", "2026-08-01T02:36:00Z", null="never"),
@@ -50,7 +53,10 @@ JSON = {
                 "destination": Key("the destination's name", "archive"),
                 "parked": Key("no enabled schedule has it", False),
                 "watermark": Key("up to which end of sessions it is planned", "2026-08-01T02:30:00Z", null="it has not begun"),
-                "lag_seconds": Key("the appliance's now less the watermark", 58, null="it has not begun"),
+                "lag_seconds": Key("the appliance's now less the watermark, or the beginning", 58, null="it was never wanted"),
+                "loses_from": Key(
+                    "when the appliance forgets the first of what is not delivered", "2026-10-30T02:30:00Z", null="it is parked"
+                ),
                 "waiting": Key("steps that wait", 0),
                 "failed": Key("transfers on the list of failures", 0),
                 "forgotten_first": Key(
@@ -63,12 +69,12 @@ JSON = {
             {
                 "name": Key("the site's name", "support"),
                 "host": Key("its host", "support.example.com", null="it is not in the settings any more"),
-                "state": Key("`ok`, `new`, `resting`, `disabled` or `parked`", "ok"),
+                "state": Key("`ok`, `new`, `failing`, `disabled` or `parked`", "ok"),
                 "clock_skew_seconds": Key("the appliance's clock less the ledger's", 0.4, null="it never answered"),
                 **_REST,
             }
         ],
-        "destinations": [{"name": Key("the destination's name", "archive"), "state": Key("`ok` or `resting`", "ok"), **_REST}],
+        "destinations": [{"name": Key("the destination's name", "archive"), "state": Key("`ok` or `failing`", "ok"), **_REST}],
     }
 }
 

@@ -82,7 +82,7 @@ class Counted:
         return self.store.operations - operations - written, written
 
     def _tick(self) -> None:
-        last_good.keep(self.app.ledger, Texts("the settings"), broken=False)
+        last_good.keep(self.app.ledger, Texts("the settings"), None)
         assert tick.tick(self.app) == []
         notify(self.app, None)
 

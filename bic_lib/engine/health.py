@@ -1,0 +1,187 @@
+"""What the ledger knows, as the facts that health is reckoned from (docs/design.md 13): a few range reads, however many sites."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bic_lib.core.health import (
+    DestinationFacts,
+    Facts,
+    Failing,
+    Health,
+    ItemFacts,
+    Severity,
+    SiteFacts,
+    StreamFacts,
+    Subject,
+    Trouble,
+    health,
+)
+from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Stream
+from bic_lib.engine.app import App
+from bic_lib.ledger.notices import Noticed, Notices
+from bic_lib.ledger.streams import Rest, SiteState, Standing
+from bic_lib.ledger.troubles import Trouble as Listed
+
+_STANDS_STILL = 300.0
+"""Seconds without a tick after which nobody ticks any more, or twice the time between two ticks (docs/design.md 13)."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Steps that wait for one stream, and when the appliance forgets the first of what they are for."""
+
+    steps: int = 0
+    forgotten: float | None = None
+
+    def add(self, forgotten: float | None) -> None:
+        self.steps += 1
+        if forgotten:
+            self.forgotten = min(forgotten, self.forgotten or forgotten)
+
+
+@dataclass(slots=True)
+class Known:
+    """What was read at one moment (`now`, the ledger's clock): how everything stands, what waits, what is wrong."""
+
+    now: float
+    standing: Standing
+    waiting: Mapping[Stream, _Waiting]
+    noticed: Noticed
+    listed: list[Listed] = field(default_factory=list)
+
+
+def look(app: App) -> Health:
+    """How everything stands now. Raises LedgerError."""
+    return reckon(app, read(app))
+
+
+def read(app: App) -> Known:
+    """The range reads. Raises LedgerError."""
+    standing = app.ledger.streams.standing()
+    waiting: dict[Stream, _Waiting] = defaultdict(_Waiting)
+    for index in app.ledger.work.everywhere(standing):
+        for served in index.body["for"]:
+            data, _, destination = served.partition(">")
+            waiting[Stream(index.body["site"], DataType(data), destination)].add(index.body["forget"])
+    noticed = Notices(app.ledger.store).read()
+    return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()))
+
+
+def reckon(app: App, known: Known) -> Health:
+    """What it amounts to."""
+    return health(facts(app, known))
+
+
+def facts(app: App, known: Known) -> Facts:
+    """The facts of one moment."""
+    enabled = [transfer for schedule in app.schedules if schedule.enabled for transfer in schedule.transfers]
+    sites = {transfer.site for transfer in enabled}
+    places = {transfer.destination for transfer in enabled}
+    periods = _periods(app)
+    names = dict.fromkeys([*app.sites, *known.standing.sites()])
+    states = {name: known.standing.site(name) for name in names}
+    rests = known.standing.rests()
+    return Facts(
+        sites=[_site(name, app.sites.get(name), state, known.now, used=name in sites) for name, state in states.items()],
+        destinations=[
+            DestinationFacts(name, name in places, tuple(_failing(rests.get(name, Rest()))))
+            for name in dict.fromkeys([*app.destinations, *rests])
+        ],
+        streams=[fact for name, state in states.items() for fact in _streams(app, name, state, known, periods)],
+        items=list(_items(known.listed)),
+        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known)],
+    )
+
+
+def _periods(app: App) -> dict[Stream, int]:
+    """The shortest period of each stream in its enabled schedules."""
+    found: dict[Stream, int] = {}
+    for schedule in app.schedules:
+        for transfer in schedule.transfers if schedule.enabled else ():
+            for stream in transfer.streams():
+                found[stream] = min(schedule.every, found.get(stream, schedule.every))
+    return found
+
+
+def _site(name: str, site: Site | None, state: SiteState, now: float, *, used: bool) -> SiteFacts:
+    rests = [state.rest, *(state.report_rest(kind) for kind in ReportKind)]
+    failing = tuple(failure for rest in rests for failure in _failing(rest))
+    theirs = now + (state.skew or 0)
+    site = site or Site(name, "", enabled=False)
+    return SiteFacts(name, theirs, site.keeps, site.history, site.enabled, used, failing)
+
+
+def _failing(rest: Rest) -> Iterator[Failing]:
+    """A rest that is over ends nothing: the next success does (docs/design.md 13)."""
+    if rest.failures:
+        yield Failing(rest.since, rest.failures, rest.reason, rest.until)
+
+
+def _streams(app: App, site: str, state: SiteState, known: Known, periods: Mapping[Stream, int]) -> Iterator[StreamFacts]:
+    skew = state.skew or 0
+    configured = [stream for stream in app.streams(site) if stream.data in REPORT_OF]
+    for stream in dict.fromkeys([*configured, *state.streams]):
+        row = state.streams.get(stream)
+        waiting = known.waiting.get(stream, _Waiting())
+        yield StreamFacts(
+            stream,
+            begin=row.begin if row else None,
+            mark=row.mark if row else None,
+            moved_at=row.advanced_at + skew if row and row.advanced_at is not None else None,
+            first_due=row.first_due + skew if row and row.first_due is not None else None,
+            filled_at=row.backlog_done_at if row else None,
+            period=periods.get(stream),
+            waiting=waiting.steps,
+            forgotten_first=waiting.forgotten,
+        )
+
+
+def _scheduler(known: Known) -> Iterator[Trouble]:
+    """Only where something runs as a service: who makes one tick by hand has no scheduler that could stand still."""
+    row = known.standing.rows("scheduler").get("tick")
+    if row and row.body.get("service") and known.now - row.body["at"] > max(_STANDS_STILL, 2 * row.body.get("gap", 0)):
+        hint = "Start it again: `bic serve`, or the function app's timer."
+        text = "Nothing ticks any more, so nothing becomes due."
+        yield Trouble(Severity.FAILING, Subject("bic"), text, hint, row.body["at"])
+
+
+def _settings(standing: Standing) -> Iterator[Trouble]:
+    row = standing.rows("settings").get("last")
+    if row and row.body["broken"]:
+        yield broken_settings(row.body.get("why", ""), row.body.get("since"))
+
+
+def broken_settings(why: str, since: float | None = None) -> Trouble:
+    """Settings that can't be used: the last good ones are in use."""
+    return Trouble(Severity.FAILING, Subject("settings"), why, "The last good settings stay in use until they are mended.", since)
+
+
+def _breakdowns(known: Known) -> Iterator[Trouble]:
+    for notice in known.noticed.notices:
+        if notice.cause.key.startswith("poison|") and notice.over is None and known.now - notice.last < DAY:
+            subject = Subject("site", notice.cause.key.removeprefix("poison|"))
+            yield Trouble(
+                Severity.FAILING, subject, f"{notice.cause.subject}. {notice.cause.text}", "", notice.first, notice.count
+            )
+
+
+def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
+    """What is listed, grouped by stream, severity and reason."""
+    groups: dict[tuple[object, ...], list[Listed]] = defaultdict(list)
+    for one in listed:
+        groups[one.severity, one.site, one.data, one.destination, one.kind, one.reason].append(one)
+    for (severity, site, data, destination, kind, reason), members in groups.items():
+        first = members[0]
+        subject = Subject(str(kind), str(site), str(destination), str(data), first.lsid if len(members) == 1 else "")
+        yield ItemFacts(
+            Severity(str(severity)),
+            subject,
+            str(reason),
+            count=len(members),
+            since=min((one.first_failed for one in members if one.first_failed is not None), default=None),
+            next_try=min((one.next_try for one in members if one.next_try is not None), default=None),
+            forgotten_first=min((one.forgotten_at for one in members if one.forgotten_at is not None), default=None),
+        )
