@@ -14,6 +14,8 @@ SHORTEST_WINDOW = 15 * MINUTE
 """Shorter windows would ask an appliance that is slow anyway too often: a day in 96 questions at most."""
 CAUGHT_UP = HOUR
 """A stream whose watermark is less than this behind the appliance's clock is caught up."""
+EARLY = 0.5
+"""Seconds. Timers fire a few milliseconds early (docs/functions.md); without it a schedule would wait for the next tick."""
 CLOCK_TOLERANCE = 60
 """A row written more than this after "now" was written before the clock went back."""
 
@@ -65,7 +67,7 @@ def due_time(schedule: Schedule, last: int | None, began: int, now: float) -> in
         return began
     newest = None
     for moment in _times(schedule, last, began, now):
-        if moment > now:
+        if moment > now + EARLY:
             break
         newest = moment
     return newest

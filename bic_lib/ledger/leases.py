@@ -1,7 +1,8 @@
 """Leases: who may work at what. A lane, a claim on a site's reports and a claim on one step are the same thing, a leased row.
 
-Taking a lease adds 1 to the row's epoch and runs for five minutes; a timer thread renews it each minute. Whoever finds it renewed
-or taken by somebody else stops before the next publish (ClaimLost).
+Taking a lease adds 1 to the row's epoch and runs for two minutes; a timer thread renews it every 30 seconds. Whoever finds it
+taken by somebody else, or has no write of it that went well and began within the last 90 seconds, makes no call and publishes
+nothing any more (ClaimLost): so of two holders one has always stopped before the other begins, however slow the ledger answers.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
-from bic_lib.core.errors import BicError, ClaimLost, Conflict
+from bic_lib.core.errors import BicError, ClaimLost, Conflict, LedgerError
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Change, Delete, Insert, Replace, Row, Store
 
 log = logging.getLogger("bic.transfers")
 
-LEASE_SECONDS = 300.0
-RENEW_SECONDS = 60.0
-"""A worker that was killed holds its lanes no longer than a lease; four renewals may fail before one runs out."""
+LEASE_SECONDS = 120.0
+RENEW_SECONDS = 30.0
+TRUSTED_SECONDS = 90.0
+"""A worker that was killed holds its lanes no longer than a lease; two renewals may fail before its holder stops, 30 s before it
+runs out (docs/design.md 2)."""
+RENEWAL_SECONDS = 10.0
+"""A renewal that takes longer is given up; the next one is not far."""
 
 
 class Lease:
@@ -40,38 +46,52 @@ class Lease:
         self._lock = threading.Lock()
         self._lost = False
         self._until = 0.0
+        self._proven = -TRUSTED_SECONDS
+        """When the last write began that went well, on the monotonic clock."""
 
     def _leased(self, until: float) -> dict[str, Any]:
         return {**self.body, "epoch": self.epoch, "holder": self.holder if until else "", "until": until}
 
     def _write(self, until: float, changes: list[Change]) -> None:
-        """One conditional write of the leased row with whatever belongs to the same act."""
-        with self._lock:
-            if self._lost:
-                raise ClaimLost(f"the claim on {self.key} was lost")
-            own = Replace(self.key, self._leased(until), self._version)
-            try:
-                self._version = self.store.commit(self.table, self.partition, [own, *changes])[0]
-            except Conflict as conflict:
-                self._lost = True
-                raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
-            self._until = until
-            self._lost = not until  # a renewal that was on its way must not take back what was given
-
-    def renew(self) -> None:
-        """Five more minutes. Raises ClaimLost."""
-        self._write(self.store.now() + LEASE_SECONDS, [])
-
-    def check(self) -> None:
-        """To be called before anything is published. Raises ClaimLost."""
+        """One conditional write of the leased row with whatever belongs to the same act; `_lock` is held."""
         if self._lost:
             raise ClaimLost(f"the claim on {self.key} was lost")
-        if self.store.now() >= self._until:
+        begun = monotonic()
+        own = Replace(self.key, self._leased(until), self._version)
+        try:
+            self._version = self.store.commit(self.table, self.partition, [own, *changes])[0]
+        except Conflict as conflict:
+            self._lost = True
+            raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
+        self._until, self._proven = until, begun
+        self._lost = not until  # a renewal that was on its way must not take back what was given
+
+    def renew(self) -> None:
+        """Two more minutes. Raises ClaimLost, LedgerError, also when a write before it has not ended for 10 seconds."""
+        if not self._lock.acquire(timeout=RENEWAL_SECONDS):
+            raise LedgerError(f"the ledger has not answered for {RENEWAL_SECONDS:.0f} s: the claim on {self.key} is not renewed")
+        try:
+            self._write(self.store.now() + LEASE_SECONDS, [])
+        finally:
+            self._lock.release()
+
+    def check(self) -> None:
+        """To be called before anything is asked for or published. Raises ClaimLost, LedgerError."""
+        if self._lost:
+            raise ClaimLost(f"the claim on {self.key} was lost")
+        if not self._trusted:
             self.renew()
+        if not self._trusted:
+            raise ClaimLost(f"the ledger answers too slowly to be sure of the claim on {self.key}")
+
+    @property
+    def _trusted(self) -> bool:
+        return monotonic() - self._proven < TRUSTED_SECONDS and self.store.now() < self._until
 
     def commit(self, changes: list[Change], *, release: bool = False) -> None:
         """Write `body` and rows of the same partition, all or nothing, only if the lease is still ours. Raises ClaimLost."""
-        self._write(0.0 if release else self.store.now() + LEASE_SECONDS, changes)
+        with self._lock:
+            self._write(0.0 if release else self.store.now() + LEASE_SECONDS, changes)
 
     def release(self) -> None:
         """Give it back; one that was given back, ended or lost already is not ours to give."""
@@ -129,7 +149,7 @@ def take_at(store: Store, table: str, partition: str, key: str, row: Row | None,
 
 
 class Keeper:
-    """Renews the leases in hand each minute, from a timer thread, for as long as a visit lasts."""
+    """Renews the leases in hand every 30 seconds, side by side, from a timer thread, for as long as a visit lasts."""
 
     def __init__(self) -> None:
         self._held: set[Lease] = set()
@@ -165,11 +185,11 @@ class Keeper:
         while not self._stop.wait(RENEW_SECONDS):
             with self._guard:
                 held = list(self._held)
-            for lease in held:
-                self._renew(lease)
+            for lease in held:  # one that hangs holds up no other, nor the end of the visit
+                threading.Thread(target=self._renew, args=(lease,), name="bic-lease", daemon=True).start()
 
     def _renew(self, lease: Lease) -> None:
-        """A renewal that the ledger could not take is tried again next minute; the holder asks `check` before it publishes."""
+        """A renewal that the ledger could not take is tried again next time; the holder asks `check` before it publishes."""
         try:
             lease.renew()
         except ClaimLost:

@@ -192,6 +192,16 @@ def test_a_schedule_with_at_waits_for_its_first_time() -> None:
     assert plan.next_due(daily, None, began) == began + 14 * HOUR + 30 * MINUTE
 
 
+@pytest.mark.parametrize(("early", "due"), [(0.005, True), (0.5, True), (0.6, False)])
+def test_a_timer_may_fire_a_little_early(early: float, due: bool) -> None:
+    """Half a second of grace, once for each time: it is due by then, and not again when its time has come."""
+    began = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp())
+    for one, time in ((schedule(HOUR), began + HOUR), (schedule(DAY, at=150), began + 14 * HOUR + 30 * MINUTE)):
+        last = began if one.at is None else None
+        assert plan.due_time(one, last, began, time - early) == (time if due else None)
+        assert plan.due_time(one, time, began, time + 60) is None
+
+
 @given(st.integers(1, 7 * 1440).map(lambda minutes: minutes * MINUTE), st.lists(st.floats(0, 3 * DAY), max_size=30))
 def test_an_interval_does_not_drift(every: int, delays: list[float]) -> None:
     """However late the ticks come, each due time is the first one plus a whole number of periods, and missed ones fire once."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from bic_lib.core.errors import ClaimLost
-from bic_lib.core.ports import Insert, Put, Row, Store
+from bic_lib.core.errors import ClaimLost, LedgerError
+from bic_lib.core.ports import Change, Insert, Put, Row, Store
 from bic_lib.ledger import leases
+from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 from tests.ledger.conftest import Clock
 
@@ -42,10 +50,10 @@ def test_of_two_that_find_no_row_one_makes_and_holds_it(store: Store) -> None:
     assert leases.take_at(store, "t", "p", "k", there(store), "b") is None
 
 
-def test_a_lease_runs_for_five_minutes(store: Store, row: Row, clock: Clock) -> None:
+def test_a_lease_runs_for_two_minutes(store: Store, row: Row, clock: Clock) -> None:
     """A second before its end it is held, at its end it is free, and its last holder counts as lost."""
     assert leases.take(store, "t", row, "a")
-    clock.now += 299
+    clock.now += 119
     assert leases.take(store, "t", there(store), "b") is None
     clock.now += 1
     lease = leases.take(store, "t", there(store), "b")
@@ -55,12 +63,12 @@ def test_a_lease_runs_for_five_minutes(store: Store, row: Row, clock: Clock) -> 
 
 
 def test_a_renewed_lease_runs_on(store: Store, row: Row, clock: Clock) -> None:
-    """Five minutes more from the renewal."""
+    """Two minutes more from the renewal."""
     lease = leases.take(store, "t", row, "a")
     assert lease
-    clock.now += 200
+    clock.now += 80
     lease.renew()
-    clock.now += 200
+    clock.now += 80
     assert leases.take(store, "t", there(store), "b") is None
 
 
@@ -183,3 +191,106 @@ def _renew_until(lease: leases.Lease, stop: threading.Event) -> None:
             lease.renew()
         except ClaimLost:
             return
+
+
+# --- a ledger that answers slowly ------------------------------------------------------------------------------------
+
+
+class SlowStore:
+    """A ledger whose commits take their time before and after they are done; while it passes a rival takes what is free."""
+
+    def __init__(self, store: Store, clock: Clock, delays: list[tuple[int, int]]) -> None:
+        self.store = store
+        self.clock = clock
+        self.delays = delays
+        self.taken = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
+        before, after = self.delays.pop(0) if self.delays else (0, 0)
+        self.passes(before)
+        try:
+            return self.store.commit(table, partition, changes)
+        finally:
+            self.passes(after)
+
+    def passes(self, seconds: int) -> None:
+        """Time passes for everybody; the rival is as quick as can be."""
+        for _ in range(seconds):
+            self.clock.now += 1
+            self.taken = self.taken or leases.take(self.store, "t", there(self.store), "rival") is not None
+
+
+delays = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=5)
+acts = st.lists(st.tuples(st.sampled_from(["check", "renew", "commit"]), st.integers(0, 100)), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(delays=delays, acts=acts)
+@example(delays=[(0, 40)] * 5, acts=[("renew", 30), ("renew", 30), ("check", 30), ("check", 30)])
+@example(delays=[(40, 0)] * 5, acts=[("check", 89), ("check", 60)])
+@example(delays=[(0, 0), (100, 0)], acts=[("check", 90)])
+def test_a_slow_ledger_never_gives_two_holders_that_both_publish(
+    delays: list[tuple[int, int]], acts: list[tuple[str, int]]
+) -> None:
+    """However late answers come: whoever passes `check` is the only one that does."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leases, "monotonic", clock)
+        inner = sqlite.create(Path(folder) / "ledger.sqlite", clock=clock)
+        inner.commit("t", "p", [Insert("k", {})])
+        store = SlowStore(inner, clock, list(delays))
+        ours = leases.take(cast("Store", store), "t", there(inner), "ours")
+        for act, seconds in acts:
+            store.passes(seconds)
+            if ours is None:
+                break
+            with suppress(ClaimLost):
+                if act == "commit":
+                    ours.commit([])
+                elif act == "renew":
+                    ours.renew()
+                ours.check()
+                assert not store.taken, "we would publish, and so does the rival"
+        inner.close()
+
+
+def test_who_can_not_renew_for_90_seconds_stops(store: Store, row: Row, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger is away: work goes on until 90 seconds after the last write that went well, and ends before the lease does."""
+    monkeypatch.setattr(leases, "monotonic", clock)
+    lease = leases.take(store, "t", row, "a")
+    assert lease
+
+    def away(*_: object) -> list[str]:
+        raise LedgerError("away")
+
+    monkeypatch.setattr(store, "commit", away)
+    clock.now += 89
+    lease.check()
+    clock.now += 1
+    with pytest.raises(LedgerError):
+        lease.check()
+
+
+def test_a_renewal_that_hangs_holds_up_no_other(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed side by side, and the visit ends though one of them still hangs."""
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.01)
+    store.commit("t", "p", [Insert("k", {}), Insert("l", {})])
+    hanging, quick = (leases.take(store, "t", cast("Row", store.get("t", "p", key)), "a") for key in "kl")
+    assert hanging
+    assert quick
+    free, renewed, ended = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(hanging, "renew", free.wait)
+    monkeypatch.setattr(quick, "renew", renewed.set)
+
+    def visit() -> None:
+        with leases.Keeper().running() as keeper, keeper.held(hanging), keeper.held(quick):
+            renewed.wait(5)
+        ended.set()
+
+    threading.Thread(target=visit, daemon=True).start()
+    assert ended.wait(5)
+    free.set()
+    assert renewed.is_set()
