@@ -70,6 +70,12 @@ class Bic:
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **self.environ, **more}
 
 
+def clean_environ(**more: str) -> dict[str, str]:
+    """This process's environment without what make, pytest and .ci/run put there for those below them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BIC_", "MAKE", "MFLAGS", "PYTEST_"))}
+    return {**kept, **more}
+
+
 def demand_told(arguments: Sequence[str], result: object) -> None:
     """What a command printed with `--json` is what stands beside it, and so in docs/json.md."""
     name = told_name(arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, clean_environ
 
 CONFTEST = """
 from tests.budget import Budget
@@ -39,7 +38,7 @@ def printed(folder: Path, shown_from: float, *options: str) -> str:
     (folder / "conftest.py").write_text(CONFTEST.format(shown_from=shown_from), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", *options]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environ = clean_environ(PYTHONPATH=str(ROOT))
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True).stdout
 
 

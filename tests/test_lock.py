@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.needs import package_index, uv
-from tests.support import ROOT
+from tests.support import ROOT, clean_environ
 
 LOCKS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -103,7 +102,7 @@ def test_the_lock_is_what_make_lock_makes(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, tmp_path)
     made = ["make", f"BIN={Path(sys.executable).parent}", "--old-file", ".venv/installed-dev", "lock"]
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(made, cwd=tmp_path, env=clean_environ(), check=True, capture_output=True)
     assert {name: _without_hashes((tmp_path / name).read_text("utf-8")) for name in LOCKS} == {
         name: _without_hashes(text) for name, text in LOCKS.items()
     }
@@ -129,7 +128,7 @@ print(json.dumps({"dependencies": [{"name": name, **answers.get(f"{name} {versio
 
 def audit(folder: Path, answers: dict[str, object]) -> subprocess.CompletedProcess[str]:
     (folder / "pip_audit.py").write_text(PIP_AUDIT, encoding="utf-8")
-    environ = {**os.environ, "PYTHONPATH": str(folder), "ANSWERS": json.dumps(answers)}
+    environ = clean_environ(PYTHONPATH=str(folder), ANSWERS=json.dumps(answers))
     return subprocess.run([sys.executable, ".ci/audit.py"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
@@ -166,7 +165,7 @@ def test_the_bill_of_materials_names_what_is_locked(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, tmp_path)
     made = ["make", f"BIN={Path(sys.executable).parent}", "--old-file", ".venv/installed-dev", "sbom"]
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(made, cwd=tmp_path, env=clean_environ(), check=True, capture_output=True)
     bill = json.loads((tmp_path / "build/sbom.cdx.json").read_text("utf-8"))
     named = {part["purl"] for part in bill["components"] if part["externalReferences"][0]["hashes"]}
     locked = re.findall(r"^([\w.-]+)==(\S+)", LOCKS["requirements.txt"], re.MULTILINE)

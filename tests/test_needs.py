@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import needs
-from tests.support import ROOT
+from tests.support import ROOT, clean_environ
 
 # --- skipped, or failed -----------------------------------------------------------------------------------------------
 
@@ -66,7 +65,8 @@ def test_make_test_brings_what_npm_has(tmp_path: Path, npm: str, brings: bool) -
     for name in ("Makefile", "package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
     command = ["make", "--dry-run", "--old-file", ".venv/installed-dev", npm, "test"]
-    lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environ(), capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
     assert any(line.startswith("npm ci ") for line in lines) == brings
     assert sum(line.startswith('echo "npm is not here: ') for line in lines) == (not brings)
     assert "pytest" in lines[-1]
@@ -99,9 +99,8 @@ def ci(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     (folder / "Makefile").write_text(MAKEFILE, encoding="utf-8")
     (folder / ".venv/bin/python").write_text(PYTHON, encoding="utf-8")
     (folder / ".venv/bin/python").chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BIC_")}
     command = ["bash", ".ci/run"]
-    return subprocess.run(command, cwd=folder, env={**kept, **environ}, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=clean_environ(**environ), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("audit", ["0", "3"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from azure.storage.blob import ContainerClient
 
 from tests.destinations import places
 from tests.fixtures_servers import Azurite, Samba
-from tests.support import ROOT
+from tests.support import ROOT, clean_environ
 
 TRIED = "test_what_is_put_can_be_read or test_killed_in_a_gap"
 
@@ -30,7 +29,7 @@ def run_there(module: str, *options: str, **environ: str) -> str:
         TRIED,
         *options,
     ]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=clean_environ(**environ), capture_output=True, text=True, check=False)
     return done.stdout.rpartition("\n")[0].rpartition("\n")[2] if done.returncode == 0 else done.stdout
 
 
