@@ -48,6 +48,7 @@ class Samba:
 
     folder: Path
     options: tuple[str, ...] = ()
+    more: str = ""
     username: str = field(default_factory=getpass.getuser)
     password: str = PASSWORD
     process: psutil.Popen | None = None
@@ -86,6 +87,11 @@ class Samba:
         self.process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self.port, self.process)
 
+    def control(self, *words: str) -> None:
+        """Tell the running server something, as an administrator does."""
+        command = [program("smbcontrol"), f"--configfile={self.folder / 'smb.conf'}", "smbd", *words]
+        subprocess.run(command, check=True, capture_output=True)
+
     def kill(self) -> None:
         """The server and what it forked are gone at once, as after a power cut."""
         if self.process is not None:
@@ -103,7 +109,7 @@ class Samba:
             f"  smb ports = {self.port}\n  interfaces = 127.0.0.1\n  bind interfaces only = yes\n  server role = standalone\n"
             f"  disable spoolss = yes\n  load printers = no\n  log file = {self.folder}/log\n  log level = 0\n"
             f"  passdb backend = tdbsam:{self.folder}/passdb.tdb\n{private}{options}"
-            f"[{SHARE}]\n  path = {self.files}\n  read only = no\n"
+            f"[{SHARE}]\n  path = {self.files}\n  read only = no\n{self.more}"
         )
 
 
@@ -139,9 +145,9 @@ def run_azurite(folder: Path, *options: str, scheme: str = "http") -> Iterator[A
 
 
 @contextlib.contextmanager
-def run_samba(folder: Path, *options: str) -> Iterator[Samba]:
-    """A file server with these additional lines for its [global] section."""
-    server = Samba(folder, options)
+def run_samba(folder: Path, *options: str, more: str = "") -> Iterator[Samba]:
+    """A file server with these additional lines for its [global] section, and `more` behind its share."""
+    server = Samba(folder, options, more)
     try:
         server.start()
         yield server

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 REMEDIES = {
     "node": "apt-get install nodejs npm",
     "pdbedit": "apt-get install samba",
+    "smbcontrol": "apt-get install samba",
     "smbd": "apt-get install samba",
     "systemd-analyze": "apt-get install systemd",
 }

@@ -13,32 +13,52 @@ from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmi
 FAMILIES = (OSError, SMBException, ValueError)
 """Everything that a call of the library raises; ValueError is a closed port."""
 
-_IN_USE = frozenset({NtStatus.STATUS_SHARING_VIOLATION, NtStatus.STATUS_DELETE_PENDING})
-_NAME_REFUSED = frozenset(
+IN_USE = frozenset({NtStatus.STATUS_SHARING_VIOLATION, NtStatus.STATUS_DELETE_PENDING, 0xC0000054})  # the last: a lock
+DENIED = frozenset({NtStatus.STATUS_ACCESS_DENIED, NtStatus.STATUS_CANNOT_DELETE})
+MISSING = frozenset(
     {
-        NtStatus.STATUS_OBJECT_NAME_INVALID,
-        NtStatus.STATUS_OBJECT_PATH_INVALID,
-        NtStatus.STATUS_OBJECT_PATH_SYNTAX_BAD,
-        NtStatus.STATUS_OBJECT_NAME_COLLISION,
-        NtStatus.STATUS_FILE_IS_A_DIRECTORY,
-        NtStatus.STATUS_NOT_A_DIRECTORY,
-        NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
         NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
+        NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
+        NtStatus.STATUS_NO_SUCH_FILE,
+        NtStatus.STATUS_NOT_A_DIRECTORY,
     }
 )
+NAME_REFUSED = MISSING | {
+    NtStatus.STATUS_OBJECT_NAME_INVALID,
+    NtStatus.STATUS_OBJECT_PATH_INVALID,
+    NtStatus.STATUS_OBJECT_PATH_SYNTAX_BAD,
+    NtStatus.STATUS_OBJECT_NAME_COLLISION,
+    NtStatus.STATUS_FILE_IS_A_DIRECTORY,
+    NtStatus.STATUS_STOPPED_ON_SYMLINK,
+}
+_ABOUT_A_NAME = IN_USE | NAME_REFUSED
+"""All answers that can be about a file or folder only. Any other may be about the connection, the session or the share."""
 _LOGIN = "Look at user name and password in the settings: is the account locked, or its password expired?"
 _RIGHTS = "Give the account the right to write here, both on the share and on the folder."
 _HINTS = {
     NtStatus.STATUS_LOGON_FAILURE: _LOGIN,
     NtStatus.STATUS_WRONG_PASSWORD: _LOGIN,
     NtStatus.STATUS_PASSWORD_EXPIRED: _LOGIN,
+    **dict.fromkeys((0xC000006E, 0xC0000072, 0xC0000193, 0xC0000224, 0xC0000234), _LOGIN),
     NtStatus.STATUS_ACCESS_DENIED: _RIGHTS,
     NtStatus.STATUS_PRIVILEGE_NOT_HELD: _RIGHTS,
     NtStatus.STATUS_BAD_NETWORK_NAME: "Is the share still there? Its name stands after the server's in the settings.",
     NtStatus.STATUS_DISK_FULL: "Free space on the share, or raise the account's quota.",
 }
 _HINT = "Look at the file server and the network (TCP port 445); bic tries again by itself."
-_WORDS = {status: name.removeprefix("STATUS_") for name, status in vars(NtStatus).items() if name.startswith("STATUS_")}
+_WORDS = {
+    0xC0000054: "FILE_LOCK_CONFLICT",
+    0xC000006E: "ACCOUNT_RESTRICTION",
+    0xC0000072: "ACCOUNT_DISABLED",
+    0xC0000193: "ACCOUNT_EXPIRED",
+    0xC000020C: "CONNECTION_DISCONNECTED",
+    0xC000020D: "CONNECTION_RESET",
+    0xC0000224: "PASSWORD_MUST_CHANGE",
+    0xC0000234: "ACCOUNT_LOCKED_OUT",
+    0xC000035C: "NETWORK_SESSION_EXPIRED",
+    **{status: name.removeprefix("STATUS_") for name, status in vars(NtStatus).items() if name.startswith("STATUS_")},
+}
+"""The library knows no names of the first ones."""
 
 
 @contextlib.contextmanager
@@ -57,16 +77,26 @@ def status(error: Exception) -> int | None:
     return int(error.status) if isinstance(error, SMBResponseException) else None
 
 
+def about_a_name(error: Exception) -> bool:
+    """Whether the server said something of a file or folder, so that the connection is as good as it was."""
+    return status(error) in _ABOUT_A_NAME
+
+
+def words(found: int) -> str:
+    """The name of a server's answer."""
+    return str(_WORDS.get(found, f"0x{found:08X}"))
+
+
 def failed(path: str, error: Exception) -> BicError:
     """What a failure of the library means."""
     found = status(error)
     if found is None:
         kind, hint = (NotAdmitted, _LOGIN) if isinstance(error, SMBAuthenticationError) else (DestinationError, _HINT)
         return kind(f"{path}: {error or type(error).__name__}.", hint=hint)
-    text = f"{path}: {_WORDS.get(found, f'0x{found:08X}')}."
-    if found in _NAME_REFUSED:
+    text = f"{path}: {words(found)}."
+    if found in NAME_REFUSED:
         return Unexpected(text, hint="The server refuses the name, or something else has it: look at the file name format.")
-    if found in _IN_USE:
+    if found in IN_USE:
         return Interrupted(text, hint="Somebody has this file open; bic tries again by itself.")
     kind = NotAdmitted if _HINTS.get(found) is _LOGIN else DestinationError
     return kind(text, hint=_HINTS.get(found, _HINT))

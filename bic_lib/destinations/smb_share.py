@@ -7,7 +7,6 @@ first use; one that broke is made anew.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import ntpath
@@ -19,24 +18,20 @@ from typing import Any, TypeVar
 
 import smbclient  # type: ignore[import-untyped]  # has no types
 from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  # has no types
-from smbprotocol.file_info import FileAttributes  # type: ignore[import-untyped]  # has no types
-from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 
-from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, Unexpected
 from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
 from bic_lib.destinations import listing, temporary
+from bic_lib.destinations import smb_files as files
 from bic_lib.destinations.smb_connections import Access, Connections
 from bic_lib.destinations.smb_errors import FAMILIES, translated
-from bic_lib.destinations.smb_staging import ShareFile, ShareStaging, tidy
+from bic_lib.destinations.smb_staging import ShareStaging, tidy
 
 Made = TypeVar("Made")
 
 _UNC = re.compile(r"\\\\([^\\/:?*<>|\"]+)\\([^\\/:?*<>|\"]+)(?:\\([^/:?*<>|\"]+))?\\*")
 _CHUNK = 1 << 20
 """Bytes at a read: 1 MiB costs half the processor time of 64 KiB (docs/performance.md 1)."""
-_MISSING = frozenset(
-    {NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, NtStatus.STATUS_NOT_A_DIRECTORY}
-)
 
 
 def create(directory: str, username: str | None = None, password: str | None = None, *, port: int = 445) -> SmbShare:
@@ -63,18 +58,24 @@ class SmbShare(FileStore):
 
     def names(self, folder: str) -> frozenset[str]:
         path = self._folder(folder)
-        with self._working(path) as access:
-            return frozenset(entry.name for entry in self._entries(path, access) if _listed(entry))
+
+        def listed(access: Access) -> frozenset[str]:
+            return frozenset(entry.name for entry in _entries(path, access) if not _is_hidden(entry))
+
+        return self._do(path, listed)
 
     def look(self, location: str) -> Found | None:
         path = self._path(location)
-        with self._working(path) as access:
+
+        def looked(access: Access) -> Found | None:
             try:
                 status = smbclient.stat(path, **access)
             except SMBOSError as error:
-                _demand_missing(error)
+                files.demand_missing(error)
                 return None
             return Found(status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+        return self._do(path, looked)
 
     def read(self, location: str) -> Iterator[bytes]:
         """The file in chunks of up to a megabyte. A FileNotFoundError comes with the first chunk."""
@@ -82,7 +83,8 @@ class SmbShare(FileStore):
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         with (
-            self._working(path) as access,
+            translated(path),
+            self._connections.taken() as access,
             smbclient.open_file(path, "rb", buffering=0, share_access="rwd", **access) as file,
         ):
             while chunk := file.read(_CHUNK):
@@ -90,22 +92,7 @@ class SmbShare(FileStore):
 
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
         target = self._path(location)
-        with self._working(target) as access:
-            if not replace and _exists(target, access):
-                return False
-            path = ntpath.join(ntpath.dirname(target), temporary.of_another_put(ntpath.basename(target)))
-            file = self._in_folder(path, access, lambda: ShareFile(path, access))
-            try:
-                file.write(content)
-                file.finish()
-                published = _publish(path, target, access, replace=replace)
-            except FAMILIES:
-                file.abandon()
-                tidy(path, access)
-                raise
-            if not published:
-                tidy(path, access)
-            return published
+        return self._do(target, lambda access: files.put(target, content, access, replace=replace))
 
     @property
     def movable(self) -> bool:
@@ -113,23 +100,22 @@ class SmbShare(FileStore):
 
     def stage(self, location: str, transfer: str, epoch: int) -> Staging:
         """The token is the temporary name, relative to the root."""
-        folder, slash, _ = location.rpartition("/")
+        folder = location.rpartition("/")[0]
         name = temporary.of_staging(transfer, epoch)
         path = ntpath.join(ntpath.dirname(self._path(location)), name)
         with translated(path):
             access = self._connections.take()
             try:
-                file = self._in_folder(path, access, lambda: ShareFile(path, access))
+                file = files.begin(path, access)
             except (*FAMILIES, BicError):
                 self._connections.give_back(access)
                 raise
-        return ShareStaging(path, f"{folder}{slash}{name}", access, file, self._connections.give_back)
+        return ShareStaging(path, listing.below(folder, name), access, file, self._connections)
 
     def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:  # noqa: ARG002  # shares keep no stamps
-        """Raises Interrupted when the staged file is gone, or the file to replace is open somewhere."""
+        """Raises Interrupted when the staged file is gone, or the file to replace is in use or read-only."""
         staged, target = self._path(token), self._path(location)
-        with self._working(target) as access:
-            return _publish(staged, target, access, replace=replace)
+        return self._do(target, lambda access: files.publish(staged, target, access, replace=replace))
 
     def recover(self, token: str, location: str, stamp: Stamp) -> Recovered:
         staged = self.look(token)
@@ -141,39 +127,36 @@ class SmbShare(FileStore):
         folder = ntpath.dirname(self._path(location))
         if epoch == 1:  # the server would look through the whole folder for nothing
             return
-        with self._working(folder) as access:
-            try:
-                entries = list(smbclient.scandir(folder, f"{temporary.OURS}{transfer}-*", **access))
-            except SMBOSError as error:
-                _demand_missing(error)
-                return
-            for entry in entries:
+
+        def swept(access: Access) -> None:
+            for entry in _entries(folder, access, f"{temporary.OURS}{transfer}-*"):
                 if temporary.staged_before(entry.name, transfer, epoch):
                     tidy(entry.path, access)
 
+        self._do(folder, swept)
+
     def remove(self, location: str) -> None:
         path = self._path(location)
-        with self._working(path) as access:
+
+        def removed(access: Access) -> None:
             try:
                 smbclient.remove(path, **access)
             except SMBOSError as error:
-                _demand_missing(error)
+                files.demand_missing(error)
+
+        self._do(path, removed)
 
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))
 
     def rename(self, location: str, to: str) -> bool:
         path, target = self._path(location), self._path(to)
-        with self._working(path) as access:
-            there = _exists(path, access)
-        if not there:
+        if not self._do(path, lambda access: files.exists(path, access)):
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
-        with self._working(path) as access:
-            return _publish(path, target, access, replace=False)
+        return self._do(path, lambda access: files.publish(path, target, access, replace=False))
 
     def free_bytes(self) -> int:
-        with self._working(self._root) as access:
-            return int(smbclient.stat_volume(self._root, **access).caller_available_size)
+        return self._do(self._root, lambda access: int(smbclient.stat_volume(self._root, **access).caller_available_size))
 
     def checks(self) -> list[Check]:
         """Says how the server is spoken to, writes, publishes and deletes a probe."""
@@ -205,41 +188,13 @@ class SmbShare(FileStore):
         while waiting:
             here = waiting.pop()
             path = self._folder(here)
-            with self._working(path) as access:
-                for entry in self._entries(path, access):
+            with translated(path), self._connections.taken() as access:
+                for entry in _entries(path, access):
                     location, about = listing.below(here, entry.name), entry.smb_info
-                    if _is_folder(entry) and not _is_link(entry):
+                    if files.is_folder(entry):
                         waiting.append(location)
                     elif not entry.name.startswith(temporary.OURS):
                         yield FileEntry(location, about.end_of_file, about.last_write_time.timestamp())
-
-    def _entries(self, path: str, access: Access) -> Iterator[Any]:
-        """What lies in a folder, nothing where that is missing; on the way what nobody is writing any more is taken away."""
-        try:
-            for entry in smbclient.scandir(path, **access):
-                self._sweep_put(entry, access)
-                yield entry
-        except SMBOSError as error:
-            _demand_missing(error)
-
-    def _in_folder(self, path: str, access: Access, act: Callable[[], Made]) -> Made:
-        """Do this to a path, and once more with its folder made, when it was not there."""
-        try:
-            return act()
-        except SMBOSError as error:
-            if error.ntstatus not in _MISSING:
-                raise
-            self._make(ntpath.dirname(path), access)
-            return act()
-
-    def _make(self, folder: str, access: Access) -> None:
-        if folder != self._share and not _mkdir(folder, access):
-            self._make(ntpath.dirname(folder), access)
-            _mkdir(folder, access)
-
-    def _sweep_put(self, entry: Any, access: Access) -> None:
-        if temporary.is_put(entry.name) and temporary.stale(time.time() - entry.smb_info.last_write_time.timestamp()):
-            tidy(entry.path, access)
 
     def _path(self, location: str) -> str:
         return ntpath.join(self._root, *map(_segment, location.split("/")))
@@ -247,57 +202,25 @@ class SmbShare(FileStore):
     def _folder(self, folder: str) -> str:
         return self._path(folder) if folder else self._root
 
-    @contextlib.contextmanager
-    def _working(self, path: str) -> Iterator[Access]:
-        with translated(path), self._connections.borrowed() as access:
-            yield access
+    def _do(self, path: str, act: Callable[[Access], Made]) -> Made:
+        with translated(path):
+            return self._connections.use(act)
 
 
-def _demand_missing(error: SMBOSError) -> None:
-    """A file or folder may be missing; everything else is an error."""
-    if error.ntstatus not in _MISSING:
-        raise error
-
-
-def _mkdir(folder: str, access: Access) -> bool:
-    """Whether the folder is there now; False: the one above it is not."""
+def _entries(path: str, access: Access, pattern: str = "*") -> Iterator[Any]:
+    """What lies in a folder, nothing where that is missing; on the way what nobody is writing any more is taken away."""
     try:
-        smbclient.mkdir(folder, **access)
+        for entry in smbclient.scandir(path, pattern, **access):
+            if temporary.is_put(entry.name) and temporary.stale(time.time() - entry.smb_info.last_write_time.timestamp()):
+                tidy(entry.path, access)
+            else:
+                yield entry
     except SMBOSError as error:
-        if error.errno != errno.EEXIST:
-            _demand_missing(error)
-            return False
-    return True
+        files.demand_missing(error)
 
 
-def _publish(path: str, target: str, access: Access, *, replace: bool) -> bool:
-    try:
-        (smbclient.replace if replace else smbclient.rename)(path, target, **access)
-    except SMBOSError as error:
-        if error.errno == errno.ENOENT:
-            raise Interrupted(f"{path} is gone before it was published.", hint="It is fetched again.") from error
-        if replace and smbclient.path.isdir(target, **access):
-            raise Unexpected(f"{target} is a folder.", hint="Look at the file name format.") from error
-        if not replace and _exists(target, access):  # also where somebody has it open, which the server tells first
-            return False
-        raise
-    return True
-
-
-def _exists(path: str, access: Access) -> bool:
-    return bool(smbclient.path.lexists(path, **access))
-
-
-def _listed(entry: Any) -> bool:
-    return not _is_folder(entry) and not entry.name.startswith(temporary.OURS)
-
-
-def _is_folder(entry: Any) -> bool:
-    return bool(entry.smb_info.file_attributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
-
-
-def _is_link(entry: Any) -> bool:
-    return bool(entry.smb_info.file_attributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT)
+def _is_hidden(entry: Any) -> bool:
+    return files.is_folder(entry) or entry.name.startswith(temporary.OURS)
 
 
 def _segment(name: str) -> str:

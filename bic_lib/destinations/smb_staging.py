@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import ntpath
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import smbclient  # type: ignore[import-untyped]  # has no types
+from smbprotocol.exceptions import SMBOSError, SMBResponseException  # type: ignore[import-untyped]  # has no types
+from smbprotocol.file_info import FileInformationClass, FileRenameInformation, InfoType  # type: ignore[import-untyped]  # has no types
+from smbprotocol.open import FilePipePrinterAccessMask, SMB2SetInfoRequest  # type: ignore[import-untyped]  # has no types
 
 from bic_lib.core.errors import DestinationError
 from bic_lib.destinations.blocks import Blocks
-from bic_lib.destinations.smb_connections import Access, usable
+from bic_lib.destinations.smb_connections import Access, Connections, close, usable
 from bic_lib.destinations.smb_errors import FAMILIES, translated
 
 BLOCK = 1 << 20
 IN_FLIGHT = 4
 """Bytes of a write, and writes on their way: 0.88 of a 10 ms line, one at a time 0.39 (docs/performance.md 1)."""
+_RIGHTS = (
+    FilePipePrinterAccessMask.FILE_WRITE_DATA
+    | FilePipePrinterAccessMask.FILE_WRITE_ATTRIBUTES
+    | FilePipePrinterAccessMask.FILE_READ_ATTRIBUTES
+    | FilePipePrinterAccessMask.DELETE
+)
+"""To write a file, and to rename it while it is open."""
 _PER_CREDIT = 65_536
 _CREDITS = 2 * IN_FLIGHT * BLOCK // _PER_CREDIT
 """A credit pays for 64 KiB (MS-SMB2 3.1.5.2); twice what is in flight, so that an answer that is late stops nothing."""
@@ -25,9 +36,13 @@ _CREDITS = 2 * IN_FLIGHT * BLOCK // _PER_CREDIT
 class ShareFile:
     """A new file, open for writing, of one connection. Blocks may be as large as they like."""
 
-    def __init__(self, path: str, access: Access) -> None:
-        # Others may delete it: a worker that is gone can hold it open at the server for minutes.
-        self._raw = smbclient.open_file(path, "wb", buffering=0, share_access="d", **access)
+    def __init__(self, path: str, access: Access, *, exclusive: bool = False) -> None:
+        """`exclusive`: nobody else can open or delete it, and what is there stays; else that is emptied, and may be deleted.
+
+        A worker whose line just fell silent can hold a file open at the server for minutes.
+        """
+        mode, shared = ("xb", "") if exclusive else ("wb", "d")
+        self._raw = smbclient.open_file(path, mode, buffering=0, share_access=shared, desired_access=_RIGHTS, **access)
         self._open = self._raw.fd
         self._size = min(BLOCK, self._open.connection.max_write_size)
         self._blocks = Blocks(self._size)
@@ -40,12 +55,32 @@ class ShareFile:
 
     def finish(self) -> None:
         """Everything is on the server's disk, and the file closed."""
+        self.flush()
+        self._raw.close()
+
+    def flush(self) -> None:
+        """Everything is on the server's disk."""
         if rest := self._blocks.rest():
             self._append(rest)
         while self._sent:
             self._wait()
         self._open.flush()
-        self._raw.close()
+
+    def rename(self, name: str, *, replace: bool) -> None:
+        """Give it another name in its folder while it is open. Raises SMBOSError when that is taken."""
+        tree, connection = self._open.tree_connect, self._open.connection
+        path = ntpath.join(ntpath.dirname(self._open.file_name), name)
+        if tree.is_dfs_share and path.startswith(tree.share_name[2:]):  # as smbclient.rename does it
+            path = path[len(tree.share_name) - 1 :]
+        new = FileRenameInformation()
+        new["replace_if_exists"], new["file_name"] = replace, path
+        message = SMB2SetInfoRequest()
+        message["info_type"], message["file_info_class"] = InfoType.SMB2_0_INFO_FILE, FileInformationClass.FILE_RENAME_INFORMATION
+        message["file_id"], message["buffer"] = self._open.file_id, new
+        try:
+            connection.receive(connection.send(message, sid=tree.session.session_id, tid=tree.tree_connect_id))
+        except SMBResponseException as error:
+            raise SMBOSError(error.status, self._raw.name) from error
 
     def abandon(self) -> None:
         """Close it as it is."""
@@ -87,14 +122,14 @@ class ShareFile:
 
 
 class ShareStaging:
-    """A large file under its temporary name, with a connection for itself, which `done` takes back."""
+    """A large file under its temporary name, with a connection for itself, which goes back to `connections`."""
 
-    def __init__(self, path: str, token: str, access: Access, file: ShareFile, done: Callable[[Access], None]) -> None:
+    def __init__(self, path: str, token: str, access: Access, file: ShareFile, connections: Connections) -> None:
         self._path = path
         self._token = token
         self._access: Access | None = access
         self._file = file
-        self._done = done
+        self._connections = connections
 
     def write(self, block: bytes) -> None:
         with translated(self._path):
@@ -103,18 +138,17 @@ class ShareStaging:
     def finish(self) -> str:
         with translated(self._path):
             self._file.finish()
-        self._release()
+        if self._access is not None:
+            self._connections.give_back(self._access)
+            self._access = None
         return self._token
 
     def discard(self) -> None:
+        """What failed may have left the connection in any state, so it is closed."""
         if self._access is not None:
             self._file.abandon()
             tidy(self._path, self._access)
-            self._release()
-
-    def _release(self) -> None:
-        if self._access is not None:
-            self._done(self._access)
+            close(self._access)
             self._access = None
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import smbclient  # type: ignore[import-untyped]  # has no types
+from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  # has no types
+from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no types
 
 from bic_lib.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Staging
-from bic_lib.destinations import smb_connections, smb_share, smb_staging, temporary
+from bic_lib.destinations import smb_connections, smb_files, smb_share, smb_staging, temporary
 from tests.destinations import places
-from tests.fixtures_servers import Samba, run_samba
+from tests.fixtures_servers import SHARE, Samba, run_samba
 
 
 class TestSmbShare(FileStoreContract):
@@ -28,6 +36,51 @@ class TestSmbShare(FileStoreContract):
         url = os.environ.get(places.SMB_URL) or places.url_of_samba(request.getfixturevalue("samba"))
         with places.share(url) as place:
             yield place
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of server: lines for its settings, and where below it the files go."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    more: str = ""
+    place: str = rf"{SHARE}\files"
+
+
+SHAPES = [
+    Shape("an old dialect with small writes", ("server max protocol = SMB2_02",)),
+    Shape("few credits", ("smb2 max credits = 12",)),
+    Shape("a hidden share", more="[deep$]\n  path = {folder}/deep\n  read only = no\n", place=r"deep$\files"),
+    Shape(
+        "a distributed namespace",
+        ("host msdfs = yes",),
+        "[dfs]\n  path = {folder}/dfs\n  msdfs root = yes\n  read only = no\n",
+        r"dfs\link\files",
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: str(shape.name))
+def shaped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Samba, str]]:
+    """A server of some shape, and a place below it."""
+    shape, folder = request.param, tmp_path_factory.mktemp("shape")
+    (folder / "deep").mkdir()
+    (folder / "dfs").mkdir()
+    (folder / "dfs/link").symlink_to(rf"msdfs:127.0.0.1\{SHARE}")
+    with run_samba(folder, *shape.options, more=shape.more.format(folder=folder)) as server:
+        yield server, shape.place
+
+
+@pytest.mark.slow
+class TestServersOfOtherShapes(FileStoreContract):
+    """The contract on servers that are old, poor, hidden, or somewhere else than their name says."""
+
+    @pytest.fixture
+    def place(self, shaped: tuple[Samba, str]) -> Place:
+        server, place = shaped
+        arguments = {"username": server.username, "password": server.password, "port": server.port}
+        return Place("bic_lib.destinations.smb_share", {"directory": rf"\\127.0.0.1\{place}\{uuid.uuid4()}", **arguments})
 
 
 @pytest.fixture
@@ -175,6 +228,190 @@ def test_a_server_that_was_away_between_two_files(server: Samba) -> None:
     store.close()
 
 
+_ACTS: dict[str, Callable[[smb_share.SmbShare], object]] = {
+    "put": lambda store: store.put("a/new.xml", b"new", replace=False),
+    "look": lambda store: store.look("a/x.xml"),
+    "read": lambda store: list(store.read("a/x.xml")),
+    "names": lambda store: store.names("a"),
+    "pages": lambda store: list(store.pages()),
+    "stage": lambda store: store.stage("a/w.mp4", TRANSFER, 2).finish(),
+    "publish": lambda store: store.publish(f"a/.bic-{TRANSFER}-1.part", "a/v.mp4", stamp(VIDEO), replace=False),
+    "sweep": lambda store: store.sweep("a/v.mp4", TRANSFER, 5),
+    "remove": lambda store: store.remove("a/x.xml"),
+    "rename": lambda store: store.rename("a/x.xml", "a/y.xml"),
+    "free_bytes": lambda store: store.free_bytes(),
+}
+"""All that can be done on a share."""
+
+
+@pytest.mark.filterwarnings("ignore:unclosed SMB handle")
+@pytest.mark.parametrize("act", _ACTS)
+def test_a_share_that_is_closed_under_us_is_opened_anew(samba: Samba, act: str) -> None:
+    """An administrator closes the share, the line stands: whatever comes next goes through, on a new connection."""
+    store = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}")
+    store.put("a/x.xml", b"x", replace=False)
+    staged(store, "a/v.mp4", VIDEO)
+    [before] = store._connections._idle
+    samba.control("close-share", SHARE)
+    time.sleep(0.1)
+    assert smb_connections.usable(before)
+    _ACTS[act](store)
+    assert before not in store._connections._idle
+    store.close()
+
+
+ABOUT_A_NAME = {
+    "SHARING_VIOLATION", "DELETE_PENDING", "OBJECT_NAME_NOT_FOUND", "OBJECT_PATH_NOT_FOUND", "NO_SUCH_FILE", "NOT_A_DIRECTORY",
+    "OBJECT_NAME_INVALID", "OBJECT_PATH_INVALID", "OBJECT_PATH_SYNTAX_BAD", "OBJECT_NAME_COLLISION", "FILE_IS_A_DIRECTORY",
+    "STOPPED_ON_SYMLINK",
+}  # fmt: skip
+STATUSES = {
+    **{name.removeprefix("STATUS_"): value for name, value in vars(NtStatus).items() if name.startswith("STATUS_")},
+    "NETWORK_SESSION_EXPIRED": 0xC000035C,
+    "CONNECTION_DISCONNECTED": 0xC000020C,
+    "nobody has heard of": 0xC0FFEE00,
+}
+"""All that a server can answer, as far as the library knows, and what it does not."""
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_any_answer_that_is_not_about_a_name_is_tried_once_anew(samba: Samba, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Sessions and shares end in many words: with each the connection is closed and the call made once more, no oftener."""
+    store = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}")
+    store.put("x.xml", b"x", replace=False)
+    volume, answers, used = smbclient.stat_volume, [STATUSES[name]], []
+
+    def answering(path: str, **access: Any) -> object:
+        used.append(access["connection_cache"])
+        if answers:
+            raise SMBOSError(answers.pop(), path)
+        return volume(path, **access)
+
+    monkeypatch.setattr(smbclient, "stat_volume", answering)
+    if name in ABOUT_A_NAME:
+        with pytest.raises((Unexpected, Interrupted)):
+            store.free_bytes()
+        assert len(used) == 1
+    else:
+        assert store.free_bytes() > 0
+        assert len(used) == 2
+        assert used[0] is not used[1]
+    answers += [STATUSES[name]] * 3
+    used.clear()
+    with pytest.raises((DestinationError, Unexpected, Interrupted)) as caught:
+        store.free_bytes()
+    assert len(used) == (1 if name in ABOUT_A_NAME else 2)
+    assert name in str(caught.value) or f"0x{STATUSES[name]:08X}" in str(caught.value)
+    store.close()
+
+
+@pytest.mark.parametrize("act", ["put", "stage", "checks"])
+def test_a_share_that_refuses_our_temporary_names_is_told(tmp_path: Path, act: str) -> None:
+    """Names with a leading period are refused: the destination rests for this cause, no session is charged or given up."""
+    with run_samba(tmp_path, "veto files = /.*/") as server:
+        store = _store(server)
+        if act == "checks":
+            [check] = store.checks()
+            assert not check.ok
+            text = f"{check.detail} {check.hint}"
+        else:
+            with pytest.raises(DestinationError) as caught:
+                _ACTS[act](store)
+            text = str(caught.value)
+        assert "since the name begins with a period" in text
+        assert "veto files" in text
+        assert [path for path in server.files.rglob("*") if path.is_file()] == []
+        store.close()
+
+
+@pytest.mark.parametrize("status", ["ACCESS_DENIED", "CANNOT_DELETE", "SHARING_VIOLATION"])
+def test_a_file_that_may_not_be_replaced_fails_alone(samba: Samba, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """Overwrite meets a file that is read-only or in use (the answers of Windows): that item waits, the destination goes on."""
+    store = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}")
+    store.put("a.xml", b"old", replace=False)
+    replace, rename = smbclient.replace, smb_staging.ShareFile.rename
+
+    def replacing(source: str, target: str, **access: object) -> None:
+        if target.endswith("a.xml"):
+            raise SMBOSError(STATUSES[status], target)
+        replace(source, target, **access)
+
+    def renaming(file: smb_staging.ShareFile, name: str, *, replace: bool) -> None:
+        if name == "a.xml":
+            raise SMBOSError(STATUSES[status], name)
+        rename(file, name, replace=replace)
+
+    monkeypatch.setattr(smbclient, "replace", replacing)
+    monkeypatch.setattr(smb_staging.ShareFile, "rename", renaming)
+    with pytest.raises(Interrupted, match=f"can't be replaced: {status}"):
+        store.put("a.xml", b"new", replace=True)
+    token = staged(store, "a.xml", VIDEO)
+    with pytest.raises(Interrupted, match=f"can't be replaced: {status}"):
+        store.publish(token, "a.xml", stamp(VIDEO), replace=True)
+    assert store.put("b.xml", b"b", replace=True)
+    assert held(store, "a.xml") == b"old"
+    store.close()
+
+
+_KILLED = """
+import os, signal, sys
+from bic_lib.destinations import smb_staging, smb_share
+port, directory, username, password, replace = sys.argv[1:]
+smb_staging.ShareFile.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+store = smb_share.create(directory, username, password, port=int(port))
+store.put("2026/a.xml", b"<half/>", replace=replace == "True")
+"""
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_a_killed_put_left_goes_with_the_next_try(samba: Samba, replace: bool) -> None:
+    """SIGKILL before the file got its name: the next put of that name takes the temporary away, and looks at no other."""
+    name = str(uuid.uuid4())
+    given = [str(samba.port), rf"{samba.unc}\{name}", samba.username, samba.password, str(replace)]
+    process = subprocess.run([sys.executable, "-c", _KILLED, *given], check=False)
+    assert process.returncode == -signal.SIGKILL
+    folder = samba.files / name / "2026"
+    assert [path.name for path in folder.iterdir()] == [temporary.of_put("a.xml")]
+    store = _store(samba, directory=rf"{samba.unc}\{name}")
+    store.put("2026/a.xml", b"<whole/>", replace=replace)
+    assert [path.name for path in folder.iterdir()] == ["a.xml"]
+    store.close()
+
+
+def test_what_a_living_worker_writes_is_left_alone(samba: Samba) -> None:
+    """A second worker writes the same name while the first is at it: both end, no half file is seen."""
+    name = str(uuid.uuid4())
+    store, another = (_store(samba, directory=rf"{samba.unc}\{name}") for _ in range(2))
+    store.put("first.xml", b"", replace=False)
+    with store._connections.taken() as access:
+        _, file = smb_files._begin(store._root, "a.xml", access)
+        file.write(b"half")
+        assert another.put("a.xml", b"second", replace=True)
+        file.write(b" and whole")
+        file.flush()
+        file.rename("a.xml", replace=True)
+        file.abandon()
+    assert held(store, "a.xml") == b"half and whole"
+    assert store.names("") == {"first.xml", "a.xml"}
+    store.close()
+    another.close()
+
+
+@pytest.mark.parametrize("missing", [("krb5",), ("gssapi", "krb5"), ()])
+def test_what_the_own_account_lacks_is_named(samba: Samba, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]) -> None:
+    """Kerberos needs both packages: the hint names both, and which of them is not here."""
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name in missing else (object() if name in ("gssapi", "krb5") else there(name, *rest)),
+    )
+    store = _store(samba, username=None, password=None)
+    with pytest.raises(DestinationError, match="gssapi and krb5") as caught:
+        store.put("a.xml", b"x", replace=False)
+    assert (f"Not installed here: {', '.join(missing)}" in caught.value.hint) == bool(missing)
+
+
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 def test_a_silent_server_does_not_hold_us(server: Samba, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stops answering is an error after the time limit, even with its buffers full."""
@@ -218,11 +455,11 @@ def test_a_file_that_somebody_has_open_is_tried_again(samba: Samba) -> None:
     """Overwrite can't replace a file in use: that item waits, the destination goes on, AppendNumber sees a taken name."""
     store = _store(samba, directory=rf"{samba.unc}\open")
     store.put("a.xml", b"old", replace=False)
-    with store._connections.borrowed() as access, smbclient.open_file(rf"{store._root}\a.xml", "rb", **access) as file:
-        with pytest.raises(Interrupted):
-            store.put("a.xml", b"new", replace=True)
+    with store._connections.taken() as access, smbclient.open_file(rf"{store._root}\a.xml", "rb", **access) as file:
         token = staged(store, "a.xml", b"new")
         assert not store.publish(token, "a.xml", stamp(b"new"), replace=False)
+        with pytest.raises(Interrupted):
+            store.publish(token, "a.xml", stamp(b"new"), replace=True)
         assert file.read() == b"old"
     assert store.put("a.xml", b"new", replace=True)
     store.close()
