@@ -2,8 +2,8 @@
 
 Two loggers speak: :data:`scheduler` (ticks, schedules, visits) and :data:`transfers` (what became of each item). Nothing that
 left this process may hold a secret, a signed link or a token (docs/design.md 11.3), so masking sits at the root of logging:
-:func:`protect` masks every record as it is made, whoever made it and whichever handler takes it. :func:`masked` does the same
-for other texts.
+:func:`protect` masks every record as it is made, whoever made it and whichever handler takes it, and escapes what would forge
+another. :func:`masked` and :func:`shown` do the same for other texts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TextIO
 from urllib.parse import quote, quote_plus, unquote
+
+from bic_lib.core.escaping import escaped
 
 scheduler = logging.getLogger("bic.scheduler")
 transfers = logging.getLogger("bic.transfers")
@@ -128,10 +130,20 @@ def _masked_value(value: object) -> object:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, dict):
-        return {masked(str(key)): _masked_value(part) for key, part in value.items()}
+        return {shown(str(key)): _masked_value(part) for key, part in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_masked_value(part) for part in value]
-    return masked(str(value))
+    return shown(str(value))
+
+
+def shown(text: str) -> str:
+    """A value as people may see it: masked, and escaped."""
+    return escaped(masked(text))
+
+
+def _indented(text: str) -> str:
+    """A traceback's lines, none of which looks like the first of a record."""
+    return "\n".join(f"  {shown(line)}" for line in text.splitlines())
 
 
 # --- masking at the root of logging ----------------------------------------------------------------------------------
@@ -148,18 +160,16 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
 def _mask_record(record: logging.LogRecord) -> None:
     """Leave nothing in the record that a handler could print unmasked. Doing it twice changes nothing."""
     try:
-        record.msg = masked(record.getMessage())
+        record.msg = shown(record.getMessage())
     except (TypeError, ValueError, KeyError):  # the message and its arguments don't fit: logging says so itself, later
-        record.msg = f"{masked(str(record.msg))} {_masked_value(record.args)}"
+        record.msg = f"{shown(str(record.msg))} {_masked_value(record.args)}"
     record.args = None
     if record.exc_info and record.exc_info[0] is not None:
-        record.exc_text = _AS_TEXT.formatException(record.exc_info)
+        record.exc_text = _indented(_AS_TEXT.formatException(record.exc_info))
     # Handlers of others print the exception themselves where they find one; so they find its masked text only.
     record.exc_info = None
-    if record.exc_text:
-        record.exc_text = masked(record.exc_text)
     if record.stack_info:
-        record.stack_info = masked(record.stack_info)
+        record.stack_info = _indented(record.stack_info)
 
 
 class MaskedRecord(logging.LogRecord):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site
-from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
+from bic_lib.core.ports import Appliance, FileStore, Pause, Store, TableDestination
 from bic_lib.credentials.references import References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.engine.app import App, unobserved
@@ -43,11 +43,12 @@ _SQL = "https://database.windows.net/.default"
 
 def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe: Observer = unobserved) -> App:
     """Everything a tick and a visit need. Raises LedgerError; sites and destinations are made when they are first needed."""
-    adapters = Adapters(settings, environ)
+    kept = ledger(settings, environ=environ)
+    adapters = Adapters(settings, environ, kept.streams.pause)
     return App(
         sites=settings.site_values,
         schedules=tuple(settings.schedule_values.values()),
-        ledger=ledger(settings, environ=environ),
+        ledger=kept,
         appliance=adapters.appliance,
         destination=adapters.destination,
         uploads=Uploads(adapters.uploads, read_document),
@@ -87,8 +88,9 @@ def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:
 class Adapters:
     """Appliances and destinations, made once and kept; threads share them. A credential that is refused is read again."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] | None) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None, pause: Callable[[str], Pause]) -> None:
         self._settings = settings
+        self._pause = pause
         self._environ = os.environ if environ is None else environ
         self._references = access.references(settings, self._environ)
         self._made: dict[Hashable, object] = {}
@@ -117,6 +119,7 @@ class Adapters:
                 ca_file=str(self._settings.path(configured.ca_file)) if configured.ca_file else None,
                 per_second=site.requests_per_second / site.max_concurrency,
                 per_hour=site.requests_per_hour / site.max_concurrency,
+                pause=self._pause(site.name),
             ),
         )
 

@@ -17,7 +17,7 @@ LOOSE = {"__init__.py", "__main__.py", "wiring.py", "logs.py", "plug_in.py", "py
 
 BELOW = {
     "core": set[str](),
-    "logs": set[str](),
+    "logs": {"core"},
     "ledger": {"core", "logs"},
     "credentials": {"core", "logs"},
     "settings": {"core", "logs", "credentials", "ledger"},

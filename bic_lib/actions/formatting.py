@@ -1,6 +1,13 @@
-"""Numbers and times as people read them, at the command line and on pages."""
+"""Numbers, times and texts as people read them, at the command line and on pages."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from bic_lib.core.escaping import escaped
+
+_TEXTS = frozenset({"reason", "text", "detail", "hint", "problem", "problems", "troubles", "refused", "subject"})
+"""Members of JSON answers that are sentences. All others are data, and come as they are: JSON spells what it must."""
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -21,3 +28,15 @@ def span(seconds: float) -> str:
         count, left = divmod(left, length)
         shown += [f"{count} {name}"] if count else []
     return " ".join(shown[:2]) or "0 s"
+
+
+def for_people(value: Any, *, is_text: bool = False) -> Any:
+    """A JSON value whose sentences can be shown as they are."""
+    match value:
+        case str():
+            return escaped(value) if is_text else value
+        case dict():
+            return {key: for_people(part, is_text=is_text or key in _TEXTS) for key, part in value.items()}
+        case list() | tuple():
+            return [for_people(part, is_text=is_text) for part in value]
+    return value

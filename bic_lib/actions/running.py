@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
@@ -28,10 +29,26 @@ class Drained:
         self.steps += visited.steps
         self.troubles += visited.troubles
 
+    def and_paused(self, app: App) -> Drained:
+        """With the sites that could not be asked."""
+        self.troubles += paused(app)
+        return self
+
+
+def paused(app: App) -> list[str]:
+    """The sites of enabled schedules that want to be left alone, and until when. Raises LedgerError."""
+    now, standing = app.ledger.now(), app.ledger.streams.standing()
+    left = {name: standing.site(name).pause_left(now) for name, site in app.sites.items() if site.enabled and app.streams(name)}
+    return [
+        f"{name}: the appliance wants to be left alone until {iso(now + seconds)} (HTTP 429)"
+        for name, seconds in left.items()
+        if seconds > 0
+    ]
+
 
 def once(app: App) -> Drained:
     """One tick, then all due steps; a schedule that never ran does not wait for its `at`. Raises LedgerError."""
-    return drain(app, tick.tick(app, at_once=True))
+    return drain(app, tick.tick(app, at_once=True)).and_paused(app)
 
 
 def fire(app: App, names: Sequence[str] = ()) -> Drained:
@@ -45,7 +62,7 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
         row = rows.get(schedule.name)
         tick.fire(app, schedule, row, now, row.body["began"] if row else now, by_hand=True)
     tick.make_daily_pass_due(app)
-    return drain(app, tick.visits(app))
+    return drain(app, tick.visits(app)).and_paused(app)
 
 
 def drain(app: App, visits: Iterable[Visit]) -> Drained:

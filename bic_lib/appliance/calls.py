@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import requests
@@ -65,6 +66,12 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
         case _:
             error = Unexpected(f"{subject}: HTTP {status}: {message}")
     return error
+
+
+def too_often(host: str, until: float, left: float) -> SiteError:
+    """The error while the appliance's pause lasts: `until` as Unix seconds, `left` in seconds."""
+    told = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return SiteError(f"{host}: the appliance wants to be left alone until {told} (HTTP 429)", retry_after=left)
 
 
 def no_answer(host: str, call: Call, error: Exception) -> BicError:

@@ -12,14 +12,14 @@ from bic_lib.appliance.answers import Message, answered, recording_error, report
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
 from bic_lib.appliance.least_rate import Pledge
-from bic_lib.appliance.rate_limit import Pace
+from bic_lib.appliance.rate_limit import OwnPause, Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.session_documents import documents, listed
 from bic_lib.appliance.transport import Account, Answer, Timing, Transport, gathered, no_others
 from bic_lib.core import containers, recognition
 from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.core.ports import Check
+from bic_lib.core.ports import Check, Pause
 from bic_lib.core.recognition import Recognised, What
 
 REPORT_CHUNK = 64 * 1024
@@ -99,8 +99,9 @@ class Client:
 
     `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
     `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share
-    of the site's requests, `pledge` what is expected of answers. A 429 is waited out up to `wait_limit` seconds. Every call may
-    raise SiteError or ItemError; ValueError only for a selection that selects nothing.
+    of the site's requests, `pledge` what is expected of answers. A 429 begins the site's `pause`, which is waited out up to
+    `wait_limit` seconds. Every call may raise SiteError, ItemError or LedgerError (of the pause); ValueError only for a selection
+    that selects nothing.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Client:
         wait_limit: float = 30.0,
         timing: Timing | None = None,
         pledge: Pledge | None = None,
+        pause: Pause | None = None,
     ) -> None:
         self.host = host
         self._backup_password = backup_password
@@ -131,6 +133,7 @@ class Client:
             wait_limit=wait_limit,
             timing=self._timing,
             pledge=pledge or Pledge(),
+            pause=pause or OwnPause(self._timing.monotonic),
         )
         self._tells_no_time = False
 

@@ -70,6 +70,20 @@ class Pace:
             self._not_before = max(self._not_before, self._monotonic() + seconds)
 
 
+class OwnPause:
+    """A pause that one client keeps for itself (:class:`bic_lib.core.ports.Pause`), where no ledger tells others."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until = -math.inf
+
+    def left(self) -> float:
+        return self._until - self._monotonic()
+
+    def begin(self, seconds: float) -> None:
+        self._until = max(self._until, self._monotonic() + seconds)
+
+
 def _limit(rate: float, period: float) -> tuple[int, float]:
     """`rate` per `period` as (whole requests, seconds): a fraction that counts is kept by even spaces, without bursts."""
     whole = math.floor(rate)

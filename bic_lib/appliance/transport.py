@@ -24,13 +24,14 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from bic_lib.appliance import body_end, content_encoding
 from bic_lib.appliance.answers import TEXT_BYTES, message
-from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after
+from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after, too_often
 from bic_lib.appliance.https import Bearer, Session
 from bic_lib.appliance.least_rate import Meter, Pledge
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
 from bic_lib.core.miscopied import miscopied
+from bic_lib.core.ports import Pause
 from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0
@@ -40,6 +41,11 @@ PAUSE_UNNAMED = 10.0
 """Seconds to wait after a 429 that names none (docs/appliance.md 8.3.2)."""
 PAUSE_USED_UP = 1.0
 """Seconds without a request after `X-RateLimit-Remaining: 0`: the shortest known limit is per second (8.3.1)."""
+
+LEAST_PAUSE = 0.1
+"""Seconds that a pause of 0 takes, so that they add up to an end."""
+LONGEST_PAUSE = 3_600.0
+"""Seconds that a pause lasts at most: nobody stops us for a year (docs/security.md)."""
 
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may be a token: it goes into a header."""
@@ -139,6 +145,7 @@ class Transport:
         wait_limit: float,
         timing: Timing,
         pledge: Pledge,
+        pause: Pause,
     ) -> None:
         self.host = host
         self._account = account
@@ -149,6 +156,7 @@ class Transport:
         self._wait_limit = wait_limit
         self._timing = timing
         self._pledge = pledge
+        self._pause = pause
         self._seen: tuple[int, float] | None = None
 
     def now(self) -> float | None:
@@ -228,21 +236,26 @@ class Transport:
             raise SiteError(error.message, hint=error.hint) from error
 
     def _send(self, call: Call, auth: AuthBase, meter: Meter) -> requests.Response:
-        """Send until the answer is no 429, as long as the waiting stays within the limit."""
+        """Send until the answer is no 429, as long as the waiting stays within the limit. Nothing is sent in a pause."""
         waited = 0.0
-        while True:
+        while True:  # each turn waits, and all waiting has its limit
             self._pace.wait()
+            if (left := self._pause.left()) > 0:
+                if waited + left > self._wait_limit:
+                    raise too_often(self.host, self._timing.clock() + left, left)
+                self._timing.sleep(left)
+                waited += max(left, LEAST_PAUSE)
+                continue
             response = self._send_once(call, auth, meter)
             self._look_at(response)
             if response.status_code != 429 or call.is_backup:
                 return response
             named = retry_after(response.headers, self._timing.clock())
-            pause = PAUSE_UNNAMED if named is None else named
+            pause = max(PAUSE_UNNAMED if named is None else named, LEAST_PAUSE)
+            self._pause.begin(min(pause, LONGEST_PAUSE))
             if waited + pause > self._wait_limit:
                 return response
             response.close()
-            self._timing.sleep(pause)
-            waited += max(pause, 0.1)
 
     def _send_once(self, call: Call, auth: AuthBase, meter: Meter) -> requests.Response:
         headers = {

@@ -20,7 +20,7 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.stopping import Terminated
 from bic_lib.core.errors import BicError, SettingsError, UsageError
-from bic_lib.logs import masked
+from bic_lib.logs import shown
 
 FAILED = 1
 WRONG = 2
@@ -157,13 +157,13 @@ def _failed(error: Exception, *, verbose: bool) -> int:
 
 def _complain(what: str, *more: str) -> None:
     lines = [f"bic: {what}", *(line for line in more if line)]
-    sys.stderr.write(masked("\n".join(lines)) + "\n")
+    sys.stderr.write("\n".join(map(shown, lines)) + "\n")
 
 
 def _print_traceback() -> None:
     import traceback  # noqa: PLC0415 -- only where somebody looks for a bug
 
-    sys.stderr.write(masked(traceback.format_exc()))
+    sys.stderr.write("".join(f"  {shown(line)}\n" for line in traceback.format_exc().splitlines()))
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,35 +12,37 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bic_lib.actions.formatting import for_people
+from bic_lib.core.escaping import escaped
+
 _PIPED_WIDTH = 220
 """Columns where no terminal says: what is piped into a file or `less` need not be folded."""
-_OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_json(value: object) -> None:
     """One JSON document."""
-    json.dump(value, sys.stdout, indent=1)
+    json.dump(for_people(value), sys.stdout, indent=1)
     sys.stdout.write("\n")
 
 
 def stream_json(head: dict[str, Any], key: str, rows: Iterable[object]) -> None:
     """One JSON object, the last member of which is a list that is never held whole."""
-    sys.stdout.write(json.dumps(head)[:-1] + (", " if head else "") + json.dumps(key) + ": [")
+    sys.stdout.write(json.dumps(for_people(head))[:-1] + (", " if head else "") + json.dumps(key) + ": [")
     separator = "\n"
     for row in rows:
-        sys.stdout.write(separator + json.dumps(row))
+        sys.stdout.write(separator + json.dumps(for_people(row)))
         separator = ",\n"
     sys.stdout.write("]}\n")
 
 
 def line(text: str = "") -> None:
     """One line for people."""
-    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.write(escaped(text) + "\n")
 
 
 def note(text: str) -> None:
     """A remark on standard error."""
-    sys.stderr.write(plain(text) + "\n")
+    sys.stderr.write(escaped(text) + "\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
@@ -62,9 +63,4 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def _cell(value: object) -> Text:
     """Never read as markup: the text may come from an appliance."""
-    return Text("–" if value in (None, "") else f"{value:,}" if type(value) is int else plain(str(value)))
-
-
-def plain(text: str) -> str:
-    """Without what a terminal would obey: control characters, and those that turn the writing direction."""
-    return _OBEYED.sub("�", text)
+    return Text("–" if value in (None, "") else f"{value:,}" if type(value) is int else escaped(str(value)))

@@ -26,13 +26,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from bic_lib.core.escaping import escaped
 from bic_lib.core.model import Failure
 
 
 class BicError(Exception):
-    """A failure that a person can act on: what failed, on what, why (`message`) and what to do (`hint`)."""
+    """A failure that a person can act on: what failed, on what, why (`message`) and what to do (`hint`), each in one line."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        message, hint = escaped(message), escaped(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -46,7 +48,7 @@ class SettingsError(BicError):
 
     def __init__(self, message: str, problems: tuple[str, ...] = (), *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.problems = problems
+        self.problems = tuple(map(escaped, problems))
 
     def __str__(self) -> str:
         return " ".join((super().__str__(), "; ".join(self.problems))).strip()

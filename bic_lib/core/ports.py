@@ -65,6 +65,18 @@ class Check:
     hint: str = ""
 
 
+class Pause(Protocol):
+    """For how long an appliance wants to be left alone: all lanes of its site, in all processes. May raise LedgerError."""
+
+    def left(self) -> float:
+        """Seconds from now; 0 and less: none."""
+        ...
+
+    def begin(self, seconds: float) -> None:
+        """It asked for so many seconds; a pause that ends later stays."""
+        ...
+
+
 class Appliance(Protocol):
     """One site's appliance. Every call may raise SiteError (whole site) or ItemError (this request)."""
 

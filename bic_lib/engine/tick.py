@@ -164,7 +164,7 @@ def _wanted_visits(app: App, site: Site, state: SiteState) -> int:
     """As many as there is work and a free lane for; a site that rests has uploads to be taken in at most."""
     now = app.ledger.now()
     free = app.ledger.streams.free_lanes(state, site.max_concurrency) if site.enabled else 0
-    if not free or not state.rest.over(now):
+    if not free or state.asks_nothing(now):
         return min(free, app.ledger.work.first_due(state, StepKind.IMPORT))
     configured = app.streams(site.name)
     work = sum(1 for stream, known in state.streams.items() if stream in configured and known.is_due(now))

@@ -57,7 +57,7 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
 def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) -> Visited:
     """Make it in one lane; `reports`: in the first one, if reports wait."""
     state = app.ledger.streams.read(site.name)
-    only = None if state.rest.over(app.ledger.now()) else StepKind.IMPORT
+    only = StepKind.IMPORT if state.asks_nothing(app.ledger.now()) else None
     if only and not app.ledger.work.first_due(state, only):
         return Visited()
     first = reports and site.max_concurrency > 1 and _reports_wait(app, site, state)

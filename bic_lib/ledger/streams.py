@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DataType, ReportKind, Stream
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Insert, Put, Replace, Row, Store
-from bic_lib.ledger import leases
+from bic_lib.ledger import leases, pauses
 from bic_lib.logs import masked
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "files_only")
+_REST = ("until", "failures", "since", "reason", "files_only", "failed_at")
 _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due")
 """What their rows hold; whatever else an older one holds is passed over."""
 
@@ -51,7 +52,8 @@ class StreamState:
 class Rest:
     """The pause of a site, a destination, or one site's reports after failures in a row (the ledger's clock).
 
-    `files_only`: a destination where recordings or backups failed, while documents are taken as far as known.
+    `files_only`: a destination where recordings or backups failed, while documents are taken as far as known. `failed_at` is when
+    the last failure was seen.
     """
 
     until: float = 0.0
@@ -59,6 +61,7 @@ class Rest:
     since: float = 0.0
     reason: str = ""
     files_only: bool = False
+    failed_at: float = 0.0
     written: float = 0.0
 
     def over(self, now: float) -> bool:
@@ -74,6 +77,14 @@ class SiteState:
         site = self.rows.get("site")
         self.rest = _rest(site)
         self.skew: float | None = site.body.get("skew") if site else None
+
+    def pause_left(self, now: float) -> float:
+        """For how many seconds the appliance wants to be left alone."""
+        return pauses.left(self.rows.get(pauses.PAUSE), now)
+
+    def asks_nothing(self, now: float) -> bool:
+        """The site rests after a failure, or in a pause that it asked for."""
+        return not self.rest.over(now) or self.pause_left(now) > 0
 
     def _named(self, prefix: str) -> list[Row]:
         return [row for key, row in self.rows.items() if key.startswith(prefix)]
@@ -148,8 +159,19 @@ class Streams:
     def rest_destination(self, name: str, rest: Rest) -> None:
         self.store.commit(STATE, "destinations", [Put(name, rest_body(rest))])
 
+    def pause(self, site: str) -> pauses.SitePause:
+        return pauses.SitePause(self.store, STATE, site_partition(site))
+
     def rest_site(self, site: str, rest: Rest, skew: float | None) -> None:
         self.store.commit(STATE, site_partition(site), [Put("site", {**rest_body(rest), "skew": skew})])
+
+    def site_works(self, site: str, began: float, skew: float | None) -> None:
+        """A call that began then succeeded: earlier failures have ended, later ones stay."""
+        row = self.store.get(STATE, site_partition(site), "site")
+        before = _rest(row)
+        body = {**rest_body(before if before.failures and before.failed_at >= began else Rest()), "skew": skew}
+        with suppress(Conflict):  # somebody else has just written what he knows
+            self.store.commit(STATE, site_partition(site), [Replace("site", body, row.version) if row else Insert("site", body)])
 
     # --- leases ---
 

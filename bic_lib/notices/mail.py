@@ -10,7 +10,7 @@ from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING
 
 from bic_lib.credentials.references import References, Unresolved
-from bic_lib.logs import masked
+from bic_lib.logs import masked, shown
 from bic_lib.notices.notify import Unsent
 from bic_lib.settings import access
 from bic_lib.settings.model import Security, SmtpSettings
@@ -60,13 +60,13 @@ class Mailer:
 
     def _message(self, subject: str, text: str) -> EmailMessage:
         message = EmailMessage()
-        message["Subject"] = " ".join(masked(subject).split())
+        message["Subject"] = shown(" ".join(subject.split()))
         message["From"] = self.settings.sender
         message["To"] = ", ".join(self.settings.to)
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid("bic", domain=self.settings.sender.rpartition("@")[2])
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-        message.set_content(masked(text))
+        message.set_content("\n".join(map(shown, text.split("\n"))))
         return message
 
 

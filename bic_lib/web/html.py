@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from string import Template
 
-from bic_lib.logs import masked
+from bic_lib.logs import shown
 
 
 class Html(str):
@@ -16,10 +16,10 @@ class Html(str):
 
 
 def escaped(content: object) -> Html:
-    """Markup stays as it is; anything else is masked and escaped; None is nothing."""
+    """Markup stays as it is; anything else is masked and escaped, as text and as HTML; None is nothing."""
     if isinstance(content, Html):
         return content
-    return Html("" if content is None else html.escape(masked(str(content))))
+    return Html("" if content is None else html.escape(shown(str(content))))
 
 
 def joined(contents: Iterable[object], between: str = "") -> Html:

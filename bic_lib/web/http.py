@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bic_lib.actions.formatting import for_people
 from bic_lib.logs import masked
 
 LONGEST_VALUE = 100
@@ -60,7 +61,7 @@ def respond(status: int, media_type: str, text: str, headers: Mapping[str, str] 
 
 def answer(status: int, value: object, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer without secrets."""
-    return respond(status, "application/json", json.dumps(_masked(value), indent=1, ensure_ascii=False) + "\n", headers)
+    return respond(status, "application/json", json.dumps(for_people(_masked(value)), indent=1) + "\n", headers)
 
 
 def refuse(refusal: Refusal) -> Response:

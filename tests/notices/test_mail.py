@@ -215,3 +215,14 @@ def test_send_test(serve: Callable[..., Server], bic: Bic, certificates: Certifi
     refused = bic("notify-test", MAIL_PASSWORD="wrong-password", **environ)
     assert (refused.status, "wrong-password" in refused.err) == (1, False)
     assert send_test(server.mailer(server.settings(login=_LOGIN), MAIL_PASSWORD=_PASSWORD)) == []
+
+
+def test_no_line_of_a_mail_is_forged(serve: Callable[..., Server]) -> None:
+    """What an appliance or a file name said is shown, and obeyed by no mail program."""
+    server = serve("none")
+    server.mailer().send("a\nBcc: x@example.com\u202e", "first\nsecond\x1b[31m\u2028\u202ethird")
+    (message,) = server.kept.messages
+    assert message["Bcc"] is None
+    payload = message.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert payload.decode().splitlines() == ["first", r"second\x1b[31m\u2028\u202ethird"]

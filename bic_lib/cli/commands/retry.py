@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from bic_lib.actions.failures import retry
+from bic_lib.actions.running import paused
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
@@ -29,7 +30,8 @@ def command(call: Call, ids: tuple[str, ...], everything: bool) -> int:
     """Make failed, given-up and expired transfers due again; the next run tries them. `bic failures` lists the IDs."""
     if bool(ids) == everything:
         raise UsageError("retry: name either IDs or --all", hint="`bic failures` lists the IDs.")
-    retried = retry(call.app(), None if everything else ids)
+    app = call.app()
+    retried = retry(app, None if everything else ids)
     if call.json:
         refused = [{"id": name, "reason": reason} for name, reason in retried.refused.items()]
         print_json({"retried": len(retried.due), "ids": retried.due, "refused": refused})
@@ -37,4 +39,7 @@ def command(call: Call, ids: tuple[str, ...], everything: bool) -> int:
         line(f"{len(retried.due):,} due again: the next run tries them" if retried.due else "nothing to try again")
     for name, reason in retried.refused.items():
         note(f"bic: {name} is not tried again: {reason}")
-    return 1 if retried.refused else 0
+    waits = paused(app) if retried.due else []
+    for reason in waits:
+        note(f"bic: {reason}; nothing is tried before")
+    return 1 if retried.refused or waits else 0

@@ -79,7 +79,13 @@ def _introduce(call: Call, simulator: Simulator) -> None:
             }
         )
     else:
-        line(f"A simulated appliance answers at https://{simulator.host} until Ctrl-C. In another terminal:\n")
-        line(f"export {SECRET}={simulator.client_secret}\n")
-        line(f"and a bic.toml:\n\n{settings}")
+        told = f"""A simulated appliance answers at https://{simulator.host} until Ctrl-C. In another terminal:
+
+export {SECRET}={simulator.client_secret}
+
+and a bic.toml:
+
+{settings}"""
+        for text in told.splitlines():
+            line(text)
     sys.stdout.flush()

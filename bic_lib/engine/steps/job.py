@@ -179,7 +179,7 @@ def rested(before: Rest | None, now: float, reason: str, *, retry_after: float |
     """The pause after one more failure in a row."""
     failures = (before.failures if before else 0) + 1
     since = before.since if before and before.failures else now
-    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000])
+    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000], failed_at=now)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from bic_lib.engine import events
 from bic_lib.engine.steps import backfill, backups, downloads, imports, lsids, outcomes, reconcile, recordings, windows
 from bic_lib.engine.steps.job import Job, unexpected
 from bic_lib.ledger.leases import Keeper, Lease
-from bic_lib.ledger.streams import Rest, SiteState
+from bic_lib.ledger.streams import SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
@@ -162,8 +162,9 @@ class Worker:
 
     def _carry(self, state: SiteState, index: Row, carry: Callable[[Job, ClaimedStep], bool]) -> bool:
         def do(step: ClaimedStep) -> None:
+            began = self.job.ledger.now()
             if carry(self.job, step):
-                _site_works(self.job, state)
+                _site_works(self.job, state, began)
 
         return self._do_claimed(index, do)
 
@@ -175,6 +176,7 @@ class Worker:
         if claim is None:
             return False
         with self.keeper.held(claim), self.job.holding(claim):
+            began = self.job.ledger.now()
             try:
                 done = work(claim)
             except Refused as error:
@@ -183,7 +185,7 @@ class Worker:
                 windows.report_failed(self.job, kind, claim, error)
                 return True
         if done and asks_site:
-            _site_works(self.job, state)
+            _site_works(self.job, state, began)
         return done
 
     def _do_claimed(self, index: Row, do: Callable[[ClaimedStep], None]) -> bool:
@@ -234,10 +236,10 @@ def _worker_was_lost(job: Job, claimed: ClaimedStep) -> bool:
     return True
 
 
-def _site_works(job: Job, state: SiteState) -> None:
-    """After a step went well no pause is left; the clock difference is noted for people."""
+def _site_works(job: Job, state: SiteState, began: float) -> None:
+    """A step that began then went well: the site fails no more, unless it did so since; its clock is noted for people."""
     told, is_theirs = job.appliance.now()
     skew = round(told - job.ledger.now(), 1) if is_theirs else None
     moved = (skew is None) != (state.skew is None) or (skew is not None and abs(skew - (state.skew or 0)) > 5)
     if state.rest.failures or moved:
-        job.ledger.streams.rest_site(job.site.name, Rest(), skew)
+        job.ledger.streams.site_works(job.site.name, began, skew)
