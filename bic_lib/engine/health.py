@@ -107,17 +107,17 @@ def _periods(app: App) -> dict[Stream, int]:
 
 
 def _site(name: str, site: Site | None, state: SiteState, now: float, *, used: bool) -> SiteFacts:
-    rests = [state.rest, *(state.report_rest(kind) for kind in ReportKind)]
-    failing = tuple(failure for rest in rests for failure in _failing(rest))
+    reports = [failure for kind in ReportKind for failure in _failing(state.report_rest(kind), f"The {kind} report: ")]
+    failing = (*_failing(state.rest), *reports)
     theirs = now + (state.skew or 0)
     site = site or Site(name, "", enabled=False)
     return SiteFacts(name, theirs, site.keeps, site.history, site.enabled, used, failing)
 
 
-def _failing(rest: Rest) -> Iterator[Failing]:
+def _failing(rest: Rest, what: str = "") -> Iterator[Failing]:
     """A rest that is over ends nothing: the next success does (docs/design.md 13)."""
     if rest.failures:
-        yield Failing(rest.since, rest.failures, rest.reason, rest.until)
+        yield Failing(rest.since, rest.failures, what + rest.reason, rest.until)
 
 
 def _streams(app: App, site: str, state: SiteState, known: Known, periods: Mapping[Stream, int]) -> Iterator[StreamFacts]:
@@ -162,7 +162,7 @@ def broken_settings(why: str, since: float | None = None) -> Trouble:
 def _breakdowns(known: Known) -> Iterator[Trouble]:
     for notice in known.noticed.notices:
         if notice.cause.key.startswith("poison|") and notice.over is None and known.now - notice.last < DAY:
-            subject = Subject("site", notice.cause.key.removeprefix("poison|"))
+            subject = Subject("bic", notice.cause.key.removeprefix("poison|"))
             yield Trouble(
                 Severity.FAILING, subject, f"{notice.cause.subject}. {notice.cause.text}", "", notice.first, notice.count
             )

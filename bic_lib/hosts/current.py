@@ -16,7 +16,6 @@ from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.logs import masked
 from bic_lib.logs import scheduler as log
-from bic_lib.notices.notify import settings_broken, settings_mended
 from bic_lib.settings import last_good, loading
 from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
@@ -71,13 +70,10 @@ class Current:
             return self._held
 
     def refresh(self) -> InUse:
-        """A tick's look: good ones are kept in the ledger; people are told when they break and are mended. Raises as `look`."""
+        """A tick's look: good ones are kept in the ledger; and whether they are broken. Raises as `look`."""
         now = self.look()
         ledger = now.app.ledger
-        if now.broken:
-            settings_broken(ledger, now.broken)
-        if last_good.keep(ledger, now.texts, now.broken) and not now.broken:
-            settings_mended(ledger)
+        last_good.keep(ledger, now.texts, now.broken)
         return now
 
     def _made(self, texts: Texts) -> InUse:

@@ -24,8 +24,6 @@ class Lasts(StrEnum):
 
     SEEN = "seen"
     """With the first look at the ledger that does not find it."""
-    RAISED = "raised"
-    """When whoever raised it clears it."""
     EVENT = "event"
     """By itself, a day after it happened last."""
 

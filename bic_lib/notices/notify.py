@@ -1,4 +1,4 @@
-"""Telling people: what is worth a notice, and when a notice is worth a mail (docs/design.md 10).
+"""Telling people: what is worth a notice, and when a notice is worth a mail (docs/design.md 13).
 
 A cause is mailed once, again each day while it lasts, and once more when it is over. :func:`notify` follows every tick; nothing
 else sends mails. A mail holds names from the settings, counts, times and error texts of sites and destinations; nothing of any
@@ -8,32 +8,26 @@ session.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bic_lib.actions.timestamps import iso
-from bic_lib.core.errors import BicError, SettingsError
-from bic_lib.core.health import Severity
-from bic_lib.core.model import DAY, ReportKind, Site, State
+from bic_lib.core.errors import BicError
+from bic_lib.core.health import Health, Severity, Trouble
+from bic_lib.core.model import DAY
 from bic_lib.core.plan import HOUR
+from bic_lib.engine import health
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
-from bic_lib.ledger.streams import Rest, SiteState
-from bic_lib.ledger.troubles import Trouble
 from bic_lib.logs import masked
 
 log = logging.getLogger("bic.scheduler")
 
 LOOK_SECONDS = 600.0
 """How often the whole ledger is looked through for causes."""
-FORGOTTEN_SOON = 14 * DAY
-"""Time enough to find somebody who can help, and near enough to be news."""
-_REST_TOLERATED = HOUR
-_LEAST_WAIT = HOUR
-"""What waits is told when it still waits after this: the first pull of a new stream takes a while, and is no trouble."""
 
 
 class Notifier(Protocol):
@@ -74,21 +68,7 @@ def send_test(notifier: Notifier) -> Sequence[str]:
     return notifier.send("bic: test", "This is the test that was asked for: notices of bic reach you.\n")
 
 
-# --- causes that others see ------------------------------------------------------------------------------------------
-
-
-def settings_broken(ledger: Ledger, error: SettingsError) -> None:
-    """The settings can't be used; the last good ones stay. Clear it by :func:`settings_mended`. Raises LedgerError."""
-    problems = "\n".join(f"  {problem}" for problem in error.problems)
-    text = f"{error.message}\n{problems}\n\nThe last good settings stay in use until the file is mended."
-    all_clear = "The settings can be used again, and are in use."
-    subject = "the settings can't be used"
-    Notices(ledger.store).tell(Cause("settings", subject, masked(text), ledger.now(), Lasts.RAISED, all_clear=all_clear))
-
-
-def settings_mended(ledger: Ledger) -> None:
-    """The settings can be used (again). Raises LedgerError."""
-    Notices(ledger.store).clear("settings")
+# --- causes ----------------------------------------------------------------------------------------------------------
 
 
 def poisoned(ledger: Ledger, site: str) -> None:
@@ -100,11 +80,10 @@ def poisoned(ledger: Ledger, site: str) -> None:
     Notices(ledger.store).tell(Cause(f"poison|{site}", subject, text, ledger.now(), Lasts.EVENT))
 
 
-# --- causes that a look finds ----------------------------------------------------------------------------------------
-
-
 def _look(app: App, notices: Notices, now: float) -> None:
-    found = {cause.key: cause for cause in causes(app, now)}
+    found: dict[str, Cause] = {}
+    for cause in causes(health.look(app), now):
+        found.setdefault(cause.key, cause)  # of one subject the worst
     for cause in found.values():
         notices.tell(cause)
     for notice in notices.read().notices:
@@ -112,142 +91,101 @@ def _look(app: App, notices: Notices, now: float) -> None:
             notices.clear(notice.cause.key)
 
 
-def causes(app: App, now: float) -> Iterator[Cause]:
-    """What is worth a notice as the ledger stands. Raises LedgerError."""
-    transfers = [transfer for schedule in app.schedules if schedule.enabled for transfer in schedule.transfers]
-    rests = app.ledger.streams.rests()
-    for name in sorted({transfer.destination for transfer in transfers}):
-        rest = rests.get(name, Rest())
-        if _rests_long(rest, now):
-            what = "no recording or backup" if rest.files_only else "nothing"
-            yield _resting(f"destination|{name}", f"{what} can be delivered to {name}", rest)
-    served = {transfer.site for transfer in transfers}
-    for site in app.sites.values():
-        if site.enabled and site.name in served:
-            state = app.ledger.streams.read(site.name)
-            yield from _site_rests(site, state, now)
-            yield from _items(app, site, state, now)
+def causes(found: Health, now: float) -> Iterator[Cause]:
+    """What of the troubles is worth a notice: of a site or destination that fails, each; of its streams and items, one a word."""
+    together: dict[tuple[Severity, str], list[Trouble]] = defaultdict(list)
+    for trouble in found.troubles:
+        if not trouble.severity.is_ill or (trouble.subject.kind == "bic" and trouble.subject.site):
+            continue  # a note; or visits that break down, which have a notice of their own since they happened
+        if trouble.subject.kind in ("stream", "item"):
+            together[trouble.severity, trouble.subject.site].append(trouble)
+        else:
+            yield _alone(trouble, now)
+    for (severity, site), troubles in together.items():
+        yield _of_site(severity, site, troubles, now)
 
 
-def _site_rests(site: Site, state: SiteState, now: float) -> Iterator[Cause]:
-    if _rests_long(state.rest, now):
-        yield _resting(f"site|{site.name}", f"nothing can be fetched from {site.name}", state.rest)
-    for kind in ReportKind:
-        rest = state.report_rest(kind)
-        if _rests_long(rest, now):
-            yield _resting(f"report|{site.name}|{kind}", f"the {kind} report of {site.name} fails", rest)
+def _alone(trouble: Trouble, now: float) -> Cause:
+    since = now if trouble.since is None else trouble.since
+    often = f", {trouble.times} times in a row" if trouble.times > 1 else ""
+    forgotten = "" if trouble.loses_from is None else f" The appliance forgets the first of it on {_day(trouble.loses_from)}."
+    text = f"It has failed since {iso(since)}{often}. Nothing is given up: it is tried again.{forgotten}\n\n"
+    reason = " ".join(part for part in (trouble.text, trouble.hint) if part)
+    subject = _SUBJECTS.get(trouble.subject.kind, "{} fails").format(trouble.subject)
+    patience = _TOLERATED if trouble.severity is Severity.FAILING else 0.0
+    return Cause(
+        f"{trouble.severity}|{trouble.subject}", subject, text + masked(reason), since, Lasts.SEEN, patience, "It works again."
+    )
 
 
-def _rests_long(rest: Rest, now: float) -> bool:
-    return rest.failures > 0 and now - rest.since >= _REST_TOLERATED
+_SUBJECTS = {"settings": "the settings can't be used", "bic": "nothing ticks"}
+_TOLERATED = HOUR
+"""What fails may mend itself within this; all else is told at once (docs/design.md 13)."""
 
 
-def _resting(key: str, subject: str, rest: Rest) -> Cause:
-    text = f"It has failed since {iso(rest.since)}, {rest.failures} times in a row. Nothing is given up: it is tried again.\n\n"
-    return Cause(key, subject, text + masked(rest.reason), rest.since, Lasts.SEEN, all_clear="It works again.")
+def _of_site(severity: Severity, site: str, troubles: Sequence[Trouble], now: float) -> Cause:
+    """One mail however many they are. It names data types, destinations, counts and days; nothing of any session."""
+    told = _TOLD[severity]
+    counted: Counter[str] = Counter()
+    for trouble in troubles:
+        to = f" to {trouble.subject.destination}" if trouble.subject.destination else ""
+        what = trouble.text if trouble.subject.kind == "stream" else ""
+        counted[f"{trouble.subject.data}{to}" + (f": {what}" if what else "")] += trouble.times
+    lines = "\n".join(f"  {count:,} × {what}" if count > 1 else f"  {what}" for what, count in sorted(counted.items()))
+    first = min((trouble.loses_from for trouble in troubles if trouble.loses_from is not None), default=None)
+    forgotten = "" if first is None else f"\n\nThe appliance forgets the first of it on {_day(first)}."
+    since = min((trouble.since for trouble in troubles if trouble.since is not None), default=now)
+    patience = _TOLERATED if severity is Severity.FAILING else 0.0
+    text = f"{told.what}:\n{lines}{forgotten}\n\n{told.hint}"
+    return Cause(f"{severity}|{site}", told.subject.format(site), text, since, Lasts.SEEN, patience, told.over)
 
 
-def _items(app: App, site: Site, state: SiteState, now: float) -> Iterator[Cause]:
-    """What can be retried by hand, what is lost, what is doubtful, and what waits though it is forgotten soon."""
-    given_up, lost, doubtful, waiting = Group(), Group(), Group(), Group()
-    for trouble in app.ledger.troubles.open(site.name):
-        forgotten = trouble.forgotten_at or 0.0
-        if trouble.severity is Severity.LOST and (trouble.state != State.GIVEN_UP or forgotten <= now):
-            lost.add(trouble, trouble.last_failed or now)
-        elif trouble.severity is Severity.LOST:
-            given_up.add(trouble, forgotten)
-        elif trouble.severity is Severity.DOUBTFUL:
-            doubtful.add(trouble, trouble.first_failed or now)
-        elif trouble.next_try is not None and trouble.state == State.FAILED and forgotten - now < FORGOTTEN_SOON:
-            waiting.add(trouble, forgotten)
-    _add_waiting(app, site, state, now, waiting)
-    if given_up.count:
-        yield _given_up(site.name, given_up, now)
-    if lost.count:
-        yield _lost(site.name, lost, now)
-    if doubtful.count:
-        yield _doubtful(site.name, doubtful, now)
-    if waiting.count:
-        yield _waiting(site.name, waiting, now)
+class _Words(NamedTuple):
+    """How one severity of streams and items is told: the subject, the beginning of the text, what to do, the all-clear."""
+
+    subject: str
+    what: str
+    hint: str
+    over: str
 
 
-def _add_waiting(app: App, site: Site, state: SiteState, now: float, waiting: Group) -> None:
-    for index in app.ledger.work.waiting(site.name):
-        forgotten = index.body["forget"]
-        if forgotten and forgotten - now < FORGOTTEN_SOON:
-            for served in index.body["for"]:
-                data, _, destination = served.partition(">")
-                waiting.count_in(f"{data} to {destination}", forgotten)
-    theirs = now + (state.skew or 0)
-    for stream in app.streams(site.name):
-        known = state.streams.get(stream)
-        if known and known.mark is not None and known.mark + site.keeps - theirs < FORGOTTEN_SOON:
-            waiting.count_in(f"{stream.data}, not even listed yet, to {stream.destination}", known.mark + site.keeps)
-
-
-class Group:
-    """Items of one cause: how many of each kind, and the first and last of their times."""
-
-    def __init__(self) -> None:
-        self.kinds: Counter[str] = Counter()
-        self.times: list[float] = []
-
-    def add(self, trouble: Trouble, at: float) -> None:
-        what = f"{trouble.data} to {trouble.destination}"
-        if trouble.kind == "stream":
-            what = f"all {what} that ended from {iso(trouble.start)} to {iso(trouble.end)}"
-        self.count_in(what, at)
-
-    def count_in(self, kind: str, at: float) -> None:
-        self.kinds[kind] += 1
-        self.times = [min([*self.times, at]), max([*self.times, at])]
-
-    @property
-    def count(self) -> int:
-        return self.kinds.total()
-
-    def lines(self) -> str:
-        return "\n".join(f"  {count:,} × {kind}" for kind, count in sorted(self.kinds.items()))
+_NAMES = "`bic failures` names them with the reasons"
+_TOLD = {
+    Severity.LOST: _Words(
+        "items of {} are lost",
+        "They were not delivered, and the appliance has forgotten them or they were given up",
+        f"{_NAMES}; `bic retry` tries again what is still there, `bic acknowledge` tells that somebody has seen it.",
+        "None is left that was neither delivered nor acknowledged.",
+    ),
+    Severity.LOSING: _Words(
+        "items of {} wait and will be forgotten soon",
+        "They still wait",
+        "`bic status` shows how far each stream is, `bic check` what may be in the way.",
+        "Nothing waits any more that is forgotten soon.",
+    ),
+    Severity.FAILING: _Words(
+        "items of {} fail", "They failed, and are tried again", f"{_NAMES}.", "None is left that failed last."
+    ),
+    Severity.LAGGING: _Words(
+        "streams of {} lag", "They are behind", "`bic check` tells what may be in the way.", "None lags any more."
+    ),
+    Severity.DOUBTFUL: _Words(
+        "items of {} are doubtful",
+        "What came may not be what was asked for; it was stored as it is",
+        f"{_NAMES}; `bic acknowledge` tells that somebody has looked, and holds for later ones of the same kind.",
+        "None is left that nobody has acknowledged.",
+    ),
+    Severity.UNPROVEN: _Words(
+        "what is stored of {} is not proven",
+        "What is stored is not what the ledger says",
+        f"{_NAMES}; `bic verify` looks again.",
+        "A later look found nothing wrong, or somebody acknowledged it.",
+    ),
+}
 
 
 def _day(moment: float) -> str:
     return (iso(moment) or "")[:10]
-
-
-def _given_up(site: str, group: Group, now: float) -> Cause:
-    text = (
-        f"Given up, but still with the appliance:\n{group.lines()}\n\n`bic failures` names them with the reasons, "
-        f"`bic retry` tries them again. The appliance forgets the first of them on {_day(group.times[0])}."
-    )
-    all_clear = "None is left that could be tried again: all were delivered, or another mail says what was lost."
-    return Cause(f"given up|{site}", f"transfers from {site} were given up", text, now, Lasts.SEEN, all_clear=all_clear)
-
-
-def _lost(site: str, group: Group, now: float) -> Cause:
-    text = (
-        f"The appliance has forgotten them, and they were not delivered:\n{group.lines()}\n\n"
-        "`bic failures` names them; `bic acknowledge` tells that somebody has seen it."
-    )
-    all_clear = "None is left that was neither brought over nor acknowledged."
-    return Cause(f"lost|{site}", f"items of {site} are lost", text, now, Lasts.SEEN, all_clear=all_clear)
-
-
-def _doubtful(site: str, group: Group, now: float) -> Cause:
-    text = (
-        f"What came may not be what was asked for; it was stored as it is:\n{group.lines()}\n\n"
-        "`bic failures` names them; `bic acknowledge` tells that somebody has looked, and holds for later ones of the same kind."
-    )
-    all_clear = "None is left that nobody has acknowledged."
-    return Cause(f"doubtful|{site}", f"items of {site} are doubtful", text, now, Lasts.SEEN, all_clear=all_clear)
-
-
-def _waiting(site: str, group: Group, now: float) -> Cause:
-    text = (
-        f"They still wait, and the appliance forgets the first of them on {_day(group.times[0])}:\n{group.lines()}\n\n"
-        "`bic status` shows how far each stream is, `bic check` what may be in the way."
-    )
-    subject = f"items of {site} wait and will be forgotten soon"
-    return Cause(f"waiting|{site}", subject, text, now, Lasts.SEEN, _LEAST_WAIT, "Nothing waits any more that is forgotten soon.")
 
 
 # --- mails -----------------------------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ def read(source: str, environ: Mapping[str, str]) -> Texts:
     return including.read(source, lambda url: _blob(url, environ))
 
 
-def keep(ledger: Ledger, texts: Texts, broken: SettingsError | None) -> bool:
-    """Keep good settings, and note whether the file is broken now; whether that is news. Raises LedgerError."""
+def keep(ledger: Ledger, texts: Texts, broken: SettingsError | None) -> None:
+    """Keep good settings, and note since when and how the file is broken now. Raises LedgerError."""
     row = ledger.store.get(STATE, _PARTITION, _KEY)
     body = {
         "text": _packed(texts.main),
@@ -54,10 +54,9 @@ def keep(ledger: Ledger, texts: Texts, broken: SettingsError | None) -> bool:
         since = row.body.get("since") if row and row.body["broken"] else None
         body |= {"why": masked(str(broken))[:_LONGEST_WHY], "since": since or ledger.now()}
     if row and row.body == body:
-        return False
+        return
     with suppress(Conflict):  # another tick's write is as good
         ledger.store.commit(STATE, _PARTITION, [Replace(_KEY, body, row.version) if row else Insert(_KEY, body)])
-    return True
 
 
 def recall(

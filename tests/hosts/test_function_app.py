@@ -209,17 +209,22 @@ def test_a_poisoned_visit_is_told(world: World, host: RunningHost) -> None:
 
 @pytest.mark.slow
 def test_broken_settings_change_nothing(world: World, short_leases: None, host: RunningHost, kind: Kind) -> None:
-    """The last good settings stay in use, by a new instance as well; people are told, and told again when it is mended."""
-    notices = Notices(world.ledger.store)
-    until(lambda: world.ledger.store.get("state", "settings", "last"), "the first tick", host)
+    """The last good settings stay in use, by a new instance as well; the ledger knows when they break and are mended."""
+
+    def broken() -> bool | None:
+        row = world.ledger.store.get("state", "settings", "last")
+        return bool(row.body["broken"]) if row else None
+
+    until(lambda: broken() is False, "the first tick", host)
     world.write("[ledger]\n" + world.settings.split("[ledger]\n")[1] + "\nnonsense")
-    until(lambda: [notice.cause.key for notice in notices.read().notices] == ["settings"], "the notice", host)
+    until(broken, "a tick that finds them broken", host)
+    assert host.call("GET", "/api/health").status_code == 503
     host.kill()
     with running_host(kind, world.folder, world.environ) as other:
         until(world.is_complete, "everything", other)
         assert other.call("GET", "/api/status").status_code == 200
         world.write(world.settings)
-        until(lambda: not notices.read().notices, "the all-clear", other)
+        until(lambda: broken() is False, "a tick that finds them mended", other)
     world.demand_everything_once()
 
 

@@ -144,12 +144,13 @@ def test_changed_settings_are_used_from_the_next_tick(tmp_path: Path, appliance:
         running.tick()
         shown = running.get("/api/status").json()
         assert [one["name"] for one in shown["schedules"]] == ["hourly", "second"]
-        assert [one["subject"] for one in shown["notices"]] == ["the settings can't be used"]
-        assert "nonsense" in shown["notices"][0]["text"]
+        [trouble] = [one for one in shown["health"]["troubles"] if one["subject"]["kind"] == "settings"]
+        assert "nonsense" in trouble["text"]
         running.change_settings(good)
         running.tick()
         shown = running.get("/api/status").json()
-        assert ([one["name"] for one in shown["schedules"]], shown["notices"]) == (["hourly"], [])
+        assert [one["name"] for one in shown["schedules"]] == ["hourly"]
+        assert "settings" not in {one["subject"]["kind"] for one in shown["health"]["troubles"]}
 
 
 @pytest.mark.parametrize("arguments", [("serve", "--port", "70000"), ("serve", "--host")])

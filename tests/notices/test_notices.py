@@ -9,12 +9,15 @@ import pytest
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
+from bic_lib.engine import tick
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.streams import Rest, StreamState
 from bic_lib.ledger.work import Queue
-from bic_lib.notices.notify import Mail, due_mail, notify, poisoned, settings_broken, settings_mended
+from bic_lib.notices.notify import Mail, due_mail, notify, poisoned
+from bic_lib.settings import last_good
+from bic_lib.settings.including import Texts
 from tests.notices.conftest import HOUR, World
 
 # --- when a mail is due ----------------------------------------------------------------------------------------------
@@ -90,14 +93,14 @@ def test_two_causes_are_two_mails(world: World) -> None:
 
 
 def test_given_up_items_are_one_mail(world: World) -> None:
-    """However many were given up, one mail tells counts and the first day of forgetting, and nothing of any session."""
+    """However many were given up, one mail tells their count and what can still be done, and nothing of any session."""
     for number in range(30):
         world.fails(State.GIVEN_UP, f"lsid{number}")
     notify(world.app, world.box)
     [(subject, text)] = world.box.mails
-    assert "support" in subject
+    assert subject == "bic: items of support are lost"
     assert "30 × session_recordings to archive" in text
-    assert "2026-10-21" in text
+    assert "`bic retry`" in text
     assert not [part for part in ("lsid1", "Zoë", "O'Neil") if part in subject + text]
 
 
@@ -106,7 +109,7 @@ def test_given_up_items_that_are_delivered_later_are_cleared(world: World) -> No
     record = world.fails(State.GIVEN_UP)
     assert len(world.tick()) == 1
     world.ledger.proof.settle([replace(record, outcome=Outcome(State.STORED, location="a"))])
-    assert world.tick(1) == ["bic, over: transfers from support were given up"]
+    assert world.tick(1) == ["bic, over: items of support are lost"]
 
 
 @pytest.mark.parametrize("state", [State.EXPIRED, State.NONE])
@@ -141,50 +144,58 @@ def test_doubtful_content_is_told(world: World) -> None:
     assert world.tick(1) == ["bic, over: items of support are doubtful"]
 
 
-def test_given_up_items_become_lost_ones(world: World) -> None:
-    """When the appliance forgets what had been given up, that is told."""
-    world.fails(State.GIVEN_UP, forgotten=2 * DAY)
-    assert world.tick() == ["bic: transfers from support were given up"]
-    assert "bic: items of support are lost" in world.tick(49)
-
-
 def test_what_waits_and_is_forgotten_soon_is_told(world: World) -> None:
-    """A recording that still waits 14 days before the appliance forgets it is told, if it waits for more than an hour."""
+    """A recording of a stream that was filled and still waits 14 days before the appliance forgets it is told at once."""
+    stream = Stream("support", DataType.SESSION_RECORDINGS, "archive")
     record = replace(world.fails(State.PLANNED), forgotten_at=world.now + 15 * DAY)
     world.ledger.work.plan([recording_step(record, Queue.FRESH, world.now)])
-    assert world.tick(2) == []
-    assert world.tick(24) == []
-    notify(world.app, world.box, world.now + 2 * HOUR)
+    mark = int(world.now + 10 * DAY)  # it keeps up, so that only the recording waits
+    world.ledger.streams.write(StreamState(stream, begin=0, mark=mark, backlog_done_at=world.now))
+    assert world.tick(23) == []
+    world.now += 2 * HOUR
+    notify(world.app, world.box)
     [(subject, text)] = world.box.mails
-    assert "wait" in subject
-    assert "1 × session_recordings to archive" in text
+    assert subject == "bic: items of support wait and will be forgotten soon"
+    assert "session_recordings to archive" in text
+    assert "The appliance forgets the first of it on 2026-10-06." in text
 
 
-def test_failed_and_still_tried_counts_as_waiting(world: World) -> None:
-    """A transfer that failed and is tried again is no news until it is forgotten soon."""
+def test_an_item_that_fails_is_told_after_an_hour_and_again_when_it_is_forgotten_soon(world: World) -> None:
+    """A transfer that failed and is tried again: failing first, losing from 14 days before its end."""
     world.fails(State.FAILED, next_try=world.now + 100 * DAY, forgotten=20 * DAY)
-    assert (world.tick(), world.tick(5 * 24)) == ([], [])
-    assert world.tick(2 * 24) == []
-    assert world.tick(2) == ["bic: items of support wait and will be forgotten soon"]
+    assert (world.tick(), world.tick(0.9)) == ([], [])
+    assert world.tick(0.2) == ["bic: items of support fail"]
+    assert "bic: items of support wait and will be forgotten soon" in world.tick(6 * 24)
 
 
-def test_stream_that_is_far_behind_is_told(world: World) -> None:
-    """What was never even listed can be forgotten too: a stream whose watermark is 80 of 90 days behind."""
+@pytest.mark.parametrize(("behind", "told"), [(2 * HOUR, ""), (2 * DAY, "streams of {} lag"), (80 * DAY, "forgotten soon")])
+def test_a_stream_that_is_far_behind_is_told(world: World, behind: int, told: str) -> None:
+    """What was never even listed can be forgotten too: at once, and with the day."""
     stream = Stream("support", DataType.SESSIONS, "archive")
-    world.ledger.streams.write(StreamState(stream, mark=int(world.now - 80 * DAY)))
-    assert world.tick() == []
-    assert world.tick(2) == ["bic: items of support wait and will be forgotten soon"]
+    state = StreamState(stream, begin=0, mark=int(world.now - behind), backlog_done_at=world.now)
+    world.ledger.streams.write(state)
+    subjects = world.tick()
+    assert [told.format("support") in subject for subject in subjects] == [True] * bool(told)
 
 
 def test_broken_settings_are_told_until_they_are_mended(world: World) -> None:
-    """The mail has every problem; the all-clear follows when the file is good again."""
-    settings_broken(world.ledger, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
-    settings_broken(world.ledger, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
+    """After an hour, with every problem; the all-clear follows when they are good again."""
+    texts = Texts("[ledger]")
+    last_good.keep(world.ledger, texts, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
+    assert world.tick() == []
+    world.now += HOUR
     notify(world.app, world.box)
     assert [("sites.a.host" in text) for _, text in world.box.mails] == [True]
     assert world.box.subjects() == ["bic: the settings can't be used"]
-    settings_mended(world.ledger)
-    assert world.tick() == ["bic, over: the settings can't be used"]
+    last_good.keep(world.ledger, texts, None)
+    assert world.tick(1) == ["bic, over: the settings can't be used"]
+
+
+def test_a_scheduler_that_stands_still_is_told(world: World) -> None:
+    """Where something ran as a service and nothing ticked for more than five minutes, everything else is silent too."""
+    tick.tick(world.app)
+    assert world.tick() == []
+    assert "bic: nothing ticks" in world.tick(2)
 
 
 def test_poison_messages_are_told(world: World) -> None:
@@ -200,7 +211,7 @@ def test_poison_messages_are_told(world: World) -> None:
 
 def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """What could not be sent is sent by a later tick, once."""
-    settings_broken(world.ledger, SettingsError("x"))
+    poisoned(world.ledger, "support")
     world.box.broken = True
     assert (world.tick(), world.tick(1)) == ([], [])
     assert "a notice waits" in caplog.text

@@ -14,6 +14,7 @@ from bic_lib.actions.download import Download, perform_download, plan_download
 from bic_lib.core.errors import DestinationError, ItemError
 from bic_lib.core.model import DAY, BrokenDocument, DataType
 from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.engine import health
 from bic_lib.engine.steps import documents, windows
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.ledger.leases import Lease
@@ -61,7 +62,7 @@ def one_bad(world: World, sim: Simulator, *destinations: str) -> str:
 def causes(world: World) -> list[str]:
     app = world.app()
     try:
-        return [cause.key for cause in notify.causes(app, app.ledger.now())]
+        return [cause.key for cause in notify.causes(health.look(app), app.ledger.now())]
     finally:
         app.ledger.store.close()
 
@@ -238,10 +239,10 @@ def test_a_destination_that_takes_documents_but_no_recordings_is_told_of(
         hours(world, 1, 620)
         ended = {truth.lsid for truth in wanted(sim) if truth.end and truth.end < sim.now() - 60}
         assert ended <= set(world.delivered())
-    assert "destination|archive" in causes(world)
+    assert "failing|destination archive" in causes(world)
     monkeypatch.undo()
     hours(world, 2, HOUR)
-    assert "destination|archive" not in causes(world)
+    assert "failing|destination archive" not in causes(world)
     world.demand_whole(recordings=True)
 
 
@@ -267,7 +268,7 @@ def test_a_window_that_kills_its_worker_is_tried_ever_less_often_and_is_told_of(
             world.once()
         world.pass_time(301)
     assert 3 <= len(walked) <= 9
-    assert any(key.startswith("report") for key in causes(world))
+    assert "failing|site support" in causes(world)
     monkeypatch.undo()
     hours(world, 2)
     world.demand_whole()
