@@ -4,6 +4,8 @@
 * `verify` the proof · `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `overview` how everything stands
 * `running` a tick and its visits here · `stopping` ending early
+* `left_alone` why something that was asked for was not delivered again
+* `watching` how far work is that goes on
 * `selection` sites and destinations that somebody names · `time_arguments` times that somebody types
 * `results` what was done, item by item · `timestamps`, `formatting` as people read it
 """

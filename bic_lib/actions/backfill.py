@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from bic_lib.actions.running import Drained
+from bic_lib.actions.selection import demand
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import REPORT_OF
 from bic_lib.engine.app import App
@@ -22,9 +23,8 @@ def backfill(
     Times in Unix seconds; `until` is the ledger's now when left out. An interrupted backfill goes on where it stood, when it is
     asked for again with the same times or by the next visit.
     """
-    site = app.sites.get(site_name)
-    if site is None:
-        raise UsageError(f"There is no site {site_name} in the settings.", hint=f"There are: {', '.join(app.sites)}.")
+    demand("site", [site_name], app.sites)
+    site = app.sites[site_name]
     if not site.enabled:
         raise UsageError(f"The backfill can't be done: the site {site_name} is disabled.")
     end = int(app.ledger.now()) if until is None else until

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bic_lib import wiring
+from bic_lib.actions.selection import demand
 from bic_lib.core import naming
-from bic_lib.core.errors import BicError, LedgerError, UsageError
+from bic_lib.core.errors import BicError, LedgerError
 from bic_lib.core.model import DataType, OnConflict
 from bic_lib.core.ports import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
@@ -29,9 +30,7 @@ def check(
 
     Raises UsageError for a site that the settings don't have; whatever else is wrong is a line in the answer.
     """
-    if unknown := [name for name in sites if name not in settings.sites]:
-        known = ", ".join(settings.sites)
-        raise UsageError(f"no site {', '.join(unknown)} in the settings", hint=f"There are: {known}.")
+    demand("site", sites, settings.sites)
     environ = os.environ if environ is None else environ
     tell("the ledger")
     try:

@@ -6,14 +6,30 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from bic_lib.actions.running import Drained
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core.errors import UsageError
-from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, Site, Stream, Transfer, Window
+from bic_lib.core.model import (
+    DAY,
+    DOCUMENTS,
+    REPORT_OF,
+    DataType,
+    Item,
+    Outcome,
+    ReportKind,
+    Schedule,
+    Site,
+    State,
+    Stream,
+    Transfer,
+    Window,
+)
+from bic_lib.engine import visit
 from bic_lib.engine.app import App
+from bic_lib.engine.delivery import usual_location
 from bic_lib.engine.steps import backups, downloads
-from bic_lib.engine.visit import perform_steps
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.work import Step
 
@@ -21,6 +37,10 @@ SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""
 MOST_LSIDS = 1_000
 """Sessions by their ids in one download: they stand in one row of the ledger."""
+
+
+_PAUSE = partial(time.sleep, 1.0)
+"""Seconds between two looks at a lane or claim in other hands: somebody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +77,11 @@ def plan_download(app: App, download: Download, rows_only: frozenset[str]) -> Pl
 
     Raises UsageError with every problem, LedgerError.
     """
-    if found := problems(app, download, rows_only):
-        raise UsageError("The download can't be done: " + "; ".join(found) + ".")
+    _demand(app, download, rows_only)
     now = app.ledger.now()
     run = RunId(int(now), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     planned = Planned(str(run))
-    sites = [app.sites[name] for name in dict.fromkeys(download.sites)]
+    sites = _sites(app, download)
     units = []
     for site in sites:
         for kind, data in download.reports().items():
@@ -74,9 +93,42 @@ def plan_download(app: App, download: Download, rows_only: frozenset[str]) -> Pl
     app.ledger.history.begin(run, SCHEDULE, units)
     for steps in planned.steps.values():
         app.ledger.work.plan(steps)
-    if DataType.SITE_BACKUPS in download.data and not download.dry_run:
+    if DataType.SITE_BACKUPS in download.data:
         _plan_backups(app, download, sites, run, planned)
     return planned
+
+
+def look(app: App, download: Download, rows_only: frozenset[str], wait: Callable[[], None] = _PAUSE) -> Drained:
+    """A dry run: ask the sites, and tell the app's observer what would be transferred, and as what. It leaves nothing.
+
+    Raises UsageError with every problem, LedgerError.
+    """
+    _demand(app, download, rows_only)
+    drained = Drained()
+    for site in _sites(app, download):
+        if DataType.SITE_BACKUPS in download.data:
+            _look_at_backup(app, download, site)
+        for kind, data in download.reports().items():
+            step = _report_step(download, site, kind, data, SCHEDULE, app.ledger.now())
+            drained.add(visit.ask(app, site, partial(downloads.look, kind=kind, step=step), wait))
+    return drained
+
+
+def _look_at_backup(app: App, download: Download, site: Site) -> None:
+    now = int(app.ledger.now())
+    item = Item(site.name, DataType.SITE_BACKUPS, f"{SCHEDULE}@{now}", start=now)
+    for name in dict.fromkeys(download.destinations):
+        location = usual_location(app.destination(name), site.host, item)
+        app.observe(item, name, Outcome(State.PLANNED, location=location))
+
+
+def _sites(app: App, download: Download) -> list[Site]:
+    return [app.sites[name] for name in dict.fromkeys(download.sites)]
+
+
+def _demand(app: App, download: Download, rows_only: frozenset[str]) -> None:
+    if found := problems(app, download, rows_only):
+        raise UsageError("The download can't be done: " + "; ".join(found) + ".")
 
 
 def _report_step(download: Download, site: Site, kind: ReportKind, data: Sequence[DataType], run: str, now: float) -> Step:
@@ -89,7 +141,6 @@ def _report_step(download: Download, site: Site, kind: ReportKind, data: Sequenc
         began=download.began,
         lsids=tuple(dict.fromkeys(download.lsids)),
         force=download.force,
-        dry_run=download.dry_run,
     )
 
 
@@ -119,11 +170,11 @@ def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[st
     return found
 
 
-def perform_download(app: App, planned: Planned, wait: Callable[[], None] = lambda: time.sleep(1.0)) -> Drained:
+def perform_download(app: App, planned: Planned, wait: Callable[[], None] = _PAUSE) -> Drained:
     """Do a planned download now, waiting for lanes and claims. Raises LedgerError."""
     drained = Drained()
     for name, steps in planned.steps.items():
-        drained.add(perform_steps(app, app.sites[name], steps, wait))
+        drained.add(visit.perform_steps(app, app.sites[name], steps, wait))
     return drained
 
 

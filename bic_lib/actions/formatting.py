@@ -21,6 +21,11 @@ def size(count: float) -> str:
     return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 else f"{count:,.1f} {_UNITS[unit]}"
 
 
+def count(number: int, what: str) -> str:
+    """So many of something: `1 file`, `2 files`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def span(seconds: float) -> str:
     """A length of time: its two largest parts."""
     left, shown = int(seconds), []

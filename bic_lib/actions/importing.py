@@ -59,7 +59,7 @@ def import_files(
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     app.ledger.history.begin(run, SCHEDULE, [SCHEDULE])
     batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
-    for number, path in enumerate(_files(paths), 1):
+    for number, path in enumerate(files_of(paths), 1):
         _read(app, path, site, read, batch, imported)
         seen(path)
         if number % _FILES_AT_ONCE == 0:
@@ -78,7 +78,8 @@ def demand_known(app: App, destinations: Sequence[str], site: str | None, proble
         raise UsageError("The import can't be done: " + "; ".join(found) + ".")
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files_of(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that are named, and those of the folders that are."""
     for path in paths:
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*.[xX][mM][lL]") if file.is_file())

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
-from bic_lib.core.errors import UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
@@ -54,8 +54,7 @@ def once(app: App) -> Drained:
 def fire(app: App, names: Sequence[str] = ()) -> Drained:
     """Fire schedules whether due or not (none named: all enabled ones), then do all due steps. Raises UsageError, LedgerError."""
     known = {schedule.name: schedule for schedule in app.schedules}
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"no schedule {', '.join(unknown)} in the settings", hint=f"There are: {', '.join(known) or 'none'}.")
+    demand("schedule", names, known)
     rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
     now = int(app.ledger.now())
     for schedule in [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]:

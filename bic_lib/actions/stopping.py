@@ -1,4 +1,7 @@
-"""Ending early: whatever an appliance is answering ends at its next document or block, and the step goes back to the ledger."""
+"""Ending early, and watching what comes: both happen between an appliance's documents or blocks.
+
+What is ended goes back to the ledger.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from bic_lib.actions.watching import Hand, Watch
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.core.ports import Appliance, Check, Payload, Report
 from bic_lib.core.recognition import Recognised
@@ -13,14 +17,24 @@ from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import OutOfTime
 
 
-def stoppable(app: App, stopped: Callable[[], bool]) -> App:
-    """The same app, whose visits end soon after `stopped` has become true; what was delivered by then is in the ledger."""
-    return replace(app, appliance=lambda site, lane: _Stoppable(app.appliance(site, lane), stopped))
+def stoppable(app: App, stopped: Callable[[], bool], watch: Watch | None = None) -> App:
+    """The same app, whose visits end soon after `stopped` has become true; what was delivered by then is in the ledger.
+
+    `watch` is told what comes.
+    """
+    going = _Going(stopped, watch or Watch())
+    return replace(app, appliance=lambda site, lane: _Stoppable(app.appliance(site, lane), going, site.name))
+
+
+def watched(app: App, watch: Watch) -> App:
+    """The same app, which tells `watch` what comes."""
+    return stoppable(app, lambda: False, watch)
 
 
 @dataclass(frozen=True, slots=True)
 class _Going:
     stopped: Callable[[], bool]
+    watch: Watch
 
     def on(self) -> None:
         if self.stopped():
@@ -30,9 +44,8 @@ class _Going:
 class _Stoppable:
     """An appliance that stops answering: OutOfTime, by which a visit knows that what is left waits for the next one."""
 
-    def __init__(self, appliance: Appliance, stopped: Callable[[], bool]) -> None:
-        self._appliance = appliance
-        self._going = _Going(stopped)
+    def __init__(self, appliance: Appliance, going: _Going, site: str) -> None:
+        self._appliance, self._going, self._site = appliance, going, site
 
     def now(self) -> tuple[float, bool]:
         self._going.on()
@@ -51,14 +64,15 @@ class _Stoppable:
     @contextmanager
     def recording(self, data: DataType, lsid: str, instance: int | None) -> Iterator[Payload]:
         self._going.on()
-        with self._appliance.recording(data, lsid, instance) as payload:
-            yield _Blocks(payload, self._going)
+        name = f"{self._site} {data} {lsid}"
+        with self._going.watch.hand(name) as hand, self._appliance.recording(data, lsid, instance) as payload:
+            yield _Blocks(payload, self._going, hand)
 
     @contextmanager
     def backup(self) -> Iterator[Payload]:
         self._going.on()
-        with self._appliance.backup() as payload:
-            yield _Blocks(payload, self._going)
+        with self._going.watch.hand(f"{self._site} backup") as hand, self._appliance.backup() as payload:
+            yield _Blocks(payload, self._going, hand)
 
     def spent(self, now: float) -> dict[str, int]:
         return self._appliance.spent(now)
@@ -82,6 +96,8 @@ class _Documents:
     def __iter__(self) -> Iterator[Document | BrokenDocument]:
         for document in self.report:
             self.going.on()
+            if isinstance(document, Document):
+                self.going.watch.took(len(document.xml))
             yield document
 
 
@@ -89,6 +105,7 @@ class _Documents:
 class _Blocks:
     payload: Payload
     going: _Going
+    hand: Hand
 
     @property
     def recognised(self) -> Recognised:
@@ -109,4 +126,6 @@ class _Blocks:
     def __iter__(self) -> Iterator[bytes]:
         for block in self.payload:
             self.going.on()
+            self.going.watch.took(len(block))
+            self.hand.took(len(block))
             yield block

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bic_lib.core.errors import BicError, UsageError
+from bic_lib.actions.selection import demand
+from bic_lib.core.errors import BicError
 from bic_lib.core.model import Site, State
 from bic_lib.core.ports import Loaded
 from bic_lib.engine.app import App
@@ -53,8 +54,8 @@ def verify(app: App, only: str | None = None, *, quick: bool = False, seen: Seen
 
     `seen` is told of each transfer, as it is looked at. Raises UsageError, LedgerError.
     """
-    if only is not None and only not in app.destinations:
-        raise UsageError(f"There is no destination {only} in the settings.", hint=f"There are: {', '.join(app.destinations)}.")
+    if only is not None:
+        demand("destination", [only], app.destinations)
     verified = Verified()
     for site in app.sites.values():
         waiting: dict[str, list[Record]] = defaultdict(list)

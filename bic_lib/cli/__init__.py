@@ -1,7 +1,8 @@
 """The `bic` command; what a command does is in :mod:`bic_lib.actions`.
 
 * `main` finds the command, turns what went wrong into words and an exit status · `commands/` one small module a command
-* `call` the options common to all · `output` results as tables and JSON · `outcome` what runs and downloads tell · `progress`
+* `call` the options common to all · `output`, `tables` results as JSON and tables · `progress` while it goes on
+* `outcome` what runs and downloads tell
 * `json_shape` what `--json` holds, told beside each command · `json_docs` writes docs/json.md from it
 * `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo`
 """

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bic_lib.engine.app import App
-    from bic_lib.engine.steps.job import Observer
     from bic_lib.hosts.current import Current
     from bic_lib.settings.loading import Settings
 
@@ -42,9 +41,9 @@ class Call:
         source = loading.source(os.environ, self.settings_file)
         return loading.parse(last_good.read(source, os.environ), loading.base(source), logs.masked(source))
 
-    def app(self, observe: Observer | None = None) -> App:
+    def app(self) -> App:
         """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""
-        return make_app(self.settings(), observe)
+        return make_app(self.settings())
 
     def current(self, stopped: Callable[[], bool]) -> Current:
         """The app of a scheduler, which looks at the settings anew at each tick. Raises SettingsError."""
@@ -77,13 +76,12 @@ class Call:
             self.log_to_stderr()
 
 
-def make_app(settings: Settings, observe: Observer | None = None) -> App:
+def make_app(settings: Settings) -> App:
     """Live parts for these settings. Raises SettingsError."""
     from bic_lib import wiring  # noqa: PLC0415
     from bic_lib.core.errors import LedgerError, SettingsError  # noqa: PLC0415
-    from bic_lib.engine.app import unobserved  # noqa: PLC0415
 
     try:
-        return wiring.app(settings, observe=observe or unobserved)
+        return wiring.app(settings)
     except LedgerError as error:
         raise SettingsError(f"[ledger]: {error.message}", hint=error.hint) from error

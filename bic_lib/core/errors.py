@@ -30,6 +30,11 @@ from bic_lib.core.escaping import escaped
 from bic_lib.core.model import Failure
 
 
+def sentence(text: str) -> str:
+    """A text with the end of a sentence, so that another may follow."""
+    return text if text.endswith((".", "!", "?", "…", ":")) else f"{text}."
+
+
 class BicError(Exception):
     """A failure that a person can act on: what failed, on what, why (`message`) and what to do (`hint`), each in one line."""
 
@@ -40,7 +45,7 @@ class BicError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip() if self.hint else self.message
+        return f"{sentence(self.message)} {self.hint}" if self.hint else self.message
 
 
 class SettingsError(BicError):

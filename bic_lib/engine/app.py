@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream
 from bic_lib.core.ports import Appliance
 from bic_lib.engine.delivery import Destination
-from bic_lib.engine.steps.job import Observer, Uploads
+from bic_lib.engine.steps.job import Leave, Observer, Uploads, unnoticed
 from bic_lib.ledger import Ledger
 
 
@@ -32,6 +32,7 @@ class App:
     uploads: Uploads
     destinations: Sequence[str] = ()
     observe: Observer = unobserved
+    leave: Leave = unnoticed
 
     def streams(self, site: str) -> dict[Stream, OpenSessions]:
         """The site's streams in all enabled schedules. Where two transfers differ, the one that delivers open sessions counts."""

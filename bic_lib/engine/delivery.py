@@ -64,6 +64,13 @@ class Destination(Protocol):
     def checks(self) -> list[Check]: ...
 
 
+def usual_location(destination: Destination, host: str, item: Item) -> str:
+    """The name that an item would get, unless it is taken or what comes has another extension; empty for rows."""
+    if isinstance(destination, FileDestination):
+        return destination.location(host, item, naming.extension(item.data))
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class FileRules:
     """How a file destination names and keeps files."""

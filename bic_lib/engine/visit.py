@@ -84,9 +84,7 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
 
     Lanes and claims are waited for: `wait` is called between two looks. Raises LedgerError.
     """
-    while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
-        wait()
-    number, lane = taken
+    number, lane = _any_lane(app, site, wait)
     lane.body = {**lane.body, "carries": True}
     lane.renew()  # so that nobody leaves reports to it
 
@@ -95,6 +93,28 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
             worker.until_done(step, wait)
 
     return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+
+
+def ask(app: App, site: Site, question: Callable[[Job], None], wait: Callable[[], None]) -> Visited:
+    """Let somebody ask the site something in a lane, at the lane's pace; no step is done and nothing rests by what is answered.
+
+    Lanes are waited for: `wait` is called between two looks. Raises LedgerError.
+    """
+    number, lane = _any_lane(app, site, wait)
+
+    def work(worker: Worker) -> None:
+        try:
+            question(worker.job)
+        except SiteError as error:
+            worker.job.troubles.append(f"{site.name}: {error}")
+
+    return _at_work(app, site, number, lane, None, carries=False, yields=False, work=work)
+
+
+def _any_lane(app: App, site: Site, wait: Callable[[], None]) -> tuple[int, Lease]:
+    while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
+        wait()
+    return taken
 
 
 def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
@@ -179,6 +199,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         app.streams(site.name),
         visit=uuid.uuid4().hex[:12],
         observe=app.observe,
+        leave=app.leave,
         uploads=app.uploads,
         troubles=troubles,
         deadline=deadline,

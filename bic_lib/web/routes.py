@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Protocol
 
 from bic_lib.actions import acknowledging, check, download, failures, health
 from bic_lib.actions.overview import one_run, overview
+from bic_lib.actions.results import Results
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
@@ -24,6 +26,8 @@ from bic_lib.web import dashboard, upload
 from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
 from bic_lib.web.reading import asked_choice, asked_download, fields
 
+MOST_ITEMS = 10_000
+"""Items that the answer of a dry run names: some 3 MB; `found` counts all."""
 _LOOK_AGAIN_SECONDS = 0.25
 """Between two looks at a run that somebody waits for."""
 
@@ -146,7 +150,18 @@ def _downloaded(host: Host, wanted: download.Download, wait: float, problems: Se
     app = host.app()
     if found := [*problems, *download.problems(app, wanted, _rows_only(host))]:
         raise Refusal(400, found)
+    if wanted.dry_run:
+        return _dry_run(app, wanted, _rows_only(host))
     return _begun(host, app, [download.plan_download(app, wanted, _rows_only(host)).run], wait, {})
+
+
+def _dry_run(app: App, wanted: download.Download, rows_only: frozenset[str]) -> Response:
+    """What would be transferred, at once: there is no run to wait for."""
+    with Results() as results:
+        drained = download.look(results.watching(app), wanted, rows_only)
+        items = list(islice(results.items(), MOST_ITEMS))
+        found = results.found().as_json()
+    return answer(200, {**found, "troubles": drained.troubles, "items": items})
 
 
 def _rows_only(host: Host) -> frozenset[str]:

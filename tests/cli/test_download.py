@@ -106,15 +106,69 @@ def test_force_delivers_again(wide: Bic, appliance: Simulator) -> None:
     assert len(list((wide.folder / "other").iterdir())) == 2
 
 
-def test_dry_run_changes_nothing(wide: Bic, appliance: Simulator) -> None:
-    """`--dry-run` lists what would be transferred and stores nothing, in files or in the ledger's items."""
+def test_dry_run_lists_and_leaves_nothing(wide: Bic, appliance: Simulator) -> None:
+    """`--dry-run` lists what would be transferred, and as what; it stores nothing and leaves no run, in the ledger either."""
     start = day_before(appliance, 6)
-    dry = wide(*download(wide, "--start", start, "--duration", "2d", "--dry-run"))
+    words = download(wide, "--start", start, "--duration", "2d", data=("sessions", "session_recordings", "site_backups"))
+    dry = wide(*words, "--dry-run")
     wanted = began_between(appliance, midnight(start), midnight(start) + 2 * DAY)
-    assert {item["lsid"] for item in dry.json["items"]} == wanted
-    assert (dry.status, dry.json["stored"]) == (0, 0)
+    items = dry.json["items"]
+    assert {item["lsid"] for item in items if item["data"] == "sessions"} == wanted
+    assert {item["state"] for item in items} == {"planned"}
+    assert (dry.status, dry.json["found"], dry.json["stored"], dry.json["waiting"]) == (0, len(items), 0, 0)
+    assert wide("runs", "--json").json == {"runs": []}
     assert not (wide.folder / "other").exists() or not list((wide.folder / "other").iterdir())
     assert wide("verify", "--json").json["checked"] == 0
+    done = wide(*words)
+    assert {item["lsid"] for item in done.json["items"] if item["data"] == "sessions"} == wanted
+    planned = {item["location"] for item in items if item["data"] == "sessions"}
+    assert planned == {item["location"] for item in done.json["items"] if item["data"] == "sessions"}
+
+
+def test_dry_run_for_people(wide: Bic, appliance: Simulator) -> None:
+    """The list has each item with the name it would get, and what is there already is counted."""
+    start, known = day_before(appliance, 12), next(one for one in appliance.sessions() if one.state == "ended")
+    wide(*download(wide, "--lsid", known.lsid))
+    dry = wide(*download(wide, "--start", start, "--duration", "13d", "--dry-run")[:-1])
+    assert f"{appliance.host.replace(':', '_x003A_')}-support-" in dry.out
+    assert "would be delivered" in dry.out
+    assert "1 there already" in dry.out
+    again = wide(*download(wide, "--lsid", known.lsid, "--dry-run")[:-1])
+    assert again.out == "1 found, 1 there already; --force delivers them again\n"
+
+
+def test_what_is_there_already_is_said(wide: Bic, appliance: Simulator) -> None:
+    """A download of what is there says how many were found, where they are, and what to type: never a row of zeros."""
+    lsid = next(one for one in appliance.sessions() if one.state == "ended").lsid
+    wide(*download(wide, "--lsid", lsid, "--destination", "warehouse"))
+    again = wide(*download(wide, "--lsid", lsid, "--destination", "warehouse")[:-1])
+    assert again.status == 0
+    first, *where = again.out.splitlines()
+    assert first == "2 found, 2 there already; --force delivers them again"
+    assert re.fullmatch(rf"sessions {lsid} is in other as \S+{lsid}\.xml, stored on 20.*", where[0])
+    assert where[1].startswith(f"sessions {lsid} is in warehouse ")
+    counts = wide(*download(wide, "--lsid", lsid)).json
+    assert (counts["found"], counts["there_already"], counts["stored"], counts["items"]) == (1, 1, 0, [])
+
+
+def test_what_was_taken_out_of_the_archive_is_said(wide: Bic, appliance: Simulator) -> None:
+    """A file that was stored and is gone: the download says so, with exit status 1, and what brings it back."""
+    lsid = next(one for one in appliance.sessions() if one.state == "ended").lsid
+    wide(*download(wide, "--lsid", lsid))
+    (path,) = (wide.folder / "other").iterdir()
+    path.unlink()
+    told = wide(*download(wide, "--lsid", lsid)[:-1])
+    assert told.status == 1
+    assert f"was stored in other as {path.name} on 20" in told.err
+    assert "is not there any more. --force delivers it again." in told.err
+    assert wide(*download(wide, "--lsid", lsid, "--force")).json["stored"] == 1
+    assert path.exists()
+
+
+def test_nothing_found_is_said(wide: Bic, appliance: Simulator) -> None:
+    """A time in which nothing began is no zeros but a sentence."""
+    told = wide(*download(wide, "--start", "2020-01-01", "--duration", "1d")[:-1])
+    assert (told.status, told.out) == (0, "nothing found: no session began in that time\n")
 
 
 def test_two_destinations_one_fetch(wide: Bic, appliance: Simulator) -> None:
@@ -146,8 +200,14 @@ def test_unknown_session(wide: Bic) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--site", "nowhere", "--destination", "other", "--data", "sessions", "--lsid", "1"), "there is no site nowhere"),
-        (("--site", "support", "--destination", "nowhere", "--data", "sessions", "--lsid", "1"), "no destination nowhere"),
+        (
+            ("--site", "nowhere", "--destination", "other", "--data", "sessions", "--lsid", "1"),
+            'there is no site "nowhere" (known here: support)',
+        ),
+        (
+            ("--site", "support", "--destination", "nowhere", "--data", "sessions", "--lsid", "1"),
+            'no destination "nowhere" (did you mean',
+        ),
         (("--site", "support", "--destination", "other", "--lsid", "1"), "no data type is named"),
         (("--site", "support", "--destination", "other", "--data", "sessions"), "a start with a duration"),
         (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "2026-01-01"), "go together"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -49,8 +50,16 @@ def test_run_for_people(bic: Bic) -> None:
     """Without --json one line tells what was done; nothing is on standard error when all is well."""
     ended = bic("run", "--once")
     assert ended.status == 0
-    assert " stored (" in ended.out
+    assert re.fullmatch(
+        rf"60 found, {len(stored_sessions(bic.folder / 'archive'))} stored \(\S+ kB\), \d not ended yet\n", ended.out
+    )
     assert ended.err == ""
+    again = bic("run", "--now")
+    assert re.fullmatch(r"\d+ found(, \d+ there already)?(, \d not ended yet)?\n", again.out)
+    idle = bic("run", "--once").out
+    assert re.fullmatch(
+        r"nothing was due; hourly is next, at \d{4}-\d\d-\d\d \d\d:\d\d UTC \(`bic run --now hourly` .*\)\n", idle
+    )
 
 
 def test_nothing_due(bic: Bic) -> None:

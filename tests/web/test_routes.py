@@ -119,11 +119,19 @@ def test_download_of_one_session(running: Service) -> None:
 
 
 def test_dry_run_stores_nothing(running: Service) -> None:
-    """A dry run counts what would come and leaves the destination as it is."""
-    wanted = {"sites": "support", "destinations": "archive", "data": "sessions", "dry_run": True, "wait": 60}
-    told = running.post("/api/download", json={**wanted, **_recent(running.appliance)}).json()
-    assert told["outcome"] == "ok"
-    assert not list(running.folder.glob("archive/**/*.xml"))
+    """A dry run is answered with the list of what would come; it leaves the destination as it is, and no run."""
+    wanted = {"sites": "support", "destinations": "archive", "data": ["sessions", "site_backups"], "dry_run": True}
+    answered = running.post("/api/download", json={**wanted, **_recent(running.appliance)})
+    told = answered.json()
+    assert answered.status_code == 200
+    assert {item["lsid"] for item in told["items"] if item["data"] == "sessions"} == served_sessions(running.appliance).keys()
+    assert {item["state"] for item in told["items"]} == {"planned"}
+    assert all(item["location"] for item in told["items"])
+    assert told["found"] >= len(told["items"])
+    assert not list(running.folder.glob("archive/**/*.*"))
+    assert "Location" not in answered.headers
+    ledger = running.current.held.app.ledger
+    assert ledger.history.runs(ledger.now(), 10) == []
 
 
 @pytest.mark.parametrize(

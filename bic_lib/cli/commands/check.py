@@ -9,8 +9,9 @@ import rich_click as click
 from bic_lib.actions.check import check
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
-from bic_lib.cli.output import print_json, table
-from bic_lib.cli.progress import watching
+from bic_lib.cli.output import print_json
+from bic_lib.cli.progress import Told, watching
+from bic_lib.cli.tables import table
 
 JSON = {
     "check": {
@@ -36,14 +37,11 @@ def command(call: Call, sites: tuple[str, ...]) -> int:
     Asks each appliance for a token and for what its reports need, and writes and deletes a probe at each destination.
     """
     looking_at = [""]
-    with watching("check", lambda: (looking_at[-1], None)):
+    with watching("check", lambda: Told(looking_at[-1])):
         found = check(call.settings(), sites, tell=looking_at.append)
     if call.json:
         print_json({"checks": [asdict(line) for line in found]})
     else:
-        rows = [
-            ("ok" if line.ok else "FAILED", line.subject, line.check, "\n".join(filter(None, (line.detail, line.hint))))
-            for line in found
-        ]
-        table("Checks", ("", "subject", "check", "detail"), rows)
+        rows = [("ok" if line.ok else "FAILED", line.subject, line.check, (line.detail, line.hint)) for line in found]
+        table("Checks", ("", "subject", "check", "detail:"), rows)
     return 0 if all(line.ok for line in found) else 1

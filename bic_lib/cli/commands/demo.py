@@ -13,12 +13,14 @@ import rich_click as click
 from bic_lib.actions import running
 from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
+from bic_lib.actions.watching import Watch
 from bic_lib.cli.call import Call
 from bic_lib.cli.demonstration import SCHEDULE, Demonstration
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
-from bic_lib.cli.output import line, table
+from bic_lib.cli.output import line
 from bic_lib.cli.stopping import stopping
+from bic_lib.cli.tables import table
 
 _QUESTIONS = {
     "Who handled the most sessions?": """
@@ -54,8 +56,9 @@ def command(call: Call, directory: Path, sessions: int) -> int:
     with stopping() as stop, Results() as results, Demonstration(directory, sessions) as demonstration:
         os.environ.update(demonstration.environ)
         call.settings_file = str(demonstration.settings)
-        app = stoppable(call.app(results.observe), stop)
-        with progress("demo", results):
+        watch = Watch()
+        app = stoppable(results.watching(call.app()), stop, watch)
+        with progress("demo", app, results, watch):
             drained = running.once(app) if demonstration.is_new else running.fire(app, [SCHEDULE])
         status = conclude(call, results, drained.troubles)
         if not call.json:

@@ -6,18 +6,25 @@ from pathlib import Path
 
 import rich_click as click
 
-from bic_lib.actions.download import Download, documents_only, perform_download, plan_download
+from bic_lib.actions.download import Download, documents_only, look, perform_download, plan_download
 from bic_lib.actions.importing import import_files
+from bic_lib.actions.left_alone import explain
 from bic_lib.actions.results import Results
+from bic_lib.actions.stopping import watched
 from bic_lib.actions.time_arguments import length, moment
+from bic_lib.actions.watching import Watch
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
+from bic_lib.cli.outcome import AGAIN, conclude, progress, show_planned
 from bic_lib.cli.outcome import JSON as OUTCOME
-from bic_lib.cli.outcome import conclude, progress
+from bic_lib.cli.output import line
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DOCUMENTS, DataType, Document, Window
 from bic_lib.engine.app import App
 from bic_lib.settings.model import SqlDatabaseSettings
+
+_EXPLAINED = 20
+"""Transfers that were asked for by id and left alone, of which each is explained: as many as fit on a screen."""
 
 JSON = {"download": OUTCOME}
 
@@ -47,18 +54,30 @@ def command(
 ) -> int:
     """Transfer chosen data now: by start and duration, by session, or from XML files. Nothing is doubled by it."""
     wanted = tuple(DataType(one) for one in data)
+    if files and (start or duration or lsids or dry_run):
+        raise UsageError("download: --xml goes with neither --start, --duration, --lsid nor --dry-run")
     with Results() as results:
-        app = call.app(results.observe)
-        with progress("download", results):
+        watch = Watch()
+        app = watched(results.watching(call.app()), watch)
+        asked = Download(sites, destinations, wanted, _began(start, duration), lsids, force, dry_run)
+        with progress("download", app, results, watch):
             if files:
-                if start or duration or lsids or dry_run:
-                    raise UsageError("download: --xml goes with neither --start, --duration, --lsid nor --dry-run")
                 troubles = _from_files(call, app, sites, destinations, wanted, files, force=force)
+            elif dry_run:
+                troubles = look(app, asked, _rows_only(call)).troubles
             else:
-                asked = Download(sites, destinations, wanted, _began(start, duration), lsids, force, dry_run)
-                planned = plan_download(app, asked, _rows_only(call))
-                troubles = perform_download(app, planned).troubles
-        return conclude(call, results, troubles)
+                troubles = perform_download(app, plan_download(app, asked, _rows_only(call))).troubles
+        if dry_run:
+            return show_planned(call, results, troubles)
+        left = explain(app, results.left(_EXPLAINED) if lsids else ())
+        status = conclude(call, results, troubles + left.gone, nothing=_nothing(lsids), again=AGAIN)
+        for why in left.why if not call.json else ():
+            line(why)
+        return status
+
+
+def _nothing(lsids: tuple[str, ...]) -> str:
+    return "nothing found for these ids" if lsids else "nothing found: no session began in that time"
 
 
 def _began(start: str | None, duration: str | None) -> Window | None:

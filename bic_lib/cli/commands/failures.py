@@ -10,7 +10,8 @@ import rich_click as click
 from bic_lib.actions.failures import failures
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
-from bic_lib.cli.output import line, stream_json, table
+from bic_lib.cli.output import line, stream_json
+from bic_lib.cli.tables import table
 
 _SHOWN = 200
 """Rows that somebody reads; --json lists all."""

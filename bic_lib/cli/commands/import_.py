@@ -6,12 +6,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from bic_lib.actions.importing import import_files
+from bic_lib.actions.formatting import count
+from bic_lib.actions.importing import files_of, import_files
 from bic_lib.actions.results import Results
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import JSON as OUTCOME
-from bic_lib.cli.outcome import conclude, progress
+from bic_lib.cli.outcome import conclude
+from bic_lib.cli.progress import Told, watching
 
 JSON = {"import": OUTCOME}
 
@@ -24,8 +26,20 @@ JSON = {"import": OUTCOME}
 def command(call: Call, destinations: tuple[str, ...], site: str | None, folders: tuple[Path, ...]) -> int:
     """Import session XML that the vendor's program (or bic) stored. What the ledger knows already is left alone."""
     with Results() as results:
-        app = call.app(results.observe)
-        with progress("import", results):
-            imported = import_files(app, folders, destinations, read_document, site=site)
+        app = results.watching(call.app())
+        read = [0]
+
+        def told() -> Told:
+            return Told(
+                f"{read[0]:,} of {total:,} files read, {results.so_far.stored:,} sessions stored", read[0] / max(total, 1)
+            )
+
+        def seen(_path: Path) -> None:
+            read[0] += 1
+
+        total = sum(1 for _ in files_of(folders))
+        with watching("import", told):
+            imported = import_files(app, folders, destinations, read_document, site=site, seen=seen)
         refused = [f"{path}: {reason}" for path, reason in imported.refused]
-        return conclude(call, results, [*imported.troubles, *refused])
+        nothing = f"no session in {count(imported.files, 'file')}" if imported.files else "no XML file there"
+        return conclude(call, results, [*imported.troubles, *refused], nothing=nothing)

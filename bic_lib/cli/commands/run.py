@@ -9,14 +9,17 @@ import rich_click as click
 
 from bic_lib.actions import health, running
 from bic_lib.actions.results import Results
-from bic_lib.actions.status import failing
+from bic_lib.actions.status import failing, status
 from bic_lib.actions.stopping import stoppable
+from bic_lib.actions.timestamps import minute
+from bic_lib.actions.watching import Watch
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
 from bic_lib.cli.stopping import Stop, Terminated, stopping
 from bic_lib.core.errors import UsageError
+from bic_lib.engine.app import App
 from bic_lib.hosts.scheduler import forever, scheduling
 from bic_lib.logs import scheduler as log
 from bic_lib.notices import mail
@@ -43,11 +46,22 @@ def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> in
 
 def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> int:
     with Results() as results:
-        app = stoppable(call.app(results.observe), stop)
-        with progress("run", results):
+        watch = Watch()
+        app = stoppable(results.watching(call.app()), stop, watch)
+        with progress("run", app, results, watch):
             drained = running.fire(app, schedules) if now else running.once(app)
             notify(app, mail.create(call.settings()))
-        return conclude(call, results, drained.troubles or failing(health.look(app)))
+        nothing = "nothing new at the sites: all that they show is delivered" if drained.steps else _nothing_due(app)
+        return conclude(call, results, drained.troubles or failing(health.look(app)), nothing=nothing)
+
+
+def _nothing_due(app: App) -> str:
+    """When something is due again."""
+    due = [(shown["next_due"], shown["name"]) for shown in status(app)["schedules"] if shown["next_due"]]
+    if not due:
+        return "nothing was due; no schedule is enabled"
+    at, name = min(due)
+    return f"nothing was due; {name} is next, at {minute(at)} UTC (`bic run --now {name}` fires it now)"
 
 
 def _foreground(call: Call, stop: Stop) -> int:

@@ -8,7 +8,8 @@ from bic_lib.actions.formatting import size
 from bic_lib.actions.runs import runs
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
-from bic_lib.cli.output import print_json, table
+from bic_lib.cli.output import print_json
+from bic_lib.cli.tables import table
 
 _COLUMNS = ("started", "finished", "schedule", "outcome", "stored#", "skipped#", "failed#", "size", "reason")
 

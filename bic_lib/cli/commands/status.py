@@ -11,7 +11,8 @@ from bic_lib.actions.status import status
 from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
 from bic_lib.cli.json_shape import Key
-from bic_lib.cli.output import line, print_json, table
+from bic_lib.cli.output import line, print_json
+from bic_lib.cli.tables import table
 
 _REST = {
     "reason": Key("why it fails; empty where it does not", ""),

@@ -12,8 +12,9 @@ from bic_lib.actions.timestamps import iso
 from bic_lib.actions.verify import Problem, verify
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import ByName, Key
-from bic_lib.cli.output import line, print_json, table
-from bic_lib.cli.progress import watching
+from bic_lib.cli.output import line, print_json
+from bic_lib.cli.progress import Told, watching
+from bic_lib.cli.tables import table
 from bic_lib.ledger.records import Record
 
 JSON = {
@@ -53,7 +54,7 @@ def command(call: Call, destination: str | None, quick: bool, manifest: TextIO |
             manifest.write(_manifest_line(record, problem))
 
     app = call.app()
-    with watching("verify", lambda: (f"{looked_at[0]:,} looked at", None)):
+    with watching("verify", lambda: Told(f"{looked_at[0]:,} looked at")):
         verified = verify(app, destination, quick=quick, seen=seen)
     if call.json:
         problems = [

@@ -27,8 +27,8 @@ from bic_lib.core.model import (
 )
 from bic_lib.engine.delivery import Delivery
 from bic_lib.engine.steps import recordings
-from bic_lib.engine.steps.job import Job
-from bic_lib.engine.steps.sending import send
+from bic_lib.engine.steps.job import Job, Left
+from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.work import Step
@@ -133,9 +133,9 @@ class DocumentIntake:
             self._deliver(batch, stream, documents)
         for stream in [stream for stream in self.members if stream.data not in DOCUMENTS]:
             self._plan_recordings(batch, stream, documents)
-        self.planned += [step for step, _ in batch.planned]
         if self.dry_run:
             return
+        self.planned += [step for step, _ in batch.planned]
         recordings.write(self.job, batch.planned)
         noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
         noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
@@ -191,7 +191,8 @@ class DocumentIntake:
         deliveries = self._wanted(batch, stream, documents)
         if self.dry_run:
             for delivery in deliveries:
-                self.job.tell(self.members[stream], delivery.item, stream.destination, Outcome(State.PLANNED))
+                would_be = Outcome(State.PLANNED, location=location(self.job, delivery.item, stream.destination))
+                self.job.observe(delivery.item, stream.destination, would_be)
         elif deliveries:
             delivered = send(self.job, stream, deliveries, by_lsid=self.by_lsid)
             for delivery, outcome in zip(deliveries, delivered.outcomes, strict=False):
@@ -206,12 +207,18 @@ class DocumentIntake:
         """What the stream has not got yet."""
         deliveries = []
         for item, document in documents:
-            if not self._deliverable(document, stream) or (self._is_served(item, document, stream) and not self.force):
+            if not self._deliverable(document, stream):
+                self.job.leave(item, stream.destination, Left.OPEN)
+                continue
+            if self._is_served(item, document, stream) and not self.force:
+                self.job.leave(item, stream.destination, Left.THERE)
                 continue
             previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
             if not self.force and previous and self._settled(previous, document):
-                if previous.outcome.state in SETTLED:
+                there = previous.outcome.state in SETTLED
+                if there:
                     batch.served[document.lsid].add(served_name(stream))
+                self.job.leave(item, stream.destination, Left.THERE if there else Left.LATER)
                 continue
             deliveries.append(Delivery(item, document, previous, self.force, self.only_new))
         return deliveries
@@ -323,6 +330,14 @@ class DocumentIntake:
             for item, document in ready
             if self.force or document.lsid in self.recorded or not self._is_served(item, document, stream)
         ]
+        known = {document.lsid for _, document in ready} - {document.lsid for _, document in fresh}
+        for item in recordings.announced(stream.data, [pair for pair in ready if pair[1].lsid in known]):
+            self.job.leave(item, stream.destination, Left.THERE)
+        if self.dry_run:
+            for item in recordings.announced(stream.data, fresh):
+                would_be = Outcome(State.PLANNED, location=location(self.job, item, stream.destination))
+                self.job.observe(item, stream.destination, would_be)
+            return
         batch.planned += recordings.planned(self.job, stream, self.members[stream], fresh, force=self.force)
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bic_lib.core import plan
@@ -24,7 +24,6 @@ def download_step(
     began: Window | None,
     lsids: Sequence[str],
     force: bool,
-    dry_run: bool,
 ) -> Step:
     """The step that downloads from one site what began in a window, or these sessions, for these streams of one report kind."""
     site = streams[0].site
@@ -34,7 +33,6 @@ def download_step(
         "began": [began.begin, began.end] if began else None,
         "lsids": list(lsids),
         "force": force,
-        "dry_run": dry_run,
     }
     key = f"step|{StepKind.DOWNLOAD}|{kind}|{run}"
     return Step(StepKind.DOWNLOAD, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
@@ -47,27 +45,9 @@ def unit(site: str, kind: ReportKind) -> str:
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
-    body = claimed.body
-    members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
-    configured = frozenset(job.streams)
-    job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
-    known = job.ledger.proof.known(job.site.name)
-    reason = ""
+    body, reason = claimed.body, ""
     try:
-        for selection, placed_at in _selections(body):
-            intake = DocumentIntake(
-                job,
-                kind,
-                members,
-                known,
-                force=body["force"],
-                dry_run=body["dry_run"],
-                by_lsid=bool(selection.lsids),
-                placed_at=placed_at,
-                tried_again=configured,
-            )
-            with job.appliance.report(kind, selection) as report:
-                intake.take(report)
+        for selection, placed_at, intake in _taken(job, kind, body):
             job.check()
             job.planned += intake.planned
             plan_lsids(job, kind, intake.again, placed_at)
@@ -83,7 +63,41 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     job.ledger.work.finish(claimed)
 
 
-def _selections(body: dict[str, Any]) -> list[tuple[Selection, int]]:
+def look(job: Job, kind: ReportKind, step: Step) -> None:
+    """Tell what a download would do; nothing is written anywhere. Raises SiteError."""
+    try:
+        for selection, _, intake in _taken(job, kind, step.body, dry_run=True):
+            _unknown(job, selection, intake)
+    except ItemError as error:
+        job.troubles.append(f"{job.site.name}: {error}")
+
+
+def _taken(
+    job: Job, kind: ReportKind, body: Mapping[str, Any], *, dry_run: bool = False
+) -> Iterator[tuple[Selection, int, DocumentIntake]]:
+    """Take in each report that the download needs: what was asked, where unreadable sessions stand, what came."""
+    members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
+    configured = frozenset(job.streams)
+    job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
+    known = job.ledger.proof.known(job.site.name)
+    for selection, placed_at in _selections(body):
+        intake = DocumentIntake(
+            job,
+            kind,
+            members,
+            known,
+            force=body["force"],
+            dry_run=dry_run,
+            by_lsid=bool(selection.lsids),
+            placed_at=placed_at,
+            tried_again=configured,
+        )
+        with job.appliance.report(kind, selection) as report:
+            intake.take(report)
+        yield selection, placed_at, intake
+
+
+def _selections(body: Mapping[str, Any]) -> list[tuple[Selection, int]]:
     if body["began"]:
         return [(Selection(began=window), window.begin) for window in plan.days(Window(*body["began"]))]
     lsids = body["lsids"]

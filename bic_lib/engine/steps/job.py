@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from bic_lib.core.errors import ClaimLost, LedgerError, SiteError, Unexpected
 from bic_lib.core.model import (
@@ -40,6 +41,22 @@ NEEDED_SECONDS = 15 * 60
 
 Observer = Callable[[Item, str, Outcome], None]
 """Told of every outcome: item, destination's name, what became of it."""
+
+
+class Left(StrEnum):
+    """Why something that a report showed is left as it is."""
+
+    THERE = "there already"
+    OPEN = "not ended yet"
+    LATER = "failed before, tried again later"
+
+
+Leave = Callable[[Item, str, Left], None]
+"""Told of what was found and left as it is: item, destination's name, why."""
+
+
+def unnoticed(_item: Item, _destination: str, _why: Left) -> None:
+    """Nobody wants to be told."""
 
 
 class OutOfTime(Exception):
@@ -88,6 +105,7 @@ class Job:
     destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
     planned: list[Step] = field(default_factory=list)
+    leave: Leave = unnoticed
     refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     tally: Tally = field(default_factory=Tally)

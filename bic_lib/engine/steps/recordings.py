@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
@@ -28,6 +28,14 @@ def with_screen(kind: ReportKind, document: Document) -> Document:
     """The document as if it announced the screen recording that a listing told of."""
     screen = Recording(SCREEN_RECORDINGS[kind])
     return document if screen in document.recordings else replace(document, recordings=(screen, *document.recordings))
+
+
+def announced(data: DataType, documents: Iterable[tuple[Item, Document]]) -> Iterator[Item]:
+    """The recordings of a data type that sessions announce."""
+    for session, document in documents:
+        for recording in document.recordings:
+            if recording.data is data:
+                yield _item(session, recording)
 
 
 def planned(
@@ -63,22 +71,16 @@ def _further(job: Job, record: Record) -> Record:
 
 
 def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording: Recording) -> tuple[Step, Record]:
-    item = Item(
-        session.site,
-        recording.data,
-        session.lsid,
-        recording.instance if recording.data in _NUMBERED else None,
-        session.start,
-        session.end,
-        session.session_type,
-        session.lseq,
-        session.external_key,
-    )
+    item = _item(session, recording)
     now, ended = job.ledger.now(), float(session.end or session.start)
     forgotten_at = ended + job.site.keeps
     record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now)
     queue = Queue.BACKLOG if now - ended > _BACKLOG_AFTER else Queue.FRESH
     return recording_step(record, queue, min(now, ended), run), record
+
+
+def _item(session: Item, recording: Recording) -> Item:
+    return replace(session, data=recording.data, instance=recording.instance if recording.data in _NUMBERED else None)
 
 
 def recording_step(record: Record, queue: Queue, due_at: float, run: str | None = None) -> Step:

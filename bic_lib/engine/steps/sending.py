@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.model import Outcome, State, Stream
-from bic_lib.engine.delivery import Delivered, Delivery
+from bic_lib.core.model import Item, Outcome, State, Stream
+from bic_lib.engine.delivery import Delivered, Delivery, usual_location
 from bic_lib.engine.steps.job import Job, unexpected
 
 
@@ -33,6 +33,16 @@ def send(job: Job, stream: Stream, deliveries: list[Delivery], *, by_lsid: bool)
     if surprises == len(singly.outcomes) and not by_lsid:
         return Delivered(error=singly.error or DestinationError(str(failed[0])))
     return singly
+
+
+def location(job: Job, item: Item, destination: str) -> str:
+    """The name that an item would get at a destination; where that can't be had, it is told and the name is empty."""
+    try:
+        return usual_location(job.connect(destination), job.site.host, item)
+    except DestinationError as error:
+        if str(error) not in job.troubles:
+            job.troubles.append(str(error))
+        return ""
 
 
 def _sent(job: Job, stream: Stream, deliveries: list[Delivery]) -> Delivered:
