@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from bic_lib.core.errors import BicError, SettingsError, Unexpected
 from bic_lib.core.model import Document, Outcome
 from bic_lib.core.ports import Check, Loaded
-from bic_lib.destinations.sql import odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
+from bic_lib.destinations.sql import connection_strings, odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
 from bic_lib.destinations.sql.load import Loader, tried
 from bic_lib.destinations.sql.reading import Reader
 from bic_lib.destinations.sql.transaction import Transaction
@@ -52,10 +52,13 @@ def create(
             kind = Kind("sqlite", sqlite.SqliteTransaction, sqlite.translated)
             engine = sqlite.engine(url, wait=wait)
             return SqlDatabase(kind, lambda: engine, sqlite.name(url), store_system_information)
-        connection_string = odbc.from_url(url)
-    parts = odbc.parse(connection_string)
+        parts = connection_strings.from_url(url)
+    else:
+        parts = connection_strings.parse(connection_string)
     kind = Kind("mssql", sqlserver.SqlServerTransaction, sqlserver_errors.translated)
-    return SqlDatabase(kind, lambda: odbc.engine(parts, token=token, wait=wait), odbc.name(parts), store_system_information)
+    return SqlDatabase(
+        kind, lambda: odbc.engine(parts, token=token, wait=wait), connection_strings.name(parts), store_system_information
+    )
 
 
 _FORMS = "Write sqlite:///sessions.sqlite, mssql+pyodbc://user:password@server/database, or SERVER=…;DATABASE=…;UID=…;PWD=…"

@@ -1,4 +1,4 @@
-"""Connection strings and drivers for SQL Server and Azure SQL. pyodbc is imported only when a connection is made."""
+"""Drivers and connections for SQL Server and Azure SQL. pyodbc is imported only when a connection is made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
-from sqlalchemy.engine import URL
 
 from bic_lib.core import azure_hosts
-from bic_lib.core.errors import DestinationError, SettingsError
+from bic_lib.core.errors import DestinationError
+from bic_lib.destinations.sql.connection_strings import as_string, name
 
 SQL_COPT_SS_ACCESS_TOKEN = 1256
 """Microsoft's connection attribute for an Entra ID token (msodbcsql.h)."""
@@ -27,72 +26,8 @@ _INSTALL = (
     " or name another by DRIVER= in the connection string: a driver's name, or the path of its library."
 )
 
-# Spellings of ADO.NET connection strings (the vendor's program and the Azure portal give such), as ODBC has them; "" is dropped.
-_SPELLINGS = {
-    "DATA SOURCE": "SERVER",
-    "ADDRESS": "SERVER",
-    "ADDR": "SERVER",
-    "NETWORK ADDRESS": "SERVER",
-    "INITIAL CATALOG": "DATABASE",
-    "USER ID": "UID",
-    "USER": "UID",
-    "PASSWORD": "PWD",
-    "INTEGRATED SECURITY": "TRUSTED_CONNECTION",
-    "TRUST SERVER CERTIFICATE": "TRUSTSERVERCERTIFICATE",
-    "CONNECT TIMEOUT": "",
-    "CONNECTION TIMEOUT": "",
-    "PERSIST SECURITY INFO": "",
-    "MULTIPLEACTIVERESULTSETS": "",
-    "POOLING": "",
-}
 _NAMES_A_USER = frozenset({"UID", "PWD", "TRUSTED_CONNECTION", "AUTHENTICATION"})
 _SERVER = re.compile(r"(?:tcp:)?([A-Za-z0-9.-]+)(?:,[0-9]{1,5})?")
-_PART = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|$)")
-
-
-def parse(connection_string: str) -> dict[str, str]:
-    """The parts of an ODBC (or ADO.NET) connection string by their ODBC names in capitals; values without braces.
-
-    `Encrypt=yes` is added where the string does not say. Raises SettingsError, without the string: it may hold a password.
-    """
-    parts: dict[str, str] = {}
-    position = 0
-    text = connection_string.strip().strip(";")
-    while position < len(text):
-        match = _PART.match(text, position)
-        if match is None:
-            raise SettingsError("The connection string can't be read.", hint="It is a list of NAME=value, with ; between them.")
-        name, value = match[1].upper(), match[2]
-        value = value[1:-1].replace("}}", "}") if value.startswith("{") else value
-        if spelt := _SPELLINGS.get(name, name):
-            parts.setdefault(spelt, _YES_NO.get(value.lower(), value) if spelt in _SWITCHES else value)
-        position = match.end()
-    if "SERVER" not in parts and "DSN" not in parts:
-        raise SettingsError("The connection string names no server.", hint="Write SERVER=name.database.windows.net;DATABASE=…")
-    parts.setdefault("ENCRYPT", "yes")
-    return parts
-
-
-_SWITCHES = frozenset({"ENCRYPT", "TRUSTED_CONNECTION", "TRUSTSERVERCERTIFICATE"})
-_YES_NO = {"true": "yes", "false": "no", "sspi": "yes"}
-
-
-def from_url(url: URL) -> str:
-    """The ODBC connection string behind an SQLAlchemy URL `mssql+pyodbc://…`."""
-    if url.get_backend_name() != "mssql" or url.get_driver_name() != "pyodbc":
-        raise SettingsError(f"{url.drivername} is not offered.", hint="Write a URL with sqlite or mssql+pyodbc.")
-    [(connection_string,), _options] = _dialect().create_connect_args(url)
-    return str(connection_string)
-
-
-def _dialect() -> MSDialect_pyodbc:
-    return MSDialect_pyodbc()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-
-
-def name(parts: Mapping[str, str]) -> str:
-    """What the database is called in messages."""
-    server = parts.get("SERVER") or f"DSN {parts['DSN']}"
-    return f"the database {parts.get('DATABASE') or '(default)'} on {server}"
 
 
 def engine(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait: float) -> Engine:
@@ -140,10 +75,6 @@ def _demand_azure(parts: Mapping[str, str]) -> None:
         raise DestinationError(f"{name(parts)} is not at a host of Azure, and a token is sent to no other.", hint=hint)
 
 
-def as_string(parts: Mapping[str, str]) -> str:
-    return ";".join(f"{name}={_braced(value)}" for name, value in parts.items())
-
-
 def driver(wanted: str, installed: list[str]) -> str:
     """The driver to use: the one that is wanted, else the newest of Microsoft's, else FreeTDS.
 
@@ -173,10 +104,6 @@ def token_structure(token: str) -> bytes:
 def _version(name: str) -> int:
     match = re.fullmatch(r"ODBC Driver (\d+) for SQL Server", name)
     return int(match[1]) if match else 0
-
-
-def _braced(value: str) -> str:
-    return "{" + value.replace("}", "}}") + "}" if re.search(r"[;{}\[\](),?*=!@ ]", value) else value
 
 
 def _pyodbc() -> Any:

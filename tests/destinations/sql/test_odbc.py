@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
-from bic_lib.destinations.sql import create, odbc, sqlserver_errors
+from bic_lib.destinations.sql import connection_strings, create, odbc, sqlserver_errors
 from bic_lib.destinations.sql.load import Clash
 
 if os.environ.get("BIC_TEST_REQUIRE") == "all":
@@ -63,21 +63,21 @@ PORTAL = (
 )
 def test_strings_are_read(string: str, parts: dict[str, str]) -> None:
     """ODBC and ADO.NET spellings give the same parts, and encryption is on unless it is switched off."""
-    assert odbc.parse(string) == parts
+    assert connection_strings.parse(string) == parts
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip).filter(bool))
 def test_any_password_survives(password: str) -> None:
     """Whatever a password holds, the driver is given that password and nothing else."""
-    string = odbc.as_string({"SERVER": "db", "PWD": password, "DATABASE": "bic"})
-    assert odbc.parse(string) == {"SERVER": "db", "PWD": password, "DATABASE": "bic", "ENCRYPT": "yes"}
+    string = connection_strings.as_string({"SERVER": "db", "PWD": password, "DATABASE": "bic"})
+    assert connection_strings.parse(string) == {"SERVER": "db", "PWD": password, "DATABASE": "bic", "ENCRYPT": "yes"}
 
 
 def test_urls_are_read() -> None:
     """An SQLAlchemy URL says the same as the ODBC string behind it."""
     url = make_url("mssql+pyodbc://u:p%40ss@db.example.com:1433/bic?driver=FreeTDS")
-    parts = odbc.parse(odbc.from_url(url))
+    parts = connection_strings.from_url(url)
     assert {
         "SERVER": "db.example.com,1433",
         "DATABASE": "bic",
@@ -93,6 +93,107 @@ def test_unusable_strings_are_refused_unseen(string: str) -> None:
     with pytest.raises(SettingsError) as caught:
         create(connection_string=string)
     assert "secret" not in str(caught.value)
+
+
+IDENTITY = {"SERVER": "x.database.windows.net", "DATABASE": "bic", "ENCRYPT": "yes"}
+BOTH = {**IDENTITY, "UID": "u", "PWD": "p"}
+WORDS = {
+    "Active Directory Default": IDENTITY,
+    "Active Directory Workload Identity": IDENTITY,
+    "Active Directory Managed Identity": {**IDENTITY, "AUTHENTICATION": "ActiveDirectoryMsi"},
+    "Active Directory MSI": {**IDENTITY, "AUTHENTICATION": "ActiveDirectoryMsi"},
+    "Active Directory Integrated": {**IDENTITY, "AUTHENTICATION": "ActiveDirectoryIntegrated"},
+    "Not Specified": IDENTITY,
+}
+"""Each word of `Authentication`, in ADO.NET's spelling, and what it comes to."""
+TWO = {
+    "Sql Password": {**BOTH, "AUTHENTICATION": "SqlPassword"},
+    "Active Directory Password": {**BOTH, "AUTHENTICATION": "ActiveDirectoryPassword"},
+    "Active Directory Service Principal": {**BOTH, "AUTHENTICATION": "ActiveDirectoryServicePrincipal"},
+}
+"""Those that need a user and a password."""
+
+
+def strings(word: str, user: bool) -> list[str]:
+    """Connection strings with this word, in every spelling that people copy from somewhere."""
+    near = word.replace(" ", "")
+    ado = "Server=tcp:x.database.windows.net,1433;Initial Catalog=bic;" + ("User ID=u;Password=p;" if user else "")
+    plain = "SERVER=x.database.windows.net;DATABASE=bic;" + ("UID=u;PWD=p;" if user else "")
+    url = f"mssql+pyodbc://{'u:p@' if user else ''}x.database.windows.net/bic?driver=FreeTDS&"
+    return [
+        f'{ado}Authentication="{word}"',
+        f"{ado}Authentication='{word}';Encrypt=True",
+        f"{ado}Authentication={word};",
+        f"{ado}authentication={near}",
+        f"{plain}Authentication={near}",
+        f"{plain}Authentication={{{near}}}",
+        f"{plain}AUTHENTICATION={near.upper()}",
+        f'{plain}Authentication="{word}"',
+        f"{url}Authentication={near}",
+        f"{url}authentication={word.replace(' ', '+')}",
+    ]
+
+
+def read(string: str) -> dict[str, str]:
+    """The parts, whatever the spelling; the driver and the server's port are left out."""
+    url = string.startswith("mssql")
+    parts = connection_strings.from_url(make_url(string)) if url else connection_strings.parse(string)
+    server = parts["SERVER"].removeprefix("tcp:").partition(",")[0]
+    return {name: value for name, value in {**parts, "SERVER": server}.items() if name != "DRIVER"}
+
+
+@pytest.mark.parametrize(
+    ("string", "parts"),
+    [(string, parts) for words in (WORDS, TWO) for word, parts in words.items() for string in strings(word, words is TWO)],
+)
+def test_every_word_of_authentication(string: str, parts: dict[str, str]) -> None:
+    """Each word means the same in every spelling: what the driver does by itself in its own word, else the identity signs in."""
+    assert read(string) == parts
+
+
+@pytest.mark.parametrize(
+    ("string", "told"),
+    [
+        *((string, "a user and a password") for word in TWO for string in strings(word, user=False)),
+        *((string, "a user besides") for string in strings("Active Directory Default", user=True)),
+        *((string, "a person at a screen") for string in strings("Active Directory Interactive", user=False)),
+        *((string, "a person at a screen") for string in strings("Active Directory Device Code Flow", user=False)),
+        *((string, "is not known") for string in strings("Kerberos hunter2", user=False)),
+    ],
+)
+def test_what_can_not_sign_in_is_a_problem_of_the_settings(string: str, told: str) -> None:
+    """A word that lacks something, needs a person or is unknown is refused when the settings are read, with what to write."""
+    with pytest.raises(SettingsError, match=told) as caught:
+        create(connection_string=string)
+    assert caught.value.hint
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("string", "password"),
+    [
+        ('Data Source=db;User ID=u;Password="a;b""c"', 'a;b"c'),
+        ("Data Source=db;User ID=u;Password='a;b''c'", "a;b'c"),
+        ("Data Source=db;User ID=u;Password='\"'", '"'),
+        ("Data Source=db;User ID=u;Password={a;b}}c}", "a;b}c"),
+        ("Data Source=db;User ID=u;Password=a'b", "a'b"),
+        ('SERVER=db;UID=u;PWD="abc"', '"abc"'),
+        ("SERVER=db;UID=u;PWD='abc'", "'abc'"),
+        ("mssql+pyodbc://u:%22a%3Bb%22@db/x", '"a;b"'),
+        ("mssql+pyodbc://?odbc_connect=SERVER%3Ddb%3BUID%3Du%3BPWD%3D%7Ba%3Bb%7D", "a;b"),
+    ],
+)
+def test_quotes_are_those_of_the_spelling(string: str, password: str) -> None:
+    """ADO.NET has quotes around a value, ODBC has braces, where quotes belong to the value, and a URL has its escapes."""
+    assert read(string)["PWD"] == password
+
+
+def test_a_url_without_a_user_leaves_it_to_the_identity() -> None:
+    """Nobody is named, so the identity signs in, as with the other spellings; who wants Windows' own says so."""
+    assert "TRUSTED_CONNECTION" not in connection_strings.from_url(make_url("mssql+pyodbc://db.database.windows.net/x"))
+    trusted = connection_strings.from_url(make_url("mssql+pyodbc://db/x?Trusted_Connection=yes"))
+    assert trusted["TRUSTED_CONNECTION"] == "yes"
+    assert connection_strings.from_url(make_url("mssql+pyodbc://u:p@name"))["DSN"] == "name"
 
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
@@ -162,7 +263,7 @@ def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(pyodbc, "connect", connect)
     monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
-    odbc.connected(odbc.parse(string), token=lambda: "token", wait=3)
+    odbc.connected(connection_strings.parse(string), token=lambda: "token", wait=3)
     assert given[0]["attrs_before"] == ({1256: odbc.token_structure("token")} if with_token else {})
     assert given[0]["autocommit"] is True
 
@@ -184,7 +285,7 @@ def test_a_token_goes_to_azure_only(monkeypatch: pytest.MonkeyPatch, string: str
     monkeypatch.setattr(pyodbc, "connect", lambda *_, **__: pytest.fail("connected"))
     monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
     with pytest.raises(DestinationError, match="a token is sent to no other"):
-        odbc.connected(odbc.parse(string), token=lambda: pytest.fail("asked for a token"), wait=3)
+        odbc.connected(connection_strings.parse(string), token=lambda: pytest.fail("asked for a token"), wait=3)
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
