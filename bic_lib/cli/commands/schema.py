@@ -10,18 +10,30 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json
 
-JSON = {"schema": {"dialect": Key("`mssql` or `sqlite`", "mssql"), "sql": Key("the DDL", "CREATE TABLE session (…)")}}
+JSON = {
+    "schema": {
+        "dialect": Key("`mssql` or `sqlite`", "mssql"),
+        "sql": Key("the DDL; with `--missing` empty where nothing is missing", "CREATE TABLE session (…)"),
+    }
+}
 
 
 @click.command(name="schema")
 @click.option("--sql", is_flag=True, required=True, help="As SQL.")
 @click.option("--dialect", type=click.Choice(["mssql", "sqlite"]), default="mssql", show_default=True)
+@click.option("--missing", is_flag=True, help="Only what the database of a destination lacks, or has otherwise than it must be.")
+@click.option("--destination", metavar="D", help="With --missing: which, where there are several databases.")
 @click.pass_obj
-def command(call: Call, sql: bool, dialect: str) -> int:  # noqa: ARG001 -- the only form there is; the flag says it
+def command(call: Call, sql: bool, dialect: str, missing: bool, destination: str | None) -> int:  # noqa: ARG001 -- the only form there is; the flag says it
     """Print the DDL of the storage database: tables, keys, indexes and views."""
-    from bic_lib.destinations.sql.schema import ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
+    if missing:
+        from bic_lib.actions.database import missing_of  # noqa: PLC0415 -- SQLAlchemy is needed here only
 
-    text = ddl("mssql" if dialect == "mssql" else "sqlite")
+        dialect, text = missing_of(call.settings(), destination)
+    else:
+        from bic_lib.destinations.sql.schema import ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
+
+        text = ddl("mssql" if dialect == "mssql" else "sqlite")
     if call.json:
         print_json({"dialect": dialect, "sql": text})
     else:

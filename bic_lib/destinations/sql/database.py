@@ -76,6 +76,10 @@ class SqlDatabase:
         self._loader = Loader(self.opened, store_system_information=store_system_information)
         self._reader = Reader(self.opened)
 
+    @property
+    def dialect(self) -> Dialect:
+        return self._kind.dialect
+
     @cached_property
     def engine(self) -> Engine:
         """Made when first needed, for that loads the database's driver."""
@@ -106,9 +110,21 @@ class SqlDatabase:
                     transaction.run("DELETE FROM session WHERE host_name = 'bic-check'")
                 finally:
                     transaction.rollback()
+                unseen = schema.unseen_views(transaction)
         except BicError as error:
             return [Check(self.name, "write", ok=False, detail=error.message, hint=error.hint)]
-        return [Check(self.name, "write", ok=True, detail="tables are there; a session was written and removed")]
+        views = f"; this login has no right to see {', '.join(unseen)} (loading needs none of them)" if unseen else ""
+        hint = (
+            "For whoever asks them: GRANT SELECT ON each; one that is gone is in `bic schema --sql --missing`." if unseen else ""
+        )
+        return [
+            Check(self.name, "write", ok=True, detail=f"tables are there; a session was written and removed{views}", hint=hint)
+        ]
+
+    def missing(self) -> str:
+        """The statements that lead from what is there to what loading needs; nothing is changed. Raises DestinationError."""
+        with self.opened() as transaction:
+            return schema.missing(transaction, self._kind.dialect)
 
     def _prepare(self) -> None:
         with self._preparing:

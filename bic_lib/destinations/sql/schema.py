@@ -15,6 +15,7 @@ from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from bic_lib.core.errors import DestinationError
+from bic_lib.destinations.sql.inspection import differences
 from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect, views
@@ -38,14 +39,14 @@ def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
     missing, for tables that bic did not make and for tables of ours that somebody took away; those are never touched.
     """
     there = transaction.columns()
-    if _ready(transaction, there, database):
+    if _ready(transaction, dialect, there, database):
         return
     for table, change in _LINKS.items():
         if table in there:
             _in_pieces(transaction, table, change)
     with transaction.begun("bic_schema"):
         there = transaction.columns()
-        if not _ready(transaction, there, database):
+        if not _ready(transaction, dialect, there, database):
             for statement in additions(dialect, there):
                 transaction.run(statement)
 
@@ -74,6 +75,15 @@ def _in_pieces(transaction: Transaction, table: str, change: str) -> None:
 
 def additions(dialect: Dialect, there: Columns) -> Iterator[str]:
     """The statements that lead from what is there to what this version needs."""
+    yield from _tables(dialect, there)
+    for name, query in views(dialect).items():
+        if name in there:
+            yield f"DROP VIEW {name}"
+        yield f"CREATE VIEW {name} AS\n{query}"
+    yield f"INSERT INTO bic_schema (version) VALUES ({VERSION})"  # noqa: S608  a number of ours
+
+
+def _tables(dialect: Dialect, there: Columns) -> Iterator[str]:
     compiler = _COMPILERS[dialect]()
     for table in metadata.sorted_tables:
         if table.name not in there:
@@ -83,41 +93,72 @@ def additions(dialect: Dialect, there: Columns) -> Iterator[str]:
         for column in table.columns if table.name in there else ():
             if column.name not in there[table.name]:
                 yield f"ALTER TABLE {table.name} ADD {CreateColumn(column).compile(dialect=compiler)}"
-    for name, query in views(dialect).items():
-        if name in there:
-            yield f"DROP VIEW {name}"
-        yield f"CREATE VIEW {name} AS\n{query}"
-    yield f"INSERT INTO bic_schema (version) VALUES ({VERSION})"  # noqa: S608  a number of ours
 
 
-def _ready(transaction: Transaction, there: Columns, database: str) -> bool:
+def missing(transaction: Transaction, dialect: Dialect) -> str:
+    """Only what this database lacks, or has otherwise than it must be, printed as :func:`ddl` prints; empty where all is well."""
+    there = transaction.columns()
+    statements = [difference.statement for difference in differences(transaction.described(), _COMPILERS[dialect]())]
+    if _version(transaction, there) < VERSION:
+        statements += [*(change for table, change in _LINKS.items() if table in there), *additions(dialect, there)]
+    else:
+        statements += _tables(dialect, there)
+        statements += [f"CREATE VIEW {name} AS\n{query}" for name, query in views(dialect).items() if name not in there]
+    return _END[dialect].join([*statements, ""])
+
+
+def _version(transaction: Transaction, there: Columns) -> int:
+    if "bic_schema" not in there:
+        return 0
+    [(version,)] = transaction.run("SELECT MAX(version) FROM bic_schema")
+    return version or 0
+
+
+def _ready(transaction: Transaction, dialect: Dialect, there: Columns, database: str) -> bool:
     """Whether nothing needs to be made."""
     if "bic_schema" not in there:
         if foreign := [table for table in GUIDE if table.name in there]:
-            raise _foreign(there, foreign, database)
+            raise _foreign(transaction, dialect, there, foreign, database)
         return False
-    [(version,)] = transaction.run("SELECT MAX(version) FROM bic_schema")
-    if (version or 0) < VERSION:
+    if _version(transaction, there) < VERSION:
         return False
-    if missing := [
-        *_missing_columns(there, list(metadata.sorted_tables)),
-        *(name for name in views("sqlite") if name not in there),
-    ]:
+    if lacking := list(_missing_columns(there, list(metadata.sorted_tables))):
         raise DestinationError(
-            f"{database} lacks what bic had made there: {', '.join(missing)}.",
-            hint="Restore it from a backup, or make it again by what `bic schema --sql` prints.",
+            f"{database} lacks what bic had made there: {', '.join(lacking)}.",
+            hint="Restore it from a backup, or make it again by what `bic schema --sql --missing` prints.",
         )
+    if transaction.run(_NOTHING_LOADED) and (wrong := _told(transaction, dialect)):
+        told = f"{database} holds sessions that bic did not load. To be changed before the first load: {'; '.join(wrong)}."
+        raise DestinationError(told, hint=_CHANGE)
     return True
 
 
-def _foreign(there: Columns, tables: list[Table], database: str) -> DestinationError:
-    missing = [*_missing_columns(there, tables), *(table.name for table in metadata.sorted_tables if table.name not in there)]
+_NOTHING_LOADED = "SELECT 1 WHERE (SELECT MAX(id) FROM session) IS NOT NULL AND (SELECT MAX(session_id) FROM bic_load) IS NULL"
+"""Somebody else's sessions are there, and none of ours."""
+_CHANGE = (
+    "`bic schema --sql --missing` prints the statements. bic then takes the tables over, keeps every row and id, and fills in"
+    " what is new. Or name an empty database."
+)
+
+
+def _told(transaction: Transaction, dialect: Dialect) -> list[str]:
+    return [difference.told for difference in differences(transaction.described(), _COMPILERS[dialect]())]
+
+
+def _foreign(transaction: Transaction, dialect: Dialect, there: Columns, tables: list[Table], database: str) -> DestinationError:
+    lacking = [*_missing_columns(there, tables), *(table.name for table in metadata.sorted_tables if table.name not in there)]
     found = ", ".join(table.name for table in tables)
+    told = [f"missing: {', '.join(lacking)}", *_told(transaction, dialect)]
     return DestinationError(
-        f"{database} holds {found}, which bic did not make; missing there: {', '.join(missing)}.",
-        hint="Name an empty database. Or have what is missing added, with the unique key on session (host_name, lsid), as"
-        " `bic schema --sql` prints it: bic then takes the tables over, keeps every row and id, and fills in what is new.",
+        f"{database} holds {found}, which bic did not make. To be changed before the first load: {'; '.join(told)}.",
+        hint=_CHANGE,
     )
+
+
+def unseen_views(transaction: Transaction) -> list[str]:
+    """Views that are not there, or that this login may not see; nothing that loads needs them."""
+    there = transaction.columns()
+    return [name for name in views("sqlite") if name not in there]
 
 
 def _missing_columns(there: Columns, tables: list[Table]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
+from bic_lib.destinations.sql.inspection import Described, Found, Index
 from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load
 from bic_lib.destinations.sql.transaction import Transaction
 
@@ -40,6 +41,13 @@ def name(url: URL) -> str:
     return f"the SQLite database {url.database}"
 
 
+_TABLES = "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+_INDEXES = (
+    'SELECT m.name, l."unique", GROUP_CONCAT(i.name) FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
+    " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' AND l.partial = 0 AND i.name IS NOT NULL GROUP BY m.name, l.name"
+)
+
+
 class SqliteTransaction(Transaction):
     """Ids are reserved by having the write lock: nobody else can take those above the highest."""
 
@@ -52,14 +60,20 @@ class SqliteTransaction(Transaction):
         self._connection.connection.rollback()  # nothing happens where SQLite has rolled back by itself
 
     def columns(self) -> dict[str, set[str]]:
-        rows = self.run(
-            "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
-            " UNION ALL SELECT name, '' FROM sqlite_master WHERE type = 'view'"
-        )
+        rows = [*self.run(_TABLES), *self.run("SELECT name, '' FROM sqlite_master WHERE type = 'view'")]
         tables: dict[str, set[str]] = {}
         for table, column in rows:
             tables.setdefault(table.lower(), set()).add(column.lower())
         return tables
+
+    def described(self) -> Described:
+        """Types and lengths don't bind SQLite, and a key that is an INTEGER numbers itself."""
+        described = Described()
+        for table, column in self.run(_TABLES):
+            described.columns[table.lower()][column.lower()] = Found()
+        for table, unique, columns in self.run(_INDEXES):
+            described.indexes[table.lower()].append(Index(tuple(columns.lower().split(",")), bool(unique)))
+        return described
 
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if rows:

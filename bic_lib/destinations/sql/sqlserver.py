@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import mssql
@@ -17,14 +19,28 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
+from bic_lib.destinations.sql.inspection import Described, Found, Index
 from bic_lib.destinations.sql.transaction import Transaction, as_json
 
 LOCK_SECONDS = 120
 """How long a batch waits for another process that loads sessions of the same site."""
 
 
-THERE = (
-    "SELECT TABLE_NAME, COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = SCHEMA_NAME() OR TABLE_SCHEMA = 'dbo'"
+_OURS = "TABLE_SCHEMA = SCHEMA_NAME() OR TABLE_SCHEMA = 'dbo'"
+THERE = f"SELECT TABLE_NAME, COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE {_OURS}"  # noqa: S608  our own names
+COLUMNS_THERE = (
+    "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME,"  # noqa: S608  our own names
+    " COLUMNPROPERTY(OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME), COLUMN_NAME, 'IsIdentity'),"
+    " CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS NVARCHAR(128))"
+    f" FROM INFORMATION_SCHEMA.COLUMNS WHERE {_OURS}"
+)
+INDEXES_THERE = (
+    "SELECT t.name, i.index_id, i.is_unique, c.name FROM sys.tables AS t"
+    " INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.has_filter = 0"
+    " INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0"
+    " INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id"
+    " WHERE t.schema_id = SCHEMA_ID() OR t.schema_id = SCHEMA_ID('dbo')"
+    " ORDER BY t.name, i.index_id, k.key_ordinal"
 )
 
 
@@ -61,6 +77,15 @@ class SqlServerTransaction(Transaction):
         for table, column in rows:
             tables.setdefault(table.lower(), set()).add(column.lower())
         return tables
+
+    def described(self) -> Described:
+        columns = self.run(COLUMNS_THERE)
+        described = Described(collation=columns[0][-1] if columns else None)
+        for table, column, kind, length, collation, identity, _ in columns:
+            described.columns[table.lower()][column.lower()] = Found(kind, length, collation, bool(identity))
+        for (table, _, unique), rows in groupby(self.run(INDEXES_THERE), key=itemgetter(0, 1, 2)):
+            described.indexes[table.lower()].append(Index(tuple(row[-1].lower() for row in rows), bool(unique)))
+        return described
 
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if rows:

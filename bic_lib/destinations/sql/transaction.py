@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Table
 
 from bic_lib.core.columns import Value
+from bic_lib.destinations.sql.inspection import Described
 from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load, session
 
 
@@ -84,6 +85,10 @@ class Transaction(ABC):
     @abstractmethod
     def columns(self) -> dict[str, set[str]]:
         """The columns of every table and view, all names in lower case; those of a view may be left out."""
+
+    @abstractmethod
+    def described(self) -> Described:
+        """What the catalog tells of the tables, for :mod:`.inspection`."""
 
     def known(self, host_name: str, lsids: Sequence[str]) -> dict[str, Known]:
         """Sessions that are there, by the spelling of `lsids`."""

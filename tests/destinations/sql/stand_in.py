@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from bic_lib.destinations.sql import SqlDatabase, odbc, sqlserver_errors
 from bic_lib.destinations.sql.database import Kind
-from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
+from bic_lib.destinations.sql.sqlserver import COLUMNS_THERE, INDEXES_THERE, THERE, SqlServerTransaction
 
 pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
 
@@ -32,6 +32,15 @@ _COLUMNS = (
     "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
     " UNION ALL SELECT name, '' FROM sqlite_master WHERE type = 'view'"
 )
+_CATALOG = {
+    COLUMNS_THERE: "SELECT m.name, c.name, CASE WHEN c.type LIKE 'BIG%' THEN 'bigint' WHEN c.type LIKE 'INT%' THEN 'int'"
+    " WHEN c.type LIKE 'DATE%' THEN 'datetime2' ELSE 'nvarchar' END, -1, NULL, 1, NULL"
+    " FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
+    INDEXES_THERE: 'SELECT m.name, l.seq, l."unique", i.name FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
+    " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' ORDER BY m.name, l.seq, i.seqno",
+    THERE: _COLUMNS,
+}
+"""What the product asks of the catalog."""
 _OF_THE_DIALECT = {
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS VARCHAR)": "SELECT '16.0.1000.6'",
     "SELECT CAST('test max support' AS NVARCHAR(max))": "SELECT 1",
@@ -124,8 +133,8 @@ def for_sqlite(statement: str, parameters: Sequence[Any]) -> str:
         return "BEGIN IMMEDIATE TRANSACTION"
     if _LOCK in statement:
         return "SELECT 0"
-    if "INFORMATION_SCHEMA.COLUMNS" in statement:
-        return _COLUMNS
+    if statement in _CATALOG:
+        return _CATALOG[statement]
     for columns, parameter in zip(_OPENJSON.findall(statement), parameters, strict=False):
         _check(columns[0], parameter)
     statement = _OF_THE_DIALECT.get(statement, statement)

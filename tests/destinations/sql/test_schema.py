@@ -144,8 +144,47 @@ def test_tables_that_were_taken_away_are_named(file: Path) -> None:
     run(file, "DROP TABLE custom_attribute; DROP VIEW bic_file_transfer; ALTER TABLE customer DROP COLUMN issue")
     with pytest.raises(DestinationError) as caught:
         load(file)
-    for missing in ("custom_attribute", "customer.issue", "bic_file_transfer"):
+    for missing in ("custom_attribute", "customer.issue"):
         assert missing in caught.value.message
+    run(file, create(connection_string=f"sqlite:///{file}").missing())
+    assert load(file, "b") is State.STORED
+    assert "bic_file_transfer" in names(file, "view")
+
+
+def test_views_that_can_not_be_seen_do_not_stop_a_load(file: Path) -> None:
+    """A login with no right on the views loads; the check names them and the right."""
+    load(file)
+    run(file, "DROP VIEW bic_chat; DROP VIEW bic_file_transfer")
+    destination = create(connection_string=f"sqlite:///{file}")
+    assert destination.load(HOST, [small("b")])[0].state is State.STORED
+    [check] = destination.checks()
+    assert check.ok
+    assert "no right to see bic_chat, bic_file_transfer" in check.detail
+    assert "GRANT SELECT" in check.hint
+
+
+def test_nothing_is_missing_where_all_is_there(file: Path) -> None:
+    """What a DBA is given for a database of ours is nothing."""
+    load(file)
+    assert create(connection_string=f"sqlite:///{file}").missing() == ""
+
+
+def test_a_database_without_the_unique_key_is_told_before_the_first_load(file: Path) -> None:
+    """Somebody else's sessions without their key and indexes: one list, the statements, and then they are taken over."""
+    load(file)
+    run(
+        file,
+        "DELETE FROM bic_load; DROP INDEX ix_team_session_id; ALTER TABLE session RENAME TO old;"
+        " CREATE TABLE session AS SELECT * FROM old; DROP TABLE old",
+    )
+    with pytest.raises(DestinationError) as caught:
+        load(file)
+    assert "session has no unique key on (host_name, lsid); team has no index on session_id" in caught.value.message
+    assert "bic schema --sql --missing" in caught.value.hint
+    statements = create(connection_string=f"sqlite:///{file}").missing()
+    run(file, statements)
+    assert load(file) is State.STORED
+    assert create(connection_string=f"sqlite:///{file}").missing() == ""
 
 
 def test_an_unrelated_neighbour_does_no_harm(file: Path) -> None:

@@ -24,6 +24,7 @@ from bic_lib.destinations.sql.tables import metadata
 from tests.destinations.sql.stand_in import stand_in
 from tests.destinations.sql.test_sqlite import query
 from tests.destinations.sql.test_views import QUERIES
+from tests.destinations.sql.tsql import parsed_by_microsoft
 
 SERVER = os.environ.get("BIC_TEST_MSSQL", "")
 
@@ -94,6 +95,7 @@ def statements(tmp_path: Path) -> list[str]:
     destination.loaded(HOST, ["a"])
     destination.digests(HOST, ["a"])
     destination.checks()
+    destination.missing()
     past = [statement for statement in sent if not statement.startswith(("CREATE", "ALTER", "DROP", "INSERT INTO bic_schema"))]
     first = list(additions("mssql", {}))
     added = list(additions("mssql", {table: {"id"} for table in metadata.tables} | {"bic_chat": set()}))
@@ -110,6 +112,11 @@ def test_every_statement_is_t_sql(tmp_path: Path) -> None:
         for parsed in sqlglot.parse(statement, read=TSQL, error_level=ErrorLevel.RAISE):
             assert parsed is not None
             assert not isinstance(parsed, sqlglot.exp.Command), statement
+
+
+def test_every_statement_is_read_by_microsofts_own_parser(tmp_path: Path) -> None:
+    """ScriptDom takes each statement that we send or print, with its parameters declared by the driver."""
+    parsed_by_microsoft(statements(tmp_path), tmp_path)
 
 
 def test_only_plain_constructs_are_used(tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""Somebody else's tables on SQL Server: what has to change, in one list, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Unicode
+from sqlalchemy.dialects import mssql
+
+from bic_lib.destinations.sql.inspection import Described, Found, Index, differences
+from bic_lib.destinations.sql.tables import GUIDE, metadata
+from tests.destinations.sql.tsql import parsed_by_microsoft
+
+CI = "SQL_Latin1_General_CP1_CI_AS"
+CS = "Latin1_General_100_CS_AS"
+COMPILER: Any = mssql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+def ours(collation: str = CI) -> Described:
+    """The tables as we make them, as the catalog describes them."""
+    described = Described(collation=collation)
+    for table in GUIDE:
+        for column in table.columns:
+            text = isinstance(column.type, Unicode)
+            kind = str(column.type.compile(dialect=COMPILER)).partition("(")[0].lower()
+            length = (column.type.length or -1) if isinstance(column.type, Unicode) else None
+            described.columns[table.name][column.name] = Found(
+                "int" if kind == "integer" else kind, length, collation if text else None, column.name == "id"
+            )
+        described.indexes[table.name] = [Index((name,), unique=False) for name in ("session_id", "session_event_id")]
+    described.indexes["session"] = [Index(("id",), unique=True), Index(("host_name", "lsid"), unique=True)]
+    return described
+
+
+def change(table: str, column: str, **values: Any) -> Callable[[Described], None]:
+    def changed(described: Described) -> None:
+        described.columns[table][column] = described.columns[table][column]._replace(**values)
+
+    return changed
+
+
+def no_index(table: str, place: int) -> Callable[[Described], None]:
+    return lambda described: described.indexes[table].pop(place) and None
+
+
+ALTER = "ALTER TABLE {0} ALTER COLUMN {1} {2}"
+CASES: dict[str, tuple[Callable[[Described], None], str, str]] = {
+    "varchar": (
+        change("session", "external_key", type="varchar", length=1024),
+        "session.external_key is VARCHAR, which keeps not every character",
+        ALTER.format("session", "external_key", "NVARCHAR(1024) NULL"),
+    ),
+    "text": (
+        change("session_event_data", "value", type="ntext"),
+        "session_event_data.value is NTEXT, which pads texts or is outdated",
+        ALTER.format("session_event_data", "value", "NVARCHAR(max) NULL"),
+    ),
+    "short": (
+        change("customer", "display_name", length=50),
+        "customer.display_name is NVARCHAR(50), too short for 1024 characters",
+        ALTER.format("customer", "display_name", "NVARCHAR(1024) NULL"),
+    ),
+    "bounded": (
+        change("session_event_data", "value", length=4000),
+        "session_event_data.value is NVARCHAR(4000), too short for any text",
+        ALTER.format("session_event_data", "value", "NVARCHAR(max) NULL"),
+    ),
+    "minutes": (
+        change("session", "start_time", type="smalldatetime"),
+        "session.start_time is SMALLDATETIME, which does not hold every time",
+        ALTER.format("session", "start_time", "DATETIME2 NULL"),
+    ),
+    "a number as text": (
+        change("session", "lseq", type="varchar", length=20),
+        "session.lseq is VARCHAR, which does not hold every number",
+        ALTER.format("session", "lseq", "BIGINT NULL"),
+    ),
+    "case": (
+        change("session", "lsid", collation=CS),
+        f"session.lsid is case-sensitive ({CS}), so that one session can be there twice",
+        ALTER.format("session", "lsid", f"NVARCHAR(64) COLLATE {CI} NOT NULL"),
+    ),
+    "other collation": (
+        change("session", "host_name", collation="Latin1_General_CI_AI"),
+        f"session.host_name is of another collation (Latin1_General_CI_AI) than its database ({CI})",
+        ALTER.format("session", "host_name", f"NVARCHAR(255) COLLATE {CI} NOT NULL"),
+    ),
+    "no identity": (
+        change("team", "id", identity=False),
+        "team.id is no IDENTITY column",
+        "-- team.id is no IDENTITY column: make the table anew with one, and copy its rows.",
+    ),
+    "no key": (
+        no_index("session", 1),
+        "session has no unique key on (host_name, lsid)",
+        "ALTER TABLE session ADD CONSTRAINT uq_session_host_name_lsid UNIQUE (host_name, lsid)",
+    ),
+    "no index": (
+        no_index("team", 0),
+        "team has no index on session_id",
+        "CREATE INDEX ix_team_session_id ON team (session_id)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_difference_is_told_with_its_statement(case: str) -> None:
+    """What would cut, lose, double or slow down is named by table and column, and the statement mends it."""
+    spoil, told, statement = CASES[case]
+    described = ours()
+    spoil(described)
+    [found] = differences(described, COMPILER)
+    assert found == (told, statement)
+
+
+def test_all_differences_are_one_list(tmp_path: Path) -> None:
+    """Whatever is wrong is told at once, in the order of the tables; each statement is T-SQL for Microsoft's own parser."""
+    described = ours()
+    for spoil, _, _ in CASES.values():
+        spoil(described)
+    found = list(differences(described, COMPILER))
+    assert len(found) == len(CASES) - 1  # the value is outdated, so its length is not told besides
+    parsed_by_microsoft((one.statement for one in found), tmp_path)
+
+
+def test_our_own_tables_have_none() -> None:
+    """A database that we made, and one with wider or freer columns, is well; so are narrower numbers that hold all that comes."""
+    assert list(differences(ours(), COMPILER)) == []
+    described = ours()
+    for spoil in (
+        change("session", "type", length=4000),
+        change("session", "duration", length=-1),
+        change("session", "start_time", type="datetime"),
+        change("session", "lseq", type="int"),
+        change("team", "is_primary", type="bit"),
+    ):
+        spoil(described)
+    described.columns["session"]["novelty"] = Found("varchar", 10, CS)
+    described.indexes["session"] = [Index(("lsid", "host_name"), unique=True)]
+    assert list(differences(described, COMPILER)) == []
+
+
+def test_a_case_sensitive_database_is_told() -> None:
+    """Where the whole database is case-sensitive, both keys are named, with a collation that is not."""
+    found = list(differences(ours(CS), COMPILER))
+    assert [one.told.split()[0] for one in found] == ["session.lsid", "session.host_name"]
+    assert all("COLLATE Latin1_General_100_CI_AS NOT NULL" in one.statement for one in found)
+
+
+def test_every_table_of_the_guide_is_looked_at() -> None:
+    """No column is passed over."""
+    for table in GUIDE:
+        for column in metadata.tables[table.name].columns:
+            described = ours()
+            change(table.name, column.name, type="sql_variant", identity=False)(described)
+            assert list(differences(described, COMPILER)), f"{table.name}.{column.name}"
