@@ -3,9 +3,7 @@
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `verify` the proof · `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `overview` how everything stands
-* `verify` the proof · `status`, `runs`, `failures`, `overview` how everything stands
 * `database` what its tables lack
-* `acknowledging` that a loss or a doubt was seen
 * `running` a tick and its visits here · `stopping` ending early
 * `left_alone` why something that was asked for was not delivered again
 * `watching` how far work is that goes on

@@ -29,7 +29,7 @@ def command(call: Call, sql: bool, dialect: str, missing: bool, destination: str
     if missing:
         from bic_lib.actions.database import missing_of  # noqa: PLC0415 -- SQLAlchemy is needed here only
 
-        dialect, text = missing_of(call.settings(), destination)
+        dialect, text = missing_of(call.app(), call.settings(), destination)
     else:
         from bic_lib.destinations.sql.schema import ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
 
