@@ -4,5 +4,6 @@
 * `call` the options common to all · `output`, `tables` results as JSON and tables · `progress` while it goes on
 * `outcome` what runs and downloads tell
 * `json_shape` what `--json` holds, told beside each command · `json_docs` writes docs/json.md from it
+* `examples` two for each command · `completing` what a shell offers for a name
 * `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo`
 """

@@ -18,8 +18,12 @@ from typing import Any
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.completing import complete_names
+from bic_lib.cli.examples import EXAMPLES
 from bic_lib.cli.stopping import Terminated
 from bic_lib.core.errors import BicError, SettingsError, UsageError
+from bic_lib.core.meant import meant
+from bic_lib.core.version import VERSION
 from bic_lib.logs import shown
 
 FAILED = 1
@@ -60,6 +64,8 @@ class Commands(click.RichGroup):
         return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f'There is no command "{args[0]}"; {meant(args[0], COMMANDS)}', ctx)
         name, listed, rest = super().resolve_command(ctx, args)
         return name, load(name) if name and listed else listed, rest
 
@@ -67,7 +73,9 @@ class Commands(click.RichGroup):
 @cache
 def load(name: str) -> click.Command:
     """The command of this name, with the options that are common to all."""
-    return _with_common_options(module(name).command)
+    command: click.Command = module(name).command
+    command.epilog = "\n\n".join(("Examples:", *EXAMPLES[name]))
+    return _with_common_options(command)
 
 
 def module(name: str) -> ModuleType:
@@ -79,7 +87,10 @@ def module(name: str) -> ModuleType:
 def _with_common_options(command: click.Command) -> click.Command:
     options = (
         click.Option(
-            ["--settings", "settings_file"], metavar="FILE", help="The settings file; else $BIC_SETTINGS, else bic.toml."
+            ["--settings", "settings_file"],
+            metavar="FILE",
+            type=click.Path(),
+            help="The settings file; else $BIC_SETTINGS, else bic.toml.",
         ),
         click.Option(["--json"], is_flag=True, help="Print the result as JSON, and nothing else, on standard output."),
         click.Option(["--verbose"], is_flag=True, help="Log to standard error, and show tracebacks."),
@@ -87,6 +98,10 @@ def _with_common_options(command: click.Command) -> click.Command:
     for option in options:
         option.expose_value, option.callback = False, _note
         command.params.append(option)
+    version = click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_tell_version)
+    version.help = "Print the version."
+    command.params.append(version)
+    complete_names(command)
     for part in getattr(command, "commands", {}).values():
         _with_common_options(part)
     return command
@@ -97,6 +112,12 @@ def _note(context: click.Context, option: click.Parameter, value: Any) -> None:
     call = context.ensure_object(Call)
     if value and option.name:
         setattr(call, option.name, value)
+
+
+def _tell_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        sys.stdout.write(f"bic {VERSION}\n")
+        context.exit()
 
 
 _HELP = """Moves sessions, recordings and backups from BeyondTrust Remote Support appliances to places that you own.

@@ -5,7 +5,7 @@
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
 * `health` what is well and what is not, what will be lost when
 * `escaping` values where people see them
-* `meant` what an unknown word was meant to be · `miscopied` what came along with a secret
+* `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof
 * `azure_hosts` the hosts that a token may be sent to
 * `recognition` what came, by its first bytes · `packing` the beginning of what is packed · `containers` whether a video is whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,32 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.strip() == "[]"
     assert all(f" {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("status", "--version")])
+def test_version(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """`--version` is told anywhere, and is the package's."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert Bic(tmp_path)(*arguments).out == f"bic {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("statsu",), 'There is no command "statsu"; did you mean "status"?'),
+        (("settings", "shwo"), "'shwo'. Did you mean 'show'?"),
+        (("status", "--jsn"), "'--jsn'. Did you mean '--json'?"),
+        (("check", "suport"), 'There is no site "suport".\nDid you mean "support"?'),
+        (("run", "--now", "horly"), 'There is no schedule "horly".\nDid you mean "hourly"?'),
+        (("verify", "--destination", "Archiv"), 'There is no destination "Archiv".\nDid you mean "archive"?'),
+        (("backfill", "--site", "x", "--since", "2026-08-01"), 'There is no site "x".\nKnown here: support.'),
+    ],
+)
+def test_what_was_meant(bic: Bic, arguments: tuple[str, ...], told: str) -> None:
+    """A wrong command, option or name is told with the one that was probably meant, or with those that there are."""
+    ended = bic(*arguments)
+    assert ended.status == 2
+    assert told in ended.err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -32,7 +32,13 @@ JSON = {"download": OUTCOME}
 @click.command(name="download")
 @click.option("--site", "sites", multiple=True, metavar="S", help="A site's name; repeatable.")
 @click.option("--destination", "destinations", multiple=True, metavar="D", help="A destination's name; repeatable.")
-@click.option("--data", multiple=True, type=click.Choice([str(one) for one in DataType]), help="A data type; repeatable.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="TYPE",
+    type=click.Choice([str(one) for one in DataType]),
+    help=f"A data type; repeatable: {', '.join(DataType)}.",
+)
 @click.option("--start", metavar="TIME", help="Sessions that began then: a date or ISO time (UTC).")
 @click.option("--duration", metavar="1d", help="How much from --start on, such as 1d or 90m.")
 @click.option("--lsid", "lsids", multiple=True, metavar="ID", help="A session's id; repeatable.")

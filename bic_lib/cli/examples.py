@@ -1,0 +1,34 @@
+"""Two examples for each command, at the end of its help; a test runs each of them."""
+
+from __future__ import annotations
+
+LSID = "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
+ID = "5d41402abc4b"
+
+EXAMPLES: dict[str, tuple[str, str]] = {
+    "demo": ("bic demo", "bic demo --directory try --sessions 50"),
+    "check": ("bic check", "bic check support"),
+    "run": ("bic run --once", "bic run --now hourly"),
+    "download": (
+        "bic download --site support --destination archive --data sessions --start 2026-08-01 --duration 1d --dry-run",
+        f"bic download --site support --destination archive --data session_recordings --lsid {LSID}",
+    ),
+    "backfill": (
+        "bic backfill --site support --since 2026-08-01",
+        "bic backfill --site support --since 2026-08-01 --until 2026-08-02",
+    ),
+    "import": ("bic import --destination archive old-sessions", "bic import --destination archive --site support old-sessions"),
+    "verify": ("bic verify", "bic verify --destination archive --quick"),
+    "health": ("bic health", "bic health --json"),
+    "status": ("bic status", "bic status --json"),
+    "runs": ("bic runs", "bic runs --limit 5"),
+    "failures": ("bic failures", "bic failures --json"),
+    "retry": ("bic retry --all", f"bic retry {ID}"),
+    "acknowledge": (f"bic acknowledge {ID} --yes", "bic acknowledge --site support --data session_recordings --yes"),
+    "notify-test": ("bic notify-test", "bic notify-test --json"),
+    "settings": ("bic settings show", "bic settings schema"),
+    "schema": ("bic schema --sql", "bic schema --sql --dialect sqlite"),
+    "serve": ("bic serve", "bic serve --port 8081"),
+    "simulate": ("bic simulate", "bic simulate --port 8443 --sessions 500"),
+}
+"""By the command's name; they suit settings with a site `support`, a destination `archive` and a schedule `hourly`."""
