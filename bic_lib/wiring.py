@@ -12,7 +12,7 @@ from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site
 from bic_lib.core.ports import Appliance, FileStore, Pause, Store, TableDestination
-from bic_lib.credentials.references import References, Unresolved
+from bic_lib.credentials.references import ENVIRONMENT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.engine.app import App, unobserved
 from bic_lib.engine.delivery import Destination, FileDestination, FileRules, RowDestination
@@ -43,6 +43,7 @@ _SQL = "https://database.windows.net/.default"
 
 def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe: Observer = unobserved) -> App:
     """Everything a tick and a visit need. Raises LedgerError; sites and destinations are made when they are first needed."""
+    _demand_apart(settings, environ)
     kept = ledger(settings, environ=environ)
     adapters = Adapters(settings, environ, kept.streams.pause)
     return App(
@@ -55,6 +56,20 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         destinations=tuple(settings.destinations),
         observe=observe,
     )
+
+
+def _demand_apart(settings: Settings, environ: Mapping[str, str] | None) -> None:
+    """Raises SettingsError where the environment makes the ledger's file a storage database too; a vault is asked later."""
+    references = access.references(settings, environ)
+    for name, one in settings.destinations.items():
+        if isinstance(one, SqlDatabaseSettings) and one.connection_string.startswith(ENVIRONMENT):
+            with suppress(Unresolved):
+                if settings.is_ledger(references.secret(one.connection_string).reveal()):
+                    raise SettingsError(f"[ledger] path: {_SAME_FILE.format(name)}", hint=_APART)
+
+
+_SAME_FILE = "is the storage database of destinations.{0}, by its connection_string."
+_APART = "Name a file of its own for each."
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:
@@ -215,6 +230,8 @@ class Adapters:
         from bic_lib.destinations import sql  # noqa: PLC0415
 
         def make(value: str) -> TableDestination:
+            if self._settings.is_ledger(value):
+                raise DestinationError(f"The ledger's file {_SAME_FILE.format(name)}", hint=_APART)
             return sql.create(
                 connection_string=self._settings.connection(value),
                 store_system_information=configured.store_system_information,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core import naming
-from bic_lib.core.errors import BicError, UsageError
-from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
+from bic_lib.core.errors import BicError, DestinationError, UsageError
+from bic_lib.core.model import DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.engine.app import App
+from bic_lib.engine.delivery import Destination, RowDestination
 from bic_lib.engine.steps.imports import Unconnected, kind_of, taking
 from bic_lib.engine.visit import holding_reports
 from bic_lib.ledger.history import RunId
@@ -43,6 +44,7 @@ def import_files(
     read: ReadDocument,
     *,
     site: str | None = None,
+    data: Collection[DataType] = DOCUMENTS,
     force: bool = False,
     seen: Callable[[Path], None] = lambda _path: None,
     wait: Callable[[], None] = lambda: time.sleep(1.0),
@@ -51,7 +53,8 @@ def import_files(
 
     A session that the ledger knows for a destination, in any version, is left alone; so an interrupted import goes on where it
     stood when it is called again. What fails is given up, since nobody keeps the files: another import tries it again. Without
-    `site` a file belongs to the site whose host its name begins with, or to the only site.
+    `site` a file belongs to the site whose host its name begins with, or to the only site. Of `data` are the documents that are
+    wanted; others are refused by name, and so is one for a destination that takes none such.
     Raises UsageError, LedgerError.
     """
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
@@ -60,7 +63,7 @@ def import_files(
     app.ledger.history.begin(run, SCHEDULE, [SCHEDULE])
     batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
     for number, path in enumerate(files_of(paths), 1):
-        _read(app, path, site, read, batch, imported)
+        _read(app, path, site, read, data, batch, imported)
         seen(path)
         if number % _FILES_AT_ONCE == 0:
             _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
@@ -78,6 +81,25 @@ def demand_known(app: App, destinations: Sequence[str], site: str | None, proble
         raise UsageError("The import can't be done: " + "; ".join(found) + ".")
 
 
+def taking_kind(app: App, kind: ReportKind, destinations: Sequence[str]) -> list[str]:
+    """Those of the destinations that take documents of this report; a database takes rows of sessions only."""
+    if kind is ReportKind.SUPPORT:
+        return list(destinations)
+    return [name for name in destinations if not isinstance(_made(app, name), RowDestination)]
+
+
+def _made(app: App, name: str) -> Destination | None:
+    """The destination; None where it can't be made now, which is told when something is delivered to it."""
+    try:
+        return app.destination(name)
+    except DestinationError:
+        return None
+
+
+def not_taken(kind: ReportKind, destination: str) -> str:
+    return f"{DOCUMENT_OF[kind]} can't be stored in the database {destination}, which takes rows of sessions only"
+
+
 def files_of(paths: Iterable[Path]) -> Iterator[Path]:
     """The files that are named, and those of the folders that are."""
     for path in paths:
@@ -92,6 +114,7 @@ def _read(
     path: Path,
     site: str | None,
     read: ReadDocument,
+    data: Collection[DataType],
     batch: dict[tuple[str, ReportKind], list[Document]],
     imported: Imported,
 ) -> None:
@@ -111,6 +134,8 @@ def _read(
     for document in documents:
         if isinstance(document, BrokenDocument):
             imported.refused.append((str(path), f"session {document.lsid or '?'}: {document.reason}"))
+        elif (kind := DOCUMENT_OF[kind_of(document)]) not in data:
+            imported.refused.append((str(path), f"{document.lsid} is of {kind}, which were not asked for"))
         else:
             batch[belongs, kind_of(document)].append(document)
             imported.sessions += 1
@@ -147,8 +172,13 @@ def _take(
 ) -> None:
     for (name, kind), documents in batch.items():
         site = app.sites[name]
+        takers = taking_kind(app, kind, destinations)
+        refusing = [other for other in destinations if other not in takers]
+        imported.refused += [(one.lsid, not_taken(kind, other)) for other in refusing for one in documents]
+        if not takers:
+            continue
         with holding_reports(app, site, kind, Unconnected(), wait) as job:
-            intake = taking(job, kind, destinations, run, origin="import", force=force, last_try=True)
+            intake = taking(job, kind, takers, run, origin="import", force=force, last_try=True)
             intake.take(documents)
         for stream, error in intake.dropped.items():
             imported.troubles.append(f"destination {stream.destination}: {error}")

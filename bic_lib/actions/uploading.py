@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from bic_lib.actions.importing import SCHEDULE, demand_known, owner
+from bic_lib.actions.importing import SCHEDULE, demand_known, not_taken, owner, taking_kind
 from bic_lib.core.errors import BicError, UsageError
-from bic_lib.core.model import DAY, BrokenDocument, ReportKind
+from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, ReportKind
 from bic_lib.engine.app import App
 from bic_lib.engine.steps import imports
 from bic_lib.ledger.history import RunId
@@ -26,16 +26,26 @@ class PlannedImport:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def plan_import(app: App, files: Sequence[tuple[str, bytes]], destinations: Sequence[str], *, site: str | None) -> PlannedImport:
-    """Keep the usable files and write the steps that take them in. Raises UsageError, DestinationError, LedgerError."""
+def plan_import(
+    app: App,
+    files: Sequence[tuple[str, bytes]],
+    destinations: Sequence[str],
+    *,
+    site: str | None,
+    data: Collection[DataType] = DOCUMENTS,
+) -> PlannedImport:
+    """Keep the usable files and write the steps that take in what of `data` they hold.
+
+    Raises UsageError, DestinationError, LedgerError.
+    """
     demand_known(app, destinations, site)
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     planned = PlannedImport(str(run))
-    kept = _usable(app, files, site, planned)
+    kept = _usable(app, files, destinations, site, data, planned)
 
     now = app.ledger.now()
     steps = {
-        place: imports.import_step(*place, str(run), now, files=len(held), destinations=destinations)
+        place: imports.import_step(*place, str(run), now, files=len(held), destinations=taking_kind(app, place[1], destinations))
         for place, held in kept.items()
     }
     # First of all the steps, so that whatever is kept from here on goes again even if this process is killed.
@@ -50,7 +60,12 @@ def plan_import(app: App, files: Sequence[tuple[str, bytes]], destinations: Sequ
 
 
 def _usable(
-    app: App, files: Sequence[tuple[str, bytes]], site: str | None, planned: PlannedImport
+    app: App,
+    files: Sequence[tuple[str, bytes]],
+    destinations: Sequence[str],
+    site: str | None,
+    data: Collection[DataType],
+    planned: PlannedImport,
 ) -> dict[tuple[str, ReportKind], list[bytes]]:
     """The contents to be kept, by the site that they belong to and the report that they came from."""
     kept: dict[tuple[str, ReportKind], list[bytes]] = defaultdict(list)
@@ -61,7 +76,13 @@ def _usable(
             planned.refused.append((name, str(error)))
             continue
         for kind in _kinds(app, name, content, planned):
-            kept[belongs, kind].append(content)
+            if DOCUMENT_OF[kind] not in data:
+                planned.refused.append((name, f"it holds {DOCUMENT_OF[kind]}, which were not asked for"))
+                continue
+            takers = taking_kind(app, kind, destinations)
+            planned.refused += [(name, not_taken(kind, other)) for other in destinations if other not in takers]
+            if takers:
+                kept[belongs, kind].append(content)
     return kept
 
 

@@ -18,15 +18,12 @@ from bic_lib.appliance.answers import is_nothing_found, message, report_error
 from bic_lib.appliance.record_bounds import DEEP_FROM, breach, counted_breach
 from bic_lib.appliance.report_splitter import Cutter, Frame, Piece, attribute, local
 from bic_lib.appliance.safe_xml import fault, hardened, text_of, without_namespaces
-from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
+from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
 
 log = logging.getLogger("bic.transfers")
 
 LATEST = 253_402_300_800
 """The year 10000: no later time is believed."""
-
-LSID_LIMIT = 200
-"""Characters of an lsid: an appliance's has 32; keys of the ledger have room for so many."""
 
 WORD_LIMIT = 200
 KEY_LIMIT = 1024
@@ -127,7 +124,7 @@ class _Reader:
         lsid = record.get("lsid", "")
         if not lsid:
             return _broken(piece, "it has no lsid")
-        if len(lsid) > LSID_LIMIT:
+        if len(lsid.encode("utf-16-le")) > 2 * LSID_LIMIT:
             return _broken(piece, f"its lsid has {len(lsid)} characters")
         return self._document(piece, record)
 

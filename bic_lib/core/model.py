@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 
+LSID_LIMIT = 64
+"""UTF-16 units of a session's id: an appliance's has 32. One limit for all: names, ledger and tables."""
+
 
 class DataType(StrEnum):
     """What can be transferred; the spelling is used in settings, ledger and pages."""

@@ -194,7 +194,7 @@ class _Numbers:
 
 
 class RowDestination:
-    """Documents as rows, in any table destination."""
+    """Documents of sessions as rows, in any table destination."""
 
     def __init__(self, name: str, table: TableDestination) -> None:
         self.name = name

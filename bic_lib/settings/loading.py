@@ -21,6 +21,7 @@ from bic_lib.settings.model import (
     ScheduleSettings,
     SmbShareSettings,
     SqlDatabaseSettings,
+    SqliteLedger,
 )
 from bic_lib.settings.problems import problem
 from bic_lib.settings.spelling import EVERY_SITE, Name
@@ -58,6 +59,16 @@ class Settings(File):
             return text
         query = text.partition("?")
         return f"{text.partition(':///')[0]}:///{file}{query[1]}{query[2]}"
+
+    def is_ledger(self, connection: str) -> bool:
+        """Whether a resolved connection string leads to the file in which the ledger is kept."""
+        file = sqlite_file(connection, self._base)
+        if file is None or not isinstance(self.ledger, SqliteLedger):
+            return False
+        ledger = self.path(self.ledger.path)
+        return file == sqlite_file(f"sqlite:///{ledger}", self._base) or (
+            file.exists() and ledger.exists() and file.samefile(ledger)
+        )
 
     @property
     def site_values(self) -> dict[str, model.Site]:

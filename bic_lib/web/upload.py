@@ -44,7 +44,7 @@ def read(request: Request) -> Upload:
     values = _values([part for part in sent if part.file is None])
     forced = values.pop("force", ["false"]) != ["false"]
     given = Fields(values, _FIELDS)
-    names = given.texts("data") or (str(DataType.SESSIONS),)
+    names = given.texts("data") or tuple(sorted(DOCUMENTS))
     unknown = [f"data: there is no data type {name}" for name in names if name not in set(DataType)]
     files = [part for part in sent if part.file is not None]
     sites, destinations = given.texts("sites"), given.texts("destinations")
@@ -80,7 +80,8 @@ def plan(app: App, upload: Upload) -> PlannedImport | None:
     if not any(data in DOCUMENTS for data in upload.data):
         return None
     files = [(PurePosixPath((file.file or "").replace("\\", "/")).name, file.content) for file in upload.files]
-    planned = plan_import(app, files, upload.destinations, site=upload.sites[0] if upload.sites else None)
+    site = upload.sites[0] if upload.sites else None
+    planned = plan_import(app, files, upload.destinations, site=site, data=upload.data)
     sent = {name: file.file or "" for (name, _), file in zip(files, upload.files, strict=True)}
     planned.refused = [(sent.get(name, name), reason) for name, reason in planned.refused]
     return planned

@@ -10,7 +10,7 @@ from lxml import etree
 from bic_lib.appliance import session_documents
 from bic_lib.appliance.session_documents import documents, fingerprint, listed, read_document
 from bic_lib.core.errors import Interrupted, Refused, Unexpected
-from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Recording, ReportKind
+from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, Listed, Recording, ReportKind
 
 LSID = "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
 SRA = "http://www.beyondtrust.com/sra/namespaces/API/reporting"
@@ -262,9 +262,16 @@ def test_an_lsid_beyond_all_measure_costs_only_its_session() -> None:
     first, second = read_document(report(SESSION.replace(LSID, "L" * 70_000), SESSION))
     assert isinstance(first, BrokenDocument)
     assert isinstance(second, Document)
-    assert (len(first.lsid), first.lsid[:9], first.reason) == (200, "L" * 9, "its lsid has 70000 characters")
+    assert (len(first.lsid), first.lsid[:9], first.reason) == (LSID_LIMIT, "L" * 9, "its lsid has 70000 characters")
     (line,) = listed(iter([f'<l><session_summary lsid="{"L" * 70_000}" has_recording="0"/></l>'.encode()]))
     assert line.lsid == first.lsid
+
+
+@pytest.mark.parametrize(("lsid", "well"), [("L" * 64, True), ("L" * 65, False), ("🎥" * 32, True), ("🎥" * 33, False)])
+def test_an_lsid_is_as_long_as_every_place_takes_it(lsid: str, well: bool) -> None:
+    """What a name, the ledger or a table could not take as it is, none of them gets."""
+    [found] = read_document(report(SESSION.replace(LSID, lsid)))
+    assert isinstance(found, Document) is well
 
 
 def test_an_unforeseen_exception_costs_only_its_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -352,6 +352,54 @@ def test_import_refuses_what_is_no_session(wide: Bic, tmp_path: Path) -> None:
     assert "page.xml" in ended.err
 
 
+def of_both_kinds(bic: Bic, appliance: Simulator) -> tuple[Path, Path]:
+    """A file with a session, and one with a presentation, as an appliance serves them."""
+    files = []
+    for kind in ("support", "presentation"):
+        truth = next(one for one in appliance.sessions(kind) if one.state == "ended")
+        root = b'<session_list xmlns="http://www.beyondtrust.com/sra/namespaces/API/reporting">'
+        files.append(bic.folder / f"{kind}.xml")
+        files[-1].write_bytes(root + appliance.session_xml(truth.lsid, kind) + b"</session_list>")
+    return files[0], files[1]
+
+
+@pytest.mark.parametrize("command", ["import", "download"])
+def test_presentations_are_no_rows(wide: Bic, appliance: Simulator, command: str) -> None:
+    """A presentation for a database is refused by name, in whatever way it comes; sessions, and files of it, go on."""
+    files = [path.name for path in of_both_kinds(wide, appliance)]
+    words = ["import", *files]
+    if command == "download":
+        words = [
+            "download",
+            "--data",
+            "sessions",
+            "--data",
+            "presentations",
+            *(word for file in files for word in ("--xml", file)),
+        ]
+    ended = wide(*words, "--destination", "warehouse", "--destination", "other", "--json")
+    assert ended.status == 1
+    assert ended.json["stored"] == 3
+    assert any("presentations can't be stored in the database warehouse" in trouble for trouble in ended.json["troubles"])
+    with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
+        assert database.execute("SELECT COUNT(*), MAX(type) FROM session").fetchone() == (1, "support")
+    assert len(stored_sessions(wide.folder / "other")) == 2
+
+
+@pytest.mark.parametrize(("data", "kind"), [("sessions", "support"), ("presentations", "presentation")])
+def test_data_is_honoured_for_files(wide: Bic, appliance: Simulator, data: str, kind: str) -> None:
+    """Of XML files only what was asked for is delivered; the rest is named."""
+    files = of_both_kinds(wide, appliance)
+    words = [word for file in files for word in ("--xml", file.name)]
+    ended = wide("download", "--destination", "other", "--data", data, *words, "--json")
+    assert ended.status == 1
+    assert ended.json["stored"] == 1
+    [wanted] = stored_sessions(wide.folder / "other")
+    assert wanted in (wide.folder / f"{kind}.xml").read_text("utf-8")
+    [trouble] = ended.json["troubles"]
+    assert "which were not asked for" in trouble
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 

@@ -59,3 +59,20 @@ def test_which_database(rows: Bic) -> None:
     assert "rows, second" in refused.err
     assert rows("schema", "--sql", "--missing", "--destination", "third").status == 2
     assert "CREATE TABLE session" in rows("schema", "--sql", "--missing", "--destination", "second").out
+
+
+@pytest.mark.parametrize("path", ["rows.sqlite", "linked.sqlite"])
+def test_the_ledger_is_no_storage_database(bic: Bic, appliance: Simulator, path: str) -> None:
+    """One file for both is refused before anything is written to it, also where the environment or a link makes it one."""
+    rows = bic.folder / "rows.sqlite"
+    rows.write_bytes(b"")
+    (bic.folder / "linked.sqlite").hardlink_to(rows)
+    destination = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "env:TEST_ROWS"\n'
+    ledger = f'[ledger]\nkind = "sqlite"\npath = "{path}"\n'
+    settings = site(appliance) + ledger + destination + hourly("sessions", destination="rows")
+    (bic.folder / "bic.toml").write_text(settings, encoding="utf-8")
+    for command in (("check",), ("run", "--once"), ("status",)):
+        ended = bic(*command, TEST_ROWS="sqlite:///rows.sqlite")
+        assert ended.status == 2, ended
+        assert "is the storage database of destinations.rows" in ended.err
+    assert rows.read_bytes() == b""

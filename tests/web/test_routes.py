@@ -212,6 +212,23 @@ _SESSION = (
 )
 
 
+def test_an_upload_honours_what_was_asked_for(tmp_path: Path, appliance: Simulator) -> None:
+    """Presentations go neither into a database nor anywhere when only sessions were asked for: each is refused by name."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    presentation = _SESSION.replace(b"<session_type>support", b"<session_type>presentation")
+    with serving(tmp_path, appliance, site(appliance) + archive() + rows + hourly()) as running:
+
+        def send(destination: str, data: str) -> dict[str, Any]:
+            sent = {"destinations": destination, "data": data, "wait": "30"}
+            return dict(running.post("/api/download", files=[("files", ("a.xml", presentation))], data=sent).json())
+
+        for destination, data, told in (("archive", "sessions", "not asked for"), ("rows", "presentations", "database rows")):
+            answer = send(destination, data)
+            assert answer["stored"] == 0
+            assert told in json.dumps(answer)
+        assert send("archive", "presentations")["stored"] == 1
+
+
 def test_an_upload_does_not_wait_for_its_site(tmp_path: Path, appliance: Simulator) -> None:
     """An upload of a site that can't be entered, and rests therefore, is taken in at once; the site goes on resting."""
     settings = site(appliance).replace("env:", "env:NOT_SET_") + archive() + hourly()

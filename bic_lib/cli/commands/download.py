@@ -117,7 +117,8 @@ def _from_files(
     if not data:
         raise UsageError("download: no data type is named", hint="Such as --data sessions.")
     if any(one in DOCUMENTS for one in data):
-        imported = import_files(app, files, destinations, read_document, site=sites[0] if sites else None, force=force)
+        site = sites[0] if sites else None
+        imported = import_files(app, files, destinations, read_document, site=site, data=data, force=force)
         troubles += imported.troubles + [f"{path}: {reason}" for path, reason in imported.refused]
     if not documents_only(data):
         rest = tuple(one for one in data if one not in DOCUMENTS)

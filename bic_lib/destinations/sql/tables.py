@@ -11,6 +11,8 @@ from sqlalchemy.dialects.mssql import DATETIME2
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
+from bic_lib.core.model import LSID_LIMIT
+
 VERSION = 2
 """Raised whenever a column or table is added here, or a view changes: see :mod:`.schema`."""
 
@@ -52,7 +54,7 @@ def _table(name: str, *parts: SchemaItem) -> Table:
 session = _table(
     "session",
     _id(),
-    Column("lsid", _anyhow_spelt(64), nullable=False),
+    Column("lsid", _anyhow_spelt(LSID_LIMIT), nullable=False),
     Column("type", _SHORT),
     Column("start_time", _TIME, index=True),
     Column("end_time", _TIME),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bic_lib.core import naming
-from bic_lib.core.model import DAY, Item
+from bic_lib.core.model import DAY, LSID_LIMIT, Item
 from bic_lib.simulator import Simulator
 from tests.engine.steps.world import ALL_FILES, World, wanted
 
@@ -79,7 +79,7 @@ def test_a_session_with_an_lsid_beyond_all_measure_costs_only_itself(world: Worl
     sim.faults.malformed = {bad: "huge_lsid"}
     assert world.once().troubles == []
     assert set(world.delivered()) == {truth.lsid for truth in wanted(sim)} - {bad}
-    assert any(failure["lsid"].startswith("fff") and len(failure["lsid"]) == 200 for failure in world.failures())
+    assert any(failure["lsid"].startswith("fff") and len(failure["lsid"]) == LSID_LIMIT for failure in world.failures())
 
 
 def test_a_session_that_stays_malformed_is_given_up_and_heals_by_itself_when_it_is_mended(world: World, sim: Simulator) -> None:
