@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bic_lib.core.health import Facts, Health, lag
 from bic_lib.core.model import Counts, DataType, Outcome, State
 from bic_lib.logs import events
 
@@ -27,10 +29,12 @@ Value = str | int | float | bool | None
 PREFIX = "bic.event "
 
 _COUNTED = frozenset({"stored", "skipped", "failed", "waiting", "bytes"})
+_COUNTED_TROUBLES = ("lost", "losing", "failing", "lagging", "doubtful", "unproven")
 FIELDS: Mapping[str, frozenset[str]] = {
     "step": _COUNTED | {"site", "step", "data", "destination", "seconds", "lag_seconds", "attempts", "failure"},
     "run": _COUNTED | {"run", "schedule", "outcome", "seconds"},
-    "site": frozenset({"site", "lag_seconds", "resting", "streams", "streams_due", "backup_age_seconds"}),
+    "site": frozenset(_COUNTED_TROUBLES)
+    | {"site", "severity", "loses_from", "lag_seconds", "resting", "streams", "streams_due", "backup_age_seconds"},
     "refused": frozenset({"subject"}),
     "dead_letter": frozenset({"site"}),
 }
@@ -117,15 +121,25 @@ def run_ended(run: Run) -> None:
     )
 
 
-def site_state(name: str, state: SiteState, now: float) -> None:
-    """How a site stands: the lag of its slowest stream, whether it rests, the age of its newest backup (None: it has none)."""
-    theirs = now + (state.skew or 0)
-    lags = [theirs - stream.mark for stream in state.streams.values() if stream.mark is not None]
+def site_state(name: str, state: SiteState, facts: Facts, found: Health, now: float) -> None:
+    """How a site stands: what :mod:`bic_lib.core.health` says of it, the lag of its slowest stream, the age of its newest backup.
+
+    `severity` is the word for its worst trouble, `well` without any; `loses_from` ISO 8601, UTC, None where nothing is in danger;
+    `backup_age_seconds` None where it has none.
+    """
+    site = next(one for one in facts.sites if one.name == name)
+    wanted = [one for one in facts.streams if one.stream.site == name and one.period is not None]
+    theirs = [one for one in found.troubles if one.subject.site == name and one.severity.is_ill]
+    counted = Counter(str(one.severity) for one in theirs)
+    first = min((one.loses_from for one in theirs if one.loses_from is not None), default=None)
     backup = state.rows.get("backup")
     emit(
         "site",
         site=name,
-        lag_seconds=round(max(lags)) if lags else None,
+        severity=str(theirs[0].severity) if theirs else "well",
+        **{severity: counted[severity] for severity in _COUNTED_TROUBLES},
+        loses_from=None if first is None else datetime.fromtimestamp(first, UTC).isoformat(),
+        lag_seconds=round(max(lag(one, site) for one in wanted)) if wanted else None,
         resting=not state.rest.over(now),
         streams=len(state.streams),
         streams_due=sum(stream.is_due(now) for stream in state.streams.values()),

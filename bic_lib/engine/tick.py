@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from bic_lib.core import plan
 from bic_lib.core.errors import Conflict
+from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
-from bic_lib.engine import events
+from bic_lib.engine import events, health
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.engine.steps.windows import reconcile_step
@@ -47,9 +48,16 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
             changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
     migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
-        for site in app.sites.values():
-            events.site_state(site.name, standing.site(site.name), moment)
+        _tell_sites(app, standing, moment)
     return visits(app, None if changed else standing)
+
+
+def _tell_sites(app: App, standing: Standing, now: float) -> None:
+    known = health.read(app, standing)
+    facts = health.facts(app, known)
+    found = reckoned(facts)
+    for site in app.sites:
+        events.site_state(site, known.standing.site(site), facts, found, now)
 
 
 def visits(app: App, standing: Standing | None = None) -> list[Visit]:

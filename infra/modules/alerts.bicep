@@ -46,6 +46,15 @@ var alerts = [
     query: replace(loadTextContent('../queries/nothing-stored.kql'), '24h', '${quietHours}h')
   }
   {
+    name: 'ill'
+    title: 'bic: something of a site is lost, will be, or is not proven'
+    by: 'site'
+    severity: 1
+    window: 'PT1H'
+    every: 'PT15M'
+    query: loadTextContent('../queries/ill.kql')
+  }
+  {
     name: 'lagging'
     title: 'bic: a site is far behind'
     by: 'site'

@@ -157,6 +157,13 @@ def test_events_go_to_no_local_file(tmp_path: Path) -> None:
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 
+WELL: dict[str, Any] = {
+    **dict.fromkeys(("lost", "losing", "failing", "lagging", "doubtful", "unproven"), 0),
+    "severity": "well",
+    "loses_from": None,
+}
+
+
 def _recorded(recorder: Recorder) -> None:
     """A day in the life: two sites, one of them in trouble."""
     tally = events.Tally()
@@ -167,9 +174,18 @@ def _recorded(recorder: Recorder) -> None:
     where = {"site": "support", "step": "backup", "data": "site_backups", "destination": "share"}
     events.emit("step", **where, **done, stored=1, bytes=50_000_000, seconds=2.0)
     events.run_ended(Run("1-hourly", "hourly", 1.0, finished=61.0, outcome="failed", counts=Counts(1, 0, 1, 0, 10**9)))
-    events.emit("site", site="support", lag_seconds=60, resting=False, streams=1, streams_due=0, backup_age_seconds=3600)
-    events.emit("site", site="branch", lag_seconds=7200, resting=True, streams=1, streams_due=1, backup_age_seconds=60 * 3600)
-    events.emit("site", site="new", lag_seconds=None, resting=False, streams=0, streams_due=0, backup_age_seconds=None)
+    events.emit("site", site="support", **WELL, lag_seconds=60, resting=False, streams=1, streams_due=0, backup_age_seconds=3600)
+    events.emit(
+        "site",
+        site="branch",
+        **{**WELL, "severity": "lost", "lost": 3, "failing": 1},
+        lag_seconds=7200,
+        resting=True,
+        streams=1,
+        streams_due=1,
+        backup_age_seconds=60 * 3600,
+    )
+    events.emit("site", site="new", **WELL, lag_seconds=None, resting=False, streams=0, streams_due=0, backup_age_seconds=None)
     events.refused("destination share")
     events.dead_letter("branch")
 
@@ -182,6 +198,8 @@ def test_alert_rules_fire_on_what_they_are_for(recorder: Recorder) -> None:
     ]
     assert recorder.ask(ALERTS["dead-letters"]) == [{"TimeGenerated": recorder.at, "site": "branch"}]
     assert recorder.ask(ALERTS["secret-refused"]) == [{"subject": "destination share", "times": 1, "newest": recorder.at}]
+    [ill] = recorder.ask(ALERTS["ill"])
+    assert (ill["site"], ill["lost"], ill["doubtful"]) == ("branch", 3, 0)
     assert recorder.ask(ALERTS["backup-too-old"]) == [{"site": "branch", "backup_age_hours": 60.0}]
 
 
@@ -190,7 +208,7 @@ def _told_of(recorder: Recorder, site: str, hours: Iterable[float], lag: float |
     for ago in hours:
         recorder.at = NOW - timedelta(hours=ago)
         backup = {"backup_age_seconds": None, "resting": False, "streams": 1, "streams_due": 0}
-        events.emit("site", site=site, lag_seconds=lag, **backup)
+        events.emit("site", site=site, **WELL, lag_seconds=lag, **backup)
         if stored:
             tally = events.Tally()
             with events.step(tally, site, "recording", attempts=1):
