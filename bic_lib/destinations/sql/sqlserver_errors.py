@@ -61,6 +61,54 @@ _CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
 )
 
 
+_TRUST = (
+    "Have the authority's certificate added to this machine's store (Debian: update-ca-certificates; a container's image too)."
+    " Only in a laboratory: TrustServerCertificate=yes in the connection string."
+)
+_ON_THE_WAY: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    (re.compile(signs, re.IGNORECASE), why, hint)
+    for signs, why, hint in (
+        (
+            r"does not match host name|hostname mismatch|principal name is incorrect",
+            "its certificate is for another name",
+            "Write SERVER= as the certificate names it, or HostNameInCertificate= with that name.",
+        ),
+        (
+            r"has expired|not yet valid|out ?of ?date|validity period",
+            "its certificate is not valid now",
+            "Have the server's certificate renewed; look at this machine's clock too.",
+        ),
+        (
+            r"certificate verify failed|self.signed|not trusted|issuer certificate|unknown (?:ca|authority)|certificate chain",
+            "this machine does not know the authority of its certificate",
+            _TRUST,
+        ),
+        (
+            r"unsupported protocol|wrong version|handshake failure|cipher|too small|common algo|security error",
+            "it and this machine have no TLS in common",
+            "Bring the server up to TLS 1.2 or later (and its driver's, here); is it a SQL Server that answers on this port?",
+        ),
+        (
+            r"SSL",
+            "no encrypted connection came about",
+            "Is it a SQL Server that answers on this port, and does nothing between open the encryption?",
+        ),
+        (
+            r"\((?:104|32|10053|10054)\)",
+            "the connection was cut while it was being made",
+            "Look at what lies between (firewall, proxy, gateway), and whether the server takes connections.",
+        ),
+        (r"protocol error in tds", "what answers there is no SQL Server", "Are the server's name and port right?"),
+        (
+            r"\((?:11001|11002|11004)\)|name or service",
+            "its name is not known here",
+            "Is the server's name right? Ask this machine's DNS.",
+        ),
+    )
+)
+"""What a driver says when no connection comes about, of OpenSSL and of Windows, by what is behind it; the first that fits."""
+
+
 def translated(error: Exception, database: str) -> BicError:
     """The error of ours for one of pyodbc's: about one value (Unexpected), a clash with another process, or the database."""
     state = str(error.args[0]) if error.args else ""
@@ -86,15 +134,26 @@ def _whole_database(numbers: set[int], state: str, text: str, database: str) -> 
         if numbers & known:
             kind = NotAdmitted if known is _LOGIN else DestinationError
             return kind(f"{database} can't be used: {why}. {text}", hint=hint)
-    if state in _UNREACHED or (state.startswith("HYT") and "login" in text.lower()):
-        return DestinationError(
-            f"{database} can't be reached. {text}", hint=f"Is the server's name right, and its port open? {_AGAIN}"
-        )
+    if state in _UNREACHED or "(SQLDriverConnect)" in text:
+        return _unreached(text, database)
     return DestinationError(f"{database} can't be used. {text}", hint=_AGAIN)
+
+
+def _unreached(text: str, database: str) -> DestinationError:
+    for signs, why, hint in _ON_THE_WAY:
+        if signs.search(text):
+            return DestinationError(f"{database} can't be reached: {why}. {text}", hint=hint)
+    return DestinationError(
+        f"{database} can't be reached. {text}", hint=f"Is the server's name right, and its port open? {_AGAIN}"
+    )
 
 
 def _cleaned(text: str) -> str:
     """The message without the driver's prefixes and without values of rows."""
     text = re.sub(r"(?i)(truncated value|key value is|value):? *'.*?'", r"\1 '…'", text, flags=re.DOTALL)
     text = re.sub(r"(?i)(duplicate key value is) \(.*?\)", r"\1 (…)", text, flags=re.DOTALL)
-    return " ".join(re.sub(r"\[[^\]]*\]", "", text).split())[:400]
+    return " ".join(_PREFIX.sub("", text).split())[:400]
+
+
+_PREFIX = re.compile(r"\[(?:[0-9A-Z]{5}|Microsoft|unixODBC|FreeTDS|Driver Manager|SQL Server[^\]]*|ODBC [^\]]*)\]")
+"""How drivers begin a message; what else stands in brackets is the message."""

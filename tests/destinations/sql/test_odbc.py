@@ -20,6 +20,8 @@ from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
 from bic_lib.destinations.sql import connection_strings, create, odbc, sqlserver_errors
 from bic_lib.destinations.sql.load import Clash
+from bic_lib.simulator.certificates import CertificateFiles, make_certificates
+from tests.destinations.sql import listener
 
 if os.environ.get("BIC_TEST_REQUIRE") == "all":
     pyodbc = import_module("pyodbc")
@@ -415,6 +417,84 @@ def test_a_login_that_is_no_server_ends_in_time(microsofts: str) -> None:
         string = f"DRIVER={microsofts};SERVER=127.0.0.1,{silent.getsockname()[1]};DATABASE=bic;UID=u;PWD=hunter2"
         with pytest.raises(DestinationError, match="can't be reached"):
             create(connection_string=string, wait=1).load(HOST, [small("a")])
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    """A server's certificate for this machine's names, by an authority that nobody knows."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+ON_THE_WAY = {
+    "an unknown authority": (listener.within_tds, "", "does not know the authority of its certificate", "update-ca-certificates"),
+    "the same from the first byte": (
+        listener.around_tds,
+        ";Encrypt=strict",
+        "does not know the authority",
+        "update-ca-certificates",
+    ),
+    "a reset": (listener.reset_in_handshake, "", "cut while it was being made", "firewall"),
+    "an end": (listener.closed_in_handshake, "", "cut while it was being made", "firewall"),
+    "another service": (listener.another_service, "", "what answers there is no SQL Server", "name and port"),
+}
+
+
+@pytest.mark.parametrize("case", ON_THE_WAY)
+def test_what_is_met_on_the_way_is_named(microsofts: str, certificates: CertificateFiles, case: str) -> None:
+    """Microsoft's driver meets a certificate that nobody knows, or somebody cuts the handshake: the reason, and what to do."""
+    part, more, told, hint = ON_THE_WAY[case]
+    with listener.listening(part, certificates.server) as port:
+        string = f"DRIVER={microsofts};SERVER=127.0.0.1,{port};DATABASE=bic;UID=bic;PWD=hunter2{more}"
+        with pytest.raises(DestinationError) as caught:
+            create(connection_string=string, wait=2).load(HOST, [small("a")])
+    assert told in caught.value.message
+    assert hint in caught.value.hint
+    assert "port open" not in caught.value.hint
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_a_certificate_for_another_name_is_named(
+    microsofts: str, certificates: CertificateFiles, run_python: Callable[[str], str]
+) -> None:
+    """Where the authority is trusted and the name does not fit, it says so (OpenSSL reads its store once a process)."""
+    with listener.listening(listener.within_tds, certificates.server) as port:
+        string = f"DRIVER={microsofts};SERVER=127.0.0.1,{port};UID=u;PWD=p;HostNameInCertificate=other.example.com"
+        program = (
+            f"import os; os.environ['SSL_CERT_FILE'] = {str(certificates.ca)!r}\n"
+            "from bic_lib.destinations.sql import create\n"
+            f"[check] = create(connection_string={string!r}, wait=2).checks()\n"
+            "print(check.detail, check.hint)"
+        )
+        told = run_python(program)
+    assert "its certificate is for another name" in told
+    assert "HostNameInCertificate=" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "SSL Provider: The certificate chain was issued by an authority that is not trusted.",
+            "the authority of its certificate",
+        ),
+        ("SSL Provider: The target principal name is incorrect.", "for another name"),
+        ("SSL Provider: [error:0A000086:SSL routines::certificate verify failed:certificate has expired]", "not valid now"),
+        ("SSL Provider: [error:0A000086:SSL routines::certificate verify failed:self-signed certificate]", "the authority"),
+        ("SSL Provider: [error:0A000102:SSL routines::unsupported protocol]", "no TLS in common"),
+        ("SSL Provider: [error:0A00018A:SSL routines::dh key too small]", "no TLS in common"),
+        ("SSL Provider: something new", "no encrypted connection"),
+        ("TCP Provider: Error code 0x2AF9 (11001)", "its name is not known here"),
+        ("TCP Provider: Error code 0x2746 (10054)", "cut while it was being made"),
+    ],
+)
+def test_each_failure_on_the_way_has_its_words(text: str, told: str) -> None:
+    """What OpenSSL and Windows say is told by what is behind it, with their own words and without the driver's prefixes."""
+    prefixed = f"[08001] [Microsoft][ODBC Driver 18 for SQL Server]{text} (-1) (SQLDriverConnect)"
+    translated = sqlserver_errors.translated(pyodbc.OperationalError("08001", prefixed), "the database")
+    assert told in translated.message
+    assert text in translated.message
+    assert "[Microsoft]" not in translated.message
+    assert translated.hint
 
 
 def test_a_missing_driver_manager_is_the_destinations_failure(monkeypatch: pytest.MonkeyPatch) -> None:
