@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from bic_lib.actions.selection import demand
 from bic_lib.core.errors import BicError
-from bic_lib.core.model import Site, State
+from bic_lib.core.model import Site
 from bic_lib.core.ports import Loaded
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
-from bic_lib.ledger.records import Record
+from bic_lib.ledger.records import HELD, Record
 
 _ROWS_AT_ONCE = 500
 """Transfers of one destination that are looked at together: for rows, one question to the database."""
@@ -71,7 +71,7 @@ def verify(app: App, only: str | None = None, *, quick: bool = False, seen: Seen
 def _stored(app: App, site: Site, only: str | None) -> Iterator[Record]:
     for record in app.ledger.proof.records(site.name):
         known = record.destination in app.destinations and only in (None, record.destination)
-        if known and record.outcome.state is State.STORED:
+        if known and record.outcome.state in HELD:
             yield record
 
 

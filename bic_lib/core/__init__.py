@@ -3,7 +3,7 @@
 * `model` the values that everything else is about · `errors` all that can go wrong, by what to do next
 * `ports` what an appliance, a destination and a ledger must be able to do
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
-* `health` what is well and what is not, what will be lost when
+* `health` what is well and what is not, what will be lost when · `losses` what was forgotten before it was had
 * `escaping` values where people see them
 * `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof

@@ -18,7 +18,7 @@ from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, ItemError, Unexpected
 from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
 from bic_lib.core.ports import Check, FileStore, TableDestination
-from bic_lib.ledger.records import Record
+from bic_lib.ledger.records import HELD, Record
 
 Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 """The (lsid, fingerprint) of each session in a file's content; none when it isn't session XML."""
@@ -34,7 +34,7 @@ _MOST_NUMBERS = 100_000
 class Delivery:
     """One document for one destination. `previous` is what the ledger knows of the same transfer.
 
-    `only_new`: what is there stays, whatever the conflict rule says.
+    `only_new`: what is there stays, whatever the conflict rule says. `mends`: likewise, and this is stored beside it.
     """
 
     item: Item
@@ -42,6 +42,12 @@ class Delivery:
     previous: Record | None = None
     force: bool = False
     only_new: bool = False
+    mends: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """The conflict rule may replace what is there."""
+        return not (self.only_new or self.mends)
 
 
 @dataclass(slots=True)
@@ -114,11 +120,11 @@ class FileDestination:
 
     def _publish(self, host: str, delivery: Delivery) -> Outcome:
         content, previous = delivery.document.xml, delivery.previous
-        if previous and previous.open and previous.outcome.state is State.STORED and not delivery.only_new:
+        if previous and previous.open and previous.outcome.state in HELD and delivery.replaces:
             self.store.put(previous.outcome.location, content, replace=True)
             return _stored(previous.outcome.location, content)
         location = self.location(host, delivery.item, "xml")
-        if self.rules.on_conflict is OnConflict.OVERWRITE and not delivery.only_new:
+        if self.rules.on_conflict is OnConflict.OVERWRITE and delivery.replaces:
             self.store.put(location, content, replace=True)
             return _stored(location, content)
         if self.store.put(location, content, replace=False):
@@ -134,9 +140,11 @@ class FileDestination:
             held = self._sessions_in(candidate)
             if held is not None:
                 numbers.note(number, held)
-            if not delivery.force and (own := self._own(location, numbers, session)):
+            if delivery.mends and held is not None and self._content(candidate) == content:
+                return _stored(candidate, content)
+            if not (delivery.force or delivery.mends) and (own := self._own(location, numbers, session)):
                 return own
-            if self.rules.on_conflict is not OnConflict.APPEND_NUMBER:
+            if self.rules.on_conflict is not OnConflict.APPEND_NUMBER and not delivery.mends:
                 return Outcome(State.SKIPPED, location=location, reason="the name is taken")
             if held is None and self.store.put(candidate, content, replace=False):
                 return _stored(candidate, content)
@@ -208,7 +216,7 @@ class RowDestination:
         try:
             kept = self._kept(host, [delivery for delivery in deliveries if delivery.only_new])
             wanted = [one for one in deliveries if one.item.lsid not in kept]
-            force = any(one.force for one in wanted)
+            force = any(one.force or one.mends for one in wanted)
             loaded = iter(self.table.load(host, [one.document for one in wanted], force=force))
         except DestinationError as error:
             return Delivered(error=error)

@@ -70,7 +70,7 @@ class Tally:
         """Count an outcome. `lag` is the time since the item's end, in seconds."""
         part = self.parts[data, destination]
         part.counts.count(outcome)
-        if outcome.state is State.STORED:
+        if outcome.state in (State.STORED, State.MENDED):
             part.lag = max(part.lag or 0.0, lag)
 
 

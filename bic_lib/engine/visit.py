@@ -224,7 +224,7 @@ def _site_failed(app: App, site: Site, error: SiteError) -> None:
     """The whole site rests; every due stream and backup had its outcome in its run."""
     state, now = app.ledger.streams.read(site.name), app.ledger.now()
     rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
-    app.ledger.streams.rest_site(site.name, rest, state.skew)
+    app.ledger.streams.rest_site(site.name, rest, state.clock)
     log.warning("%s: %s; next try in %.0f s", site.name, error, rest.until - now)
     if isinstance(error, Refused) and error.what == "credentials":
         events.refused(f"site {site.name}")

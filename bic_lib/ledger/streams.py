@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from bic_lib.core.errors import Conflict
-from bic_lib.core.model import DataType, ReportKind, Stream
+from bic_lib.core.model import DataType, ReportKind, Stream, Window
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases, pauses
@@ -21,7 +21,8 @@ from bic_lib.logs import masked
 STATE = "state"
 _SITE = "site|"
 _REST = ("until", "failures", "since", "reason", "files_only", "failed_at")
-_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due")
+_STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due", "had_from")
+_STRETCHES = ("forgotten", "lost")
 """What their rows hold; whatever else an older one holds is passed over."""
 
 
@@ -30,7 +31,9 @@ class StreamState:
     """One stream. `mark` is its watermark (None: not begun), `due_at` when it wants a walk (None: nothing to do).
 
     `advanced_at` tells when the watermark was last moved or found to be at the appliance's now, `first_due` when a walk was
-    wanted for the first time.
+    wanted for the first time. `had_from`: from when on the appliance had things when the stream began. `forgotten` are stretches
+    that the appliance forgot and of which it is not settled yet what was in them, `lost` those of which nobody knows, as they
+    were told.
     """
 
     stream: Stream
@@ -41,6 +44,9 @@ class StreamState:
     advanced_at: float | None = None
     backlog_done_at: float | None = None
     first_due: float | None = None
+    had_from: int | None = None
+    forgotten: tuple[Window, ...] = ()
+    lost: tuple[Window, ...] = ()
     version: str = ""
     written: float = 0.0
 
@@ -68,6 +74,18 @@ class Rest:
         return self.until <= now or now < self.written - CLOCK_TOLERANCE
 
 
+@dataclass(frozen=True, slots=True)
+class SiteClock:
+    """The appliance's clock as it was told last: how far it is ahead of the ledger's (seconds; None: it tells none).
+
+    `answered` is when it was told, `jumped` when the difference last changed by more than a day (the ledger's clock).
+    """
+
+    skew: float | None = None
+    answered: float | None = None
+    jumped: float | None = None
+
+
 class SiteState:
     """Everything that the ledger knows of one site at one moment, from one range read."""
 
@@ -76,7 +94,12 @@ class SiteState:
         self.streams = {state.stream: state for state in map(_stream, self._named("stream|"))}
         site = self.rows.get("site")
         self.rest = _rest(site)
-        self.skew: float | None = site.body.get("skew") if site else None
+        told = {name: site.body.get(name) for name in ("skew", "answered", "jumped")} if site else {}
+        self.clock = SiteClock(**told)
+
+    @property
+    def skew(self) -> float | None:
+        return self.clock.skew
 
     def pause_left(self, now: float) -> float:
         """For how many seconds the appliance wants to be left alone."""
@@ -145,7 +168,10 @@ class Streams:
 
     def write(self, state: StreamState) -> StreamState:
         """Write a stream as it was read and changed. Raises Conflict when somebody changed it in between."""
-        body = {name: getattr(state, name) for name in _STREAM}
+        body: dict[str, object] = {name: getattr(state, name) for name in _STREAM}
+        for name in _STRETCHES:
+            if stretches := getattr(state, name):
+                body[name] = [[one.begin, one.end] for one in stretches]
         key = _key(state.stream)
         change = Replace(key, body, state.version) if state.version else Insert(key, body)
         return replace(state, version=self.store.commit(STATE, site_partition(state.stream.site), [change])[0])
@@ -162,14 +188,15 @@ class Streams:
     def pause(self, site: str) -> pauses.SitePause:
         return pauses.SitePause(self.store, STATE, site_partition(site))
 
-    def rest_site(self, site: str, rest: Rest, skew: float | None) -> None:
-        self.store.commit(STATE, site_partition(site), [Put("site", {**rest_body(rest), "skew": skew})])
+    def rest_site(self, site: str, rest: Rest, clock: SiteClock) -> None:
+        """Note a site's pause, and what is known of its clock."""
+        self.store.commit(STATE, site_partition(site), [Put("site", {**rest_body(rest), **asdict(clock)})])
 
-    def site_works(self, site: str, began: float, skew: float | None) -> None:
+    def site_works(self, site: str, began: float, clock: SiteClock) -> None:
         """A call that began then succeeded: earlier failures have ended, later ones stay."""
         row = self.store.get(STATE, site_partition(site), "site")
         before = _rest(row)
-        body = {**rest_body(before if before.failures and before.failed_at >= began else Rest()), "skew": skew}
+        body = {**rest_body(before if before.failures and before.failed_at >= began else Rest()), **asdict(clock)}
         with suppress(Conflict):  # somebody else has just written what he knows
             self.store.commit(STATE, site_partition(site), [Replace("site", body, row.version) if row else Insert("site", body)])
 
@@ -220,7 +247,8 @@ def _stream(row: Row) -> StreamState:
     _, data, destination = row.key.split("|")
     stream = Stream(row.partition.removeprefix(_SITE), DataType(data), destination)
     known = {name: row.body[name] for name in _STREAM if name in row.body}
-    return StreamState(stream, **known, version=row.version, written=row.written)
+    forgotten, lost = (tuple(Window(*bounds) for bounds in row.body.get(name, ())) for name in _STRETCHES)
+    return StreamState(stream, **known, forgotten=forgotten, lost=lost, version=row.version, written=row.written)
 
 
 def _rest(row: Row | None) -> Rest:

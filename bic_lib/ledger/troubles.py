@@ -8,14 +8,14 @@ the appliance forgot (`kind` "stream"), or whatever else somebody finds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DataType, State
-from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.core.model import DataType, State, Stream, Window
+from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.records import SETTLED, Record, hashed, part_key, severity
 from bic_lib.logs import masked
@@ -28,6 +28,8 @@ _ONE_BY_ONE = frozenset({DataType.SITE_BACKUPS})
 """All backups begin alike; a doubt is about the size of one."""
 _KINDS = "kind|"
 """No severity: rows of `seen|site` that tell which kinds of doubtful content somebody has acknowledged."""
+
+_FORGOTTEN = "the appliance forgot it before it was delivered, and nobody knows what was in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,35 @@ class Troubles:
         if trouble.doubt and trouble.data not in _ONE_BY_ONE:
             self.store.commit(RUNS, seen, [Put(_kind_key(trouble.data, trouble.doubt), told)])
         return True
+
+    def change_lost(self, stream: Stream, change: Callable[[tuple[Window, ...]], tuple[Window, ...]]) -> None:
+        """Change which stretches of a stream are lost, and not acknowledged yet: one row a stream. Raises LedgerError."""
+        now = self.store.now()
+        about = Trouble(
+            Severity.LOST, stream.site, str(stream.data), stream.destination, str(State.LOST), kind="stream", reason=_FORGOTTEN
+        )
+        while True:
+            row = self.store.get(RUNS, OPEN + stream.site, about.key)
+            known = _trouble(row) if row else replace(about, first_failed=now)
+            before = tuple(Window(*bounds) for bounds in known.found.get("stretches", ()))
+            after = change(before)
+            if after == before:
+                return
+            told = replace(
+                known,
+                last_failed=now,
+                start=after[0].begin if after else 0,
+                end=after[-1].end if after else None,
+                found={"stretches": [[one.begin, one.end] for one in after]},
+            )
+            changes: list[Change] = [Replace(about.key, _body(told), row.version) if row else Insert(about.key, _body(told))]
+            if row and not after:
+                changes = [Delete(about.key, row.version)]
+            try:
+                self.store.commit(RUNS, OPEN + stream.site, changes)
+            except Conflict:
+                continue
+            return
 
     def _commit(self, changes: Iterable[tuple[str, Change]]) -> None:
         by_site: dict[str, dict[str, Change]] = defaultdict(dict)

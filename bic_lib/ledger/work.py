@@ -41,6 +41,7 @@ class StepKind(StrEnum):
     IMPORT = "import"
     RECORDING = "recording"
     BACKUP = "backup"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,11 @@ class Faults:
     late: dict[str, float] = field(default_factory=dict)
     """Sessions (by lsid) that no report knows before this instant of the appliance's clock."""
 
+    keeps: float | None = None
+    """Seconds after its end a session is forgotten, with its recordings (None: never)."""
+    ungiven: set[str] = field(default_factory=set)
+    """Sessions (by lsid) that listings show and no report gives."""
+
     # Reports
     malformed: dict[str, Malformation] = field(default_factory=dict)
     refused_reports: set[str] = field(default_factory=set)

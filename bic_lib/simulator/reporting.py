@@ -90,7 +90,7 @@ class Reporting:
 
     def listing(self, report: Report, parameters: Parameters, moment: Moment) -> Answer:
         """Ids, keys and whether there is a recording (2.4)."""
-        return self._list(report, "session_summary", self._in_range(report, parameters, moment), summary)
+        return self._list(report, "session_summary", self._in_range(report, parameters, moment, listed=True), summary)
 
     def recording(self, report: Report, parameters: Parameters, moment: Moment) -> Answer:
         """The bytes of a recording, or why there are none (5.3)."""
@@ -100,6 +100,8 @@ class Reporting:
             raise refuse(INVALID_LSID, self._faults)
         has_instances = report.data in ("command_shell_recordings", "show_my_screen_recordings")
         instance = self._whole(parameters, "instance") if has_instances else 0
+        if not self._remembered(truth, moment):
+            raise refuse(EXPIRED, self._faults)
         how = self._faults.recording_of(lsid, instance)
         name = recording_name(report.data, lsid, instance)
         if not is_recorded(truth, report.data, instance):
@@ -155,15 +157,25 @@ class Reporting:
         if ("lsid" in parameters and len(wanted) > 1) or not all(_LSID.fullmatch(lsid.strip()) for lsid in wanted):
             raise refuse(INVALID_LSID, self._faults)
         found = (self._register.find(report.kind, lsid.strip(), moment) for lsid in wanted)
-        return (truth for truth in found if truth is not None)
+        return (truth for truth in found if truth is not None and self._given(truth, moment))
 
     def _in_range(
-        self, report: Report, parameters: Parameters, moment: Moment, *, check_only: bool = False
+        self, report: Report, parameters: Parameters, moment: Moment, *, check_only: bool = False, listed: bool = False
     ) -> Iterator[SessionTruth]:
         chosen = self._selection(parameters, moment)
         if check_only:
             return iter(())
-        return self._register.select(report.kind, chosen.by, chosen.first, chosen.last, moment)
+        found = self._register.select(report.kind, chosen.by, chosen.first, chosen.last, moment)
+        shown = self._remembered if listed else self._given
+        return (truth for truth in found if shown(truth, moment))
+
+    def _remembered(self, truth: SessionTruth, moment: Moment) -> bool:
+        """An appliance forgets what ended long ago."""
+        keeps = self._faults.keeps
+        return keeps is None or (truth.start if truth.end is None else truth.end) >= moment.shown - keeps
+
+    def _given(self, truth: SessionTruth, moment: Moment) -> bool:
+        return truth.lsid not in self._faults.ungiven and self._remembered(truth, moment)
 
     def _selection(self, parameters: Parameters, moment: Moment) -> _Selection:
         given = [name for name in _STARTING_POINTS if name in parameters]

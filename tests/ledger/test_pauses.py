@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bic_lib.core.ports import Store
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.streams import Rest
+from bic_lib.ledger.streams import Rest, SiteClock
 from tests.ledger.conftest import Clock
 
 
@@ -40,7 +40,7 @@ def test_no_success_ends_a_pause(ledger: Ledger, clock: Clock) -> None:
     """It is over when it is over."""
     ledger.streams.pause("s").begin(600)
     clock.now += 1
-    ledger.streams.site_works("s", clock.now, None)
+    ledger.streams.site_works("s", clock.now, SiteClock())
     assert ledger.streams.pause("s").left() == 599
 
 
@@ -48,10 +48,10 @@ def test_only_what_began_after_a_failure_ends_it(ledger: Ledger, clock: Clock) -
     """A call that was on its way already proves nothing of the site as it is since; its clock is noted all the same."""
     began = clock.now
     failed_at = clock.now + 5
-    ledger.streams.rest_site("s", Rest(failed_at + 60, 1, failed_at, "down", failed_at=failed_at), None)
+    ledger.streams.rest_site("s", Rest(failed_at + 60, 1, failed_at, "down", failed_at=failed_at), SiteClock())
     clock.now += 10
-    ledger.streams.site_works("s", began, 3.0)
+    ledger.streams.site_works("s", began, SiteClock(3.0))
     state = ledger.streams.read("s")
     assert (state.rest.failures, state.rest.reason, state.skew) == (1, "down", 3.0)
-    ledger.streams.site_works("s", failed_at + 1, 3.0)
+    ledger.streams.site_works("s", failed_at + 1, SiteClock(3.0))
     assert ledger.streams.read("s").rest.failures == 0

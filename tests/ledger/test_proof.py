@@ -14,7 +14,7 @@ from bic_lib.core.ports import Put, Row, Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key
-from bic_lib.ledger.streams import STATE, Rest, StreamState, site_partition
+from bic_lib.ledger.streams import STATE, Rest, SiteClock, StreamState, site_partition
 from tests.ledger.conftest import NOW, Clock
 
 DAY = 86_400
@@ -169,7 +169,7 @@ def test_a_stream_s_row_may_hold_more_than_is_read(ledger: Ledger, store: Store)
 def test_a_rest_is_over_at_its_time_or_when_the_clock_went_back(ledger: Ledger, clock: Clock) -> None:
     """Of a site and of a destination alike."""
     rest = Rest(NOW + 60, failures=1, since=NOW, reason="down")
-    ledger.streams.rest_site("s", rest, skew=1.5)
+    ledger.streams.rest_site("s", rest, SiteClock(1.5))
     ledger.streams.rest_destination("archive", rest)
     for read in (ledger.streams.read("s").rest, ledger.streams.rests()["archive"]):
         assert replace(read, written=0.0) == rest

@@ -13,7 +13,7 @@ from bic_lib.engine import tick
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.ledger.stores import sqlite
-from bic_lib.ledger.streams import Rest, StreamState
+from bic_lib.ledger.streams import Rest, SiteClock, StreamState
 from bic_lib.ledger.work import Queue
 from bic_lib.notices.notify import Mail, due_mail, notify, poisoned
 from bic_lib.settings import last_good
@@ -65,7 +65,7 @@ def test_what_rests_for_an_hour_is_told_once_daily_and_when_it_is_over(world: Wo
 
     def rest(rest: Rest) -> None:
         if what == "site":
-            world.ledger.streams.rest_site("support", rest, None)
+            world.ledger.streams.rest_site("support", rest, SiteClock())
         elif what == "destination":
             world.ledger.streams.rest_destination("archive", rest)
         else:
@@ -86,7 +86,7 @@ def test_what_rests_for_an_hour_is_told_once_daily_and_when_it_is_over(world: Wo
 
 def test_two_causes_are_two_mails(world: World) -> None:
     """Each cause has its own mail, with the reason that the site or destination gave."""
-    world.ledger.streams.rest_site("support", Rest(world.now, 3, world.now - 2 * HOUR, "credentials refused"), None)
+    world.ledger.streams.rest_site("support", Rest(world.now, 3, world.now - 2 * HOUR, "credentials refused"), SiteClock())
     world.ledger.streams.rest_destination("archive", Rest(world.now, 3, world.now - 2 * HOUR, "disk full"))
     notify(world.app, world.box)
     assert {text.rsplit("\n\n", 2)[1] for _, text in world.box.mails} == {"credentials refused", "disk full"}

@@ -30,7 +30,7 @@ from bic_lib.engine.steps import recordings
 from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
-from bic_lib.ledger.records import FAILING, SETTLED, Record
+from bic_lib.ledger.records import FAILING, HELD, SETTLED, Record
 from bic_lib.ledger.work import Step
 
 BATCH_DOCUMENTS = 200
@@ -255,7 +255,7 @@ class DocumentIntake:
         else:
             batch.served[document.lsid].add(served_name(stream))
             replaced = previous and outcome.state is State.STORED and previous.outcome.location == outcome.location
-            if previous and replaced and previous.outcome.state is State.STORED:
+            if previous and replaced and previous.outcome.state in HELD:
                 batch.records.append(replace(previous, outcome=replace(previous.outcome, state=State.REPLACED)))
         batch.records.append(record)
         self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)

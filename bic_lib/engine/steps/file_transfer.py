@@ -17,6 +17,7 @@ from bic_lib.core.model import DAY, DataType, Failure, OnConflict, Outcome, Stat
 from bic_lib.core.ports import Payload, Put, Recovered, Stamp
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import outcomes
+from bic_lib.engine.steps.copies import rather_mended
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.tee import Branch, Sum, regrouped, tee
 from bic_lib.ledger.records import Record, transfer_body, transfer_key
@@ -47,6 +48,7 @@ class _Way:
     location: str = ""
     refused: set[str] = field(default_factory=set)
     branch: Branch | None = None
+    mends: bool = False
     doubt: str = ""
     reason: str = ""
     outcome: Outcome | None = None
@@ -55,6 +57,11 @@ class _Way:
     @property
     def transfer(self) -> str:
         return outcomes.staged_as(self.record)
+
+    @property
+    def on_conflict(self) -> OnConflict:
+        """A repair replaces nothing and skips nothing."""
+        return OnConflict.APPEND_NUMBER if self.mends else self.destination.rules.on_conflict
 
     def stamp(self, total: Sum, content_type: str) -> Stamp:
         return Stamp(self.transfer, self.record.version, total.size, total.sha256, content_type)
@@ -90,11 +97,26 @@ def carry(
     elif missing:
         _all(missing, Outcome(State.REFUSED, reason=job.refused[data], failure=Failure.UNREACHABLE))
     records = [outcomes.settled(job, way.record, way.outcome, way.error) for way in ways]
+    records = rather_mended(job.ledger, job.destinations, records)
     if before_end:
         before_end(records)
     outcomes.sweep(job, claimed, records)
     outcomes.finish(job, claimed, records, resting)
     return asked
+
+
+def carry_one(job: Job, claimed: ClaimedStep, record: Record, open_payload: Open) -> Record:
+    """Do one transfer from any source, replacing no file; what became of it is for the caller to write. Raises as `carry`."""
+    ways, later = _due(job, [record])
+    if not ways:
+        return replace(record, next_try=min(later, default=None))
+    [way] = ways
+    way.mends = True
+    if way.record.intent:
+        _recover(job, claimed, way)
+    if way.outcome is None and way.error is None:
+        _fetch(job, claimed, record.item.data, ways, open_payload, _no_doubt)
+    return outcomes.settled(job, way.record, way.outcome, way.error)
 
 
 def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
@@ -189,11 +211,11 @@ def _begin(job: Job, claimed: ClaimedStep, ways: list[_Way], extension: str) -> 
     for way in ways:
         try:
             way.location = way.destination.location(job.site.host, way.record.item, extension)
-            store, rules = way.destination.store, way.destination.rules
-            if rules.on_conflict is OnConflict.SKIP and store.look(way.location):
+            store = way.destination.store
+            if way.on_conflict is OnConflict.SKIP and store.look(way.location):
                 way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
                 continue
-            if rules.on_conflict is OnConflict.APPEND_NUMBER:
+            if way.on_conflict is OnConflict.APPEND_NUMBER:
                 way.location = _free(way)
             store.sweep(way.location, way.transfer, claimed.lease.epoch)
             way.branch = Branch(store.stage(way.location, way.transfer, claimed.lease.epoch))
@@ -240,7 +262,7 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
             if _is_published(way, token, stamp):
                 way.outcome = _published(way, stamp)
                 return
-            if way.destination.rules.on_conflict is OnConflict.SKIP:
+            if way.on_conflict is OnConflict.SKIP:
                 way.outcome = Outcome(State.SKIPPED, location=way.location, reason="the name is taken")
                 return
             if not way.destination.store.movable:
@@ -257,7 +279,7 @@ def _publish(job: Job, claimed: ClaimedStep, way: _Way, token: str, stamp: Stamp
 
 def _is_published(way: _Way, token: str, stamp: Stamp) -> bool:
     """Publish; also whether a worker that had this step before us was in the middle of publishing the same file."""
-    store, replaces = way.destination.store, way.destination.rules.on_conflict is OnConflict.OVERWRITE
+    store, replaces = way.destination.store, way.on_conflict is OnConflict.OVERWRITE
     if store.publish(token, way.location, stamp, replace=replaces):
         return True
     return store.recover(token, way.location, stamp) is Recovered.PUBLISHED

@@ -26,7 +26,7 @@ _REFUSED_SECONDS = 6 * plan.HOUR
 
 def transfers(job: Job, claimed: ClaimedStep) -> list[Record]:
     """The item's transfers."""
-    prefix = claimed.step.key.removeprefix("step|") + "|"
+    prefix = claimed.step.key.removeprefix("step|").removeprefix("repair|") + "|"
     rows = job.ledger.store.scan(ITEMS, claimed.step.partition, prefix, prefix + "~")
     return [read_record(row, job.site.name) for row in rows]
 

@@ -15,6 +15,7 @@ from typing import Any
 from bic_lib.core import plan
 from bic_lib.core.errors import ItemError, Refused, Unexpected
 from bic_lib.core.model import DAY, DataType, Item, Listed, ReportKind, Selection, Stream, Window
+from bic_lib.engine.steps import losses
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.steps.lsids import plan_lsids
@@ -47,6 +48,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     body["streams"] = sorted(map(served_name, members))
     known = job.ledger.proof.known(job.site.name)
     try:
+        losses.settle(job, kind, members)
         if any(served_name(stream) in passes for stream in members):
             _second_look(job, kind, members, known, int(now))
         for window in plan.days(Window(body["cursor"], body["until"])):

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from bic_lib.core import plan
 from bic_lib.core.errors import BicError, Conflict, ItemError
+from bic_lib.core.losses import merged
 from bic_lib.core.model import DAY, Failure, ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
+from bic_lib.engine.steps.losses import passed
 from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.engine.steps.reconcile import is_passed
 from bic_lib.ledger import Ledger
@@ -36,7 +38,8 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
     known = job.ledger.proof.known(job.site.name)
     while True:
         job.need(NEEDED_SECONDS)
-        streams = {state.stream: state for state in due_streams(job, job.ledger.streams.read(job.site.name), kind)}
+        site = job.ledger.streams.read(job.site.name)
+        streams = {state.stream: state for state in due_streams(job, site, kind)}
         if not streams:
             break
         now, _ = job.appliance.now()
@@ -45,12 +48,12 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
         span = int(claim.body.get("span", DAY))
         following = plan.next_window(marks, int(now), lookback=job.site.lookback, span=span)
         if following is None:
-            _plan_reconcile(job, kind, marks)
+            _plan_reconcile(job, kind, streams)
             for state in streams.values():
                 _arrived(job, state)
             break
         window, members = following
-        if not _one_window(job, kind, claim, known, window, {stream: streams[stream] for stream in members}, int(now)):
+        if not _one_window(job, kind, claim, known, window, {stream: streams[stream] for stream in members}, int(now), site.skew):
             break
 
 
@@ -58,13 +61,20 @@ def _begun(job: Job, state: StreamState, now: float) -> StreamState:
     """A new stream starts with all that the appliance keeps; one whose appliance went back in time goes back with it."""
     if state.mark is None:
         begin = int(now) - job.site.history
-        return replace(state, begin=begin, mark=begin)
+        return replace(state, begin=begin, mark=begin, had_from=int(now) - job.site.keeps)
     since = job.ledger.now() - (state.written if state.advanced_at is None else state.advanced_at)
     return replace(state, mark=plan.rewound(state.mark, now, since))
 
 
 def _one_window(
-    job: Job, kind: ReportKind, claim: Lease, known: Known, window: Window, members: Mapping[Stream, StreamState], target: int
+    job: Job,
+    kind: ReportKind,
+    claim: Lease,
+    known: Known,
+    window: Window,
+    members: Mapping[Stream, StreamState],
+    target: int,
+    skew: float | None,
 ) -> bool:
     """Fetch one window for these streams and advance them; False when the report failed and rests."""
     runs = {stream: state.run for stream, state in members.items()}
@@ -83,9 +93,11 @@ def _one_window(
     for stream, failure in intake.dropped.items():
         _destination_failed(job, members[stream], str(failure))
     served = {
-        stream: replace(state, mark=max(mark, state.mark or 0)) for stream, state in members.items() if stream in intake.members
+        stream: passed(job.site, state, replace(state, mark=max(mark, state.mark or 0)), report.as_of, job.ledger.now(), skew)
+        for stream, state in members.items()
+        if stream in intake.members
     }
-    _plan_reconcile(job, kind, {stream: state.mark or 0 for stream, state in served.items()})
+    _plan_reconcile(job, kind, served)
     # What we took for the appliance's now may be old (a machine that slept): its answer tells how much there is to walk yet.
     now = max(target, (report.as_of or 0) - plan.CLOCK_TOLERANCE)
     for stream, state in served.items():
@@ -109,6 +121,7 @@ def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
         except Conflict:
             current = job.ledger.streams.read(job.site.name).streams[state.stream]
             wanted = replace(wanted, due_at=current.due_at, run=current.run, version=current.version, written=current.written)
+            wanted = replace(wanted, forgotten=merged([*wanted.forgotten, *current.forgotten]), lost=current.lost)
             continue
         return
 
@@ -164,17 +177,19 @@ def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
     return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, site_partition(site), key, due_at)
 
 
-def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, int]) -> None:
+def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, StreamState]) -> None:
     """For streams that are caught up: the pass that finds what windows by end time can't, daily, and at once for a new stream.
 
-    `reached` are the watermarks that are written next: what they make necessary is written first.
+    So does one that passed what the appliance had forgotten. `reached` are streams as they are written next: what they make
+    necessary is written first.
     """
     now, _ = job.appliance.now()
     state = job.ledger.streams.read(job.site.name)
-    marks = {stream: reached.get(stream, state.streams[stream].mark) for stream in job.usable(kind) if stream in state.streams}
-    caught_up = [stream for stream, mark in marks.items() if mark is not None and now - mark <= plan.CAUGHT_UP]
+    streams = {**state.streams, **reached}
+    usable = [streams[stream] for stream in job.usable(kind) if stream in streams]
+    caught_up = [known for known in usable if known.mark is not None and now - known.mark <= plan.CAUGHT_UP]
     step = reconcile_step(job.site.name, kind, job.ledger.now())
     home = state.rows.get(step.key)
     passes = home.body["body"].get("passes", {}) if home else {}
-    if not all(is_passed(passes, stream, now) for stream in caught_up):
+    if any(known.forgotten or not is_passed(passes, known.stream, now) for known in caught_up):
         job.ledger.work.make_due(step)

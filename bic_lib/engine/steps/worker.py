@@ -6,15 +6,15 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bic_lib.core import plan
+from bic_lib.core import losses, plan
 from bic_lib.core.errors import Refused
 from bic_lib.core.model import Failure, ReportKind
 from bic_lib.core.ports import Row
 from bic_lib.engine import events
-from bic_lib.engine.steps import backfill, backups, downloads, imports, lsids, outcomes, reconcile, recordings, windows
+from bic_lib.engine.steps import backfill, backups, downloads, imports, lsids, outcomes, reconcile, recordings, repair, windows
 from bic_lib.engine.steps.job import Job, unexpected
 from bic_lib.ledger.leases import Keeper, Lease
-from bic_lib.ledger.streams import SiteState
+from bic_lib.ledger.streams import SiteClock, SiteState
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
@@ -35,6 +35,7 @@ REPORT_STEPS: dict[StepKind, Callable[[Job, ReportKind, ClaimedStep], None]] = {
 CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], bool]] = {
     StepKind.RECORDING: recordings.fetch,
     StepKind.BACKUP: backups.fetch,
+    StepKind.REPAIR: repair.fetch,
 }
 """They tell whether the appliance answered."""
 
@@ -242,4 +243,7 @@ def _site_works(job: Job, state: SiteState, began: float) -> None:
     skew = round(told - job.ledger.now(), 1) if is_theirs else None
     moved = (skew is None) != (state.skew is None) or (skew is not None and abs(skew - (state.skew or 0)) > 5)
     if state.rest.failures or moved:
-        job.ledger.streams.site_works(job.site.name, began, skew)
+        now = job.ledger.now()
+        jumped = now if abs((skew or 0) - (state.skew or 0)) > losses.CLOCKS_DIFFER else state.clock.jumped
+        clock = SiteClock(skew, now if is_theirs else state.clock.answered, jumped)
+        job.ledger.streams.site_works(job.site.name, began, clock)

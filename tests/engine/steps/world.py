@@ -19,7 +19,7 @@ from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
 from bic_lib.core.ports import Appliance
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.records import Record
+from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 from bic_lib.ledger.streams import StreamState
@@ -203,7 +203,7 @@ class World:
             stored = [
                 record.outcome
                 for record in self.records(site)
-                if record.destination == destination and record.outcome.state is State.STORED
+                if record.destination == destination and record.outcome.state in HELD
             ]
             assert Counter(outcome.location for outcome in stored) == Counter(files.keys())
             for outcome in stored:
