@@ -8,16 +8,20 @@ another. :func:`masked` and :func:`shown` do the same for other texts.
 
 from __future__ import annotations
 
+import errno
 import html
 import json
 import logging
+import os
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO, Literal
 from urllib.parse import quote, quote_plus, unquote
 
 from bic_lib.core.escaping import escaped
@@ -202,6 +206,11 @@ def protect() -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
+def utc(seconds: float) -> str:
+    """A time as a record's text has it: `2026-08-01 02:30`."""
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M}"
+
+
 def _moment(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
 
@@ -229,10 +238,22 @@ class JsonFormat(logging.Formatter):
 _SUFFIXES: dict[LogFormat, str] = {"text": "log", "json": "jsonl"}
 
 
+_DAILY = re.compile(r"([a-z]+)-(\d{4}-\d\d-\d\d)\.(?:log|jsonl)")
+_unwritable: set[Path] = set()
+"""Folders of logs of which it was told that they can't be written; both logs lie in one."""
+
+
+def file_of_day(name: str) -> tuple[str, str] | None:
+    """The log and the UTC day (`2026-08-01`) of a log file's name; None when it is no such name."""
+    match = _DAILY.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
 class DailyFile(logging.Handler):
     """Appends to `<directory>/<name>-<UTC day>.log` (`.jsonl` for json) and removes files older than `keep_days`.
 
-    Several processes may share the files: nothing is ever renamed.
+    Several processes may share the files: nothing is ever renamed, and each record is one write. Where they can't be written (a
+    full disk) that is told once, on standard error; when they can again, the log says how many records are missing.
     """
 
     def __init__(self, directory: Path, name: str, *, keep_days: int, log_format: LogFormat) -> None:
@@ -240,39 +261,73 @@ class DailyFile(logging.Handler):
         self._directory, self._name, self._keep = directory, name, timedelta(days=keep_days)
         self._suffix = _SUFFIXES[log_format]
         self._day: date | None = None
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
+        self._missing = 0
         self.setFormatter(JsonFormat() if log_format == "json" else TextFormat())
         self.addFilter(_mask_extras)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            file = self._file_of(_moment(record).date())
-            file.write(self.format(record) + "\n")
-            file.flush()
-        except OSError:  # a full disk must not stop a transfer; logging reports it on standard error
-            self.handleError(record)
+            if self._missing:
+                self._append(self._gap(record))
+                self._missing = 0
+            self._append(record)
+            _unwritable.discard(self._directory)
+        except OSError as error:  # a full disk must not stop a transfer
+            self._missing += 1
+            self._close()
+            self._tell(error)
 
     def close(self) -> None:
-        if self._file:
-            self._file.close()
-        self._file = self._day = None
+        self._close()
         super().close()
 
-    def _file_of(self, day: date) -> TextIO:
-        if self._file is None or day != self._day:
-            if self._file:
+    def _append(self, record: logging.LogRecord) -> None:
+        line = (self.format(record) + "\n").encode(errors="backslashreplace")
+        written = self._file_of(_moment(record).date()).write(line)
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _gap(self, record: logging.LogRecord) -> logging.LogRecord:
+        told = f"{self._missing:,} records are missing here: the log could not be written"
+        return logging.makeLogRecord({"name": record.name, "levelno": logging.WARNING, "levelname": "WARNING", "msg": told})
+
+    def _tell(self, error: OSError) -> None:
+        if self._directory not in _unwritable and sys.stderr:
+            _unwritable.add(self._directory)
+            with suppress(OSError):
+                why = error.strerror or type(error).__name__
+                sys.stderr.write(f"bic: no log can be written in {self._directory} ({why}); the work goes on without.\n")
+
+    def _close(self) -> None:
+        if self._file:
+            with suppress(OSError):
                 self._file.close()
+        self._file = self._day = None
+
+    def _file_of(self, day: date) -> BinaryIO:
+        if self._file is None or day != self._day:
+            self._close()
             self._directory.mkdir(parents=True, exist_ok=True)
             path = self._directory / f"{self._name}-{day.isoformat()}.{self._suffix}"
-            self._file, self._day = path.open("a", encoding="utf-8", errors="backslashreplace"), day
+            file: BinaryIO = path.open("ab+", buffering=0)
+            self._file, self._day = file, day
+            self._end_line(file)
             self._remove_before(day - self._keep)
         return self._file
 
+    @staticmethod
+    def _end_line(file: BinaryIO) -> None:
+        """A line that a full disk cut off ends before the next one begins."""
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
     def _remove_before(self, oldest: date) -> None:
-        own = re.compile(rf"{re.escape(self._name)}-(\d{{4}}-\d\d-\d\d)\.(?:log|jsonl)")
         for path in self._directory.iterdir():
-            match = own.fullmatch(path.name)
-            if match and match[1] < oldest.isoformat():
+            named = file_of_day(path.name)
+            if named and named[0] == self._name and named[1] < oldest.isoformat():
                 path.unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,20 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> Ended
     process.send_signal(number)
     out, err = process.communicate(timeout=_PATIENCE)
     return Ended(process.returncode, out.decode(), err.decode())
+
+
+def in_terminal(command: Sequence[str], environ: Mapping[str, str], folder: Path) -> str:
+    """What a program writes on a pseudo-terminal, standard output and error together, with its escapes."""
+    ours, its = os.openpty()
+    with subprocess.Popen(command, cwd=folder, env=environ, stdin=its, stdout=its, stderr=its):
+        os.close(its)
+        told = b""
+        try:
+            while block := os.read(ours, 65_536):
+                told += block
+        except OSError:  # Linux tells so that the other end is closed
+            os.close(ours)
+    return told.decode().replace("\r\n", "\n")
 
 
 def site(sim: Simulator, name: str = "support", more: str = "", *, host: str = "") -> str:

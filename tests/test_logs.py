@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from bic_lib.core.errors import LedgerError
 from bic_lib.destinations import azure_blob
 from bic_lib.ledger.stores import azure_table
 from bic_lib.logs import STARS, DailyFile, LogFormat, Mask, configure, masked, protect
+from tests.support import ROOT
 
 REGISTERED = 'pa"ss\\wörd /1&<2'
 TOKEN = "x8Kf0aQ2mN4bV6cZ8lK0jH2gF4dS6aP8oI0uY2tR"
@@ -316,14 +319,40 @@ def test_a_new_day_begins_a_new_file_and_old_ones_go(tmp_path: Path) -> None:
     assert (tmp_path / "scheduler-2026-01-10.log").read_text("utf-8").count("\n") == 2
 
 
-def test_a_full_disk_does_not_stop_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A log that can't be written is told on standard error, without secrets, and the caller goes on."""
+def test_a_log_that_can_not_be_written_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many records of both logs are lost, it is one line on standard error, and the caller goes on."""
     (tmp_path / "file").write_text("")
     configure(tmp_path / "file")
-    logs.transfers.info("stored with %s", REGISTERED)
-    told = capsys.readouterr().err
-    assert "Logging error" in told
-    assert REGISTERED not in told
+    for _ in range(3):
+        logs.transfers.info("stored with %s", REGISTERED)
+        logs.scheduler.info("tick")
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == f"bic: no log can be written in {tmp_path / 'file'} (File exists); the work goes on without."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files' sizes have no limit there")
+def test_a_full_disk_costs_a_line_and_the_log_says_what_is_missing(tmp_path: Path) -> None:
+    """Where a disk takes half a record and no more: one line is told; once there is room, the log names the gap."""
+    program = f"""
+import logging, resource
+from bic_lib import logs
+logs.configure(__import__("pathlib").Path({str(tmp_path)!r}))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+logs.transfers.info("before")
+resource.setrlimit(resource.RLIMIT_FSIZE, (60, hard))
+for n in range(5):
+    logs.transfers.info("lost %d", n)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+logs.transfers.info("after")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert len(done.stderr.splitlines()) == 1
+    assert "no log can be written" in done.stderr
+    (path,) = tmp_path.glob("transfers-*.log")
+    told = [line.partition("bic.transfers ")[2] for line in path.read_text("utf-8").splitlines()]
+    assert told[0] == "before"
+    assert told[-2:] == ["5 records are missing here: the log could not be written", "after"]
+    assert len(told) <= 4
 
 
 def test_without_a_directory_no_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

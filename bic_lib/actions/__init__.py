@@ -6,6 +6,7 @@
 * `database` what its tables lack
 * `running` a tick and its visits here · `stopping` ending early
 * `left_alone` why something that was asked for was not delivered again
+* `log_files` the two logs as one
 * `watching` how far work is that goes on
 * `selection` sites and destinations that somebody names · `time_arguments` times that somebody types
 * `results` what was done, item by item · `timestamps`, `formatting` as people read it

@@ -17,6 +17,14 @@ def moment(text: str, name: str) -> int:
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
 
 
+def since(text: str, name: str, now: float) -> int:
+    """A date or ISO time, or a duration before now (`2h`), as Unix seconds. Raises UsageError."""
+    try:
+        return int(now) - seconds(text)
+    except ValueError:
+        return moment(text, name)
+
+
 def length(text: str, name: str) -> int:
     """A duration such as `1d` or `90m` in seconds. Raises UsageError."""
     try:

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "retry": ("bic retry --all", f"bic retry {ID}"),
     "acknowledge": (f"bic acknowledge {ID} --yes", "bic acknowledge --site support --data session_recordings --yes"),
     "notify-test": ("bic notify-test", "bic notify-test --json"),
+    "logs": ("bic logs", "bic logs --transfers --since 2h"),
     "settings": ("bic settings show", "bic settings schema"),
     "schema": ("bic schema --sql", "bic schema --sql --dialect sqlite"),
     "serve": ("bic serve", "bic serve --port 8081"),

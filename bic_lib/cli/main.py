@@ -46,6 +46,7 @@ COMMANDS = {
     "retry": "Try failed transfers again.",
     "acknowledge": "Say that a loss or a doubt was seen.",
     "notify-test": "Send a test mail.",
+    "logs": "What the scheduler and the transfers logged.",
     "settings": "Show the effective settings, or their JSON Schema.",
     "schema": "Print the DDL of the storage database.",
     "serve": "Run the schedules and the dashboard as a service.",

@@ -58,7 +58,7 @@ _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in wor
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
     """A table, or one line when there are no rows. Each row has a value for each column, a tuple where it has several lines.
 
-    None and "" are shown as a dash.
+    None and "" are shown as a dash; a column of nothing else is left out.
     """
     shown = [[_cell(value) for value in row] for row in rows]
     if not shown:
@@ -84,6 +84,8 @@ def _coloured(word: str) -> Text:
 
 
 def _lines(columns: Sequence[str], rows: list[list[str]], width: int) -> Iterator[Text]:
+    told = [n for n in range(len(columns)) if any(row[n] != "–" for row in rows)]
+    columns, rows = [columns[n] for n in told], [[row[n] for n in told] for row in rows]
     across = [n for n, name in enumerate(columns) if not name.endswith(":")]
     below = [n for n, name in enumerate(columns) if name.endswith(":")]
     names = {n: columns[n].removesuffix("#") for n in across}
@@ -96,7 +98,7 @@ def _lines(columns: Sequence[str], rows: list[list[str]], width: int) -> Iterato
     for row in rows:
         yield _joined([_sized(row[n], widths[n], columns[n]) for n in across])
         for n in below:
-            yield from _wrapped(row[n] if row[n] != "–" else "", width, "    ")
+            yield from wrapped(row[n] if row[n] != "–" else "", width, "    ")
 
 
 def _blocks(columns: Sequence[str], rows: list[list[str]], width: int) -> Iterator[Text]:
@@ -106,7 +108,7 @@ def _blocks(columns: Sequence[str], rows: list[list[str]], width: int) -> Iterat
         yield _valued(*there[0])
         yield from _filled([_named(*pair) for pair in there[1:] if not pair[0].endswith(":")], width, "  ")
         for _, value in (pair for pair in there[1:] if pair[0].endswith(":")):
-            yield from _wrapped(value, width, "    ")
+            yield from wrapped(value, width, "    ")
 
 
 def _named(name: str, value: str) -> Text:
@@ -130,7 +132,7 @@ def _filled(parts: Sequence[Text], width: int, indent: str) -> Iterator[Text]:
         yield held
 
 
-def _wrapped(text: str, width: int, indent: str) -> Iterator[Text]:
+def wrapped(text: str, width: int, indent: str) -> Iterator[Text]:
     """A text in lines of words; a word that is longer than a line is left whole, so that it can be copied."""
     for paragraph in text.splitlines():
         held = ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bic_lib.core.errors import ClaimLost, Refused, SiteError
+from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.core.ports import Appliance
 from bic_lib.engine import events
@@ -225,7 +225,7 @@ def _site_failed(app: App, site: Site, error: SiteError) -> None:
     state, now = app.ledger.streams.read(site.name), app.ledger.now()
     rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
     app.ledger.streams.rest_site(site.name, rest, state.clock)
-    log.warning("%s: %s; next try in %.0f s", site.name, error, rest.until - now)
+    log.warning("%s: %s Next try in %.0f s.", site.name, sentence(str(error)), rest.until - now)
     if isinstance(error, Refused) and error.what == "credentials":
         events.refused(f"site {site.name}")
     for stream in app.streams(site.name):

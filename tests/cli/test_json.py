@@ -119,7 +119,15 @@ every = "1d"
 at = "02:30"
 transfers = [{ site = "support", destination = "archive", data = ["site_backups"] }]
 """
-    return site(appliance) + archive() + archive("second") + hourly("sessions", "command_shell_recordings") + backups + smtp
+    return (
+        site(appliance)
+        + archive()
+        + archive("second")
+        + hourly("sessions", "command_shell_recordings")
+        + backups
+        + smtp
+        + '[logs]\ndirectory = "logs"\n'
+    )
 
 
 def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
@@ -151,6 +159,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("verify")
     call("check")
     call("notify-test")
+    call("logs")
     call("settings", "show")
     call("settings", "schema")
     call("schema", "--sql")

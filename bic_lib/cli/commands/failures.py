@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from bic_lib.actions.failures import failures
+from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, stream_json
@@ -15,7 +16,7 @@ from bic_lib.cli.tables import table
 
 _SHOWN = 200
 """Rows that somebody reads; --json lists all."""
-_COLUMNS = ("id", "site", "data", "destination", "lsid", "state", "attempts#", "next try", "forgotten at", "reason")
+_COLUMNS = ("id", "state", "site", "data", "destination", "which:", "reason:", "times:")
 
 JSON = {
     "failures": {
@@ -65,7 +66,17 @@ def command(call: Call, everything: bool) -> None:
         line(f"… and {left:,} more; --json lists all.")
 
 
-def _cells(row: dict[str, Any]) -> list[object]:
-    """A lost stretch has no session's id: its bounds stand there."""
-    shown = {**row, "lsid": f"{row['start']} … {row['end']}"} if row["kind"] == "stream" else row
-    return [shown[column.removesuffix("#").replace(" ", "_")] for column in _COLUMNS]
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    """What it is and where to, then lines of its own: which session or stretch, why, and what comes next."""
+    number = "" if row["instance"] is None else f", number {row['instance']}"
+    which = (
+        f"all that ended from {minute(row['start'])} to {minute(row['end'])}" if row["kind"] == "stream" else row["lsid"] + number
+    )
+    last = f"last error ({minute(row['last_failed'])}): " if row["last_failed"] else ""
+    times = [
+        ("1 try" if row["attempts"] == 1 else f"{row['attempts']:,} tries") if row["attempts"] else "",
+        f"next at {minute(row['next_try'])}" if row["next_try"] else "",
+        f"the appliance forgets it at {minute(row['forgotten_at'])}" if row["forgotten_at"] else "",
+    ]
+    named = (row["id"], row["state"], row["site"], row["data"], row["destination"])
+    return *named, which, f"{last}{row['reason']}", ", ".join(filter(None, times))

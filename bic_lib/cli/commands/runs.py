@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import rich_click as click
 
-from bic_lib.actions.formatting import size
+from bic_lib.actions.formatting import size, span
 from bic_lib.actions.runs import runs
+from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json
 from bic_lib.cli.tables import table
 
-_COLUMNS = ("started", "finished", "schedule", "outcome", "stored#", "skipped#", "failed#", "size", "reason")
+_COLUMNS = ("started", "took", "schedule", "outcome", "stored#", "skipped#", "failed#", "size", "reason:")
 
 JSON = {
     "runs": {
@@ -42,5 +46,15 @@ def command(call: Call, limit: int) -> None:
     if call.json:
         print_json({"runs": found})
         return
-    rows = [(*(run[column.removesuffix("#")] for column in _COLUMNS[:-2]), size(run["bytes"]), run["reason"]) for run in found]
-    table("Runs", _COLUMNS, rows)
+    table("Runs", _COLUMNS, map(_row, found))
+
+
+def _row(run: dict[str, Any]) -> tuple[object, ...]:
+    counts = (run["stored"], run["skipped"] or None, run["failed"])
+    return minute(run["started"]), _took(run), run["schedule"], run["outcome"], *counts, size(run["bytes"]), run["reason"]
+
+
+def _took(run: dict[str, Any]) -> str:
+    if not run["finished"]:
+        return ""
+    return span((datetime.fromisoformat(run["finished"]) - datetime.fromisoformat(run["started"])).total_seconds())

@@ -8,6 +8,7 @@ import rich_click as click
 
 from bic_lib.actions.formatting import span
 from bic_lib.actions.status import status
+from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
 from bic_lib.cli.json_shape import Key
@@ -89,19 +90,19 @@ def command(call: Call) -> None:
         print_json(shown)
         return
     scheduler = shown["scheduler"]
-    line(f"Scheduler: {scheduler['state']}" + (f", last tick {scheduler['last_tick']}" if scheduler["last_tick"] else ""))
+    line(f"Scheduler: {scheduler['state']}" + (f", last tick {minute(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
     line()
     table("Schedules", ("name", "every", "last run", "outcome", "next due"), map(_schedule, shown["schedules"]))
-    columns = ("site", "data", "destination", "watermark", "behind", "waiting#", "failed#", "first forgotten")
+    columns = ("site", "data", "destination", "behind", "waiting#", "failed#", "forgotten")
     table("Streams", columns, map(_stream, shown["streams"]))
-    table("Sites", ("name", "host", "state", "clock", "reason"), map(_site, shown["sites"]))
-    table("Destinations", ("name", "state", "reason"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]])
+    table("Sites", ("name", "host", "state", "clock", "reason:"), map(_site, shown["sites"]))
+    table("Destinations", ("name", "state", "reason:"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]])
 
 
 def _schedule(shown: dict[str, Any]) -> tuple[object, ...]:
     every = f"{shown['every']} at {shown['at']} {shown['time_zone']}" if shown["at"] else shown["every"]
     name = shown["name"] if shown["enabled"] else f"{shown['name']} (disabled)"
-    return name, every, shown["last_run"], shown["last_outcome"], shown["next_due"]
+    return name, every, minute(shown["last_run"]), shown["last_outcome"], minute(shown["next_due"])
 
 
 def _stream(shown: dict[str, Any]) -> tuple[object, ...]:
@@ -111,11 +112,10 @@ def _stream(shown: dict[str, Any]) -> tuple[object, ...]:
         shown["site"],
         shown["data"],
         destination,
-        shown["watermark"],
         behind,
         shown["waiting"],
         shown["failed"],
-        shown["forgotten_first"],
+        minute(shown["forgotten_first"])[:10],
     )
 
 
@@ -125,4 +125,4 @@ def _site(shown: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _until(shown: dict[str, Any]) -> str:
-    return f"{shown['state']} until {shown['until']}" if shown["until"] else str(shown["state"])
+    return f"{shown['state']} until {minute(shown['until'])}" if shown["until"] else str(shown["state"])

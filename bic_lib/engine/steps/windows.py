@@ -20,6 +20,7 @@ from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
 from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
 from bic_lib.ledger.work import Queue, Step, StepKind
+from bic_lib.logs import utc
 
 log = logging.getLogger("bic.transfers")
 
@@ -102,7 +103,8 @@ def _one_window(
     now = max(target, (report.as_of or 0) - plan.CLOCK_TOLERANCE)
     for stream, state in served.items():
         _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
-    log.info("%s: %s report, %d s from %d for %d streams", job.site.name, kind, window.seconds, window.begin, len(members))
+    between = f"{utc(window.begin)} to {utc(window.end)}"
+    log.info("%s: %s report of %s taken in for %d streams", job.site.name, kind, between, len(members))
     claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
     return True
 
