@@ -264,16 +264,15 @@ def _rules(configured: FileSettings) -> FileRules:
 
 
 def read_document(content: bytes) -> Iterable[Document | BrokenDocument]:
-    """The sessions of a stored file."""
+    """The sessions of a stored file, one by one. Iterating raises BicError for what is none."""
     from bic_lib.appliance import session_documents  # noqa: PLC0415
 
-    return session_documents.read_document(content)
+    return session_documents.documents(iter([content]), as_of=None)
 
 
 def identify(content: bytes) -> Iterable[tuple[str, str]]:
     """The (lsid, fingerprint) of each session in a file's content; none when it is no session XML."""
     try:
-        found = read_document(content)
+        return [(document.lsid, document.fingerprint) for document in read_document(content) if isinstance(document, Document)]
     except BicError:
         return []
-    return [(document.lsid, document.fingerprint) for document in found if isinstance(document, Document)]

@@ -87,18 +87,17 @@ def _usable(
 
 
 def _kinds(app: App, name: str, content: bytes, planned: PlannedImport) -> list[ReportKind]:
-    """Of which reports a file holds documents; what can't be read is refused by name."""
+    """Of which reports a file holds documents; what can't be read is refused by name. None of them is kept in memory."""
+    kinds, count = set(), 0
     try:
-        documents = list(app.uploads.read(content))
+        for count, document in enumerate(app.uploads.read(content), 1):  # noqa: B007  # how many there were
+            if isinstance(document, BrokenDocument):
+                planned.refused.append((name, f"session {document.lsid or '?'}: {document.reason}"))
+            else:
+                kinds.add(imports.kind_of(document))
     except BicError as error:
         planned.refused.append((name, str(error)))
         return []
-    if not documents:
+    if not count:
         planned.refused.append((name, "holds no session"))
-    kinds = set()
-    for document in documents:
-        if isinstance(document, BrokenDocument):
-            planned.refused.append((name, f"session {document.lsid or '?'}: {document.reason}"))
-        else:
-            kinds.add(imports.kind_of(document))
     return sorted(kinds)

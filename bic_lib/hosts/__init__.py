@@ -1,5 +1,5 @@
 """Where it runs.
 
 * `functions` what the triggers of the function app call · `current` settings and app in use
-* `scheduler` ticks and visits on one machine · `serve` both, with HTTP
+* `scheduler` ticks and visits on one machine · `serve` both, with HTTP · `page_key` who may ask
 """

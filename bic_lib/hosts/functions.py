@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bic_lib import logs
 from bic_lib.actions.stopping import stoppable
@@ -93,11 +93,14 @@ class Host:
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Response, list[str]]:
         """Answer an HTTP request; with it come the messages of the visits that it wants."""
         from bic_lib.web import routes  # noqa: PLC0415  # ticks and visits need none of it
-        from bic_lib.web.http import Request  # noqa: PLC0415
+        from bic_lib.web.http import Refusal, Request, query, refuse  # noqa: PLC0415
 
         place = urlsplit(url)
         small = {name.lower(): value for name, value in headers.items()}
-        request = Request(method, place.path, query=dict(parse_qsl(place.query)), headers=small, body=body)
+        try:
+            request = Request(method, unquote(place.path), query=query(place.query), headers=small, body=body)
+        except Refusal as refusal:
+            return refuse(refusal), []
         with _Call(self).running() as call:
             return routes.handle(call, request), call.messages
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import quote
 
 from waitress import wasyncore
 from waitress.server import create_server
@@ -19,7 +19,7 @@ from bic_lib.engine.app import App
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
 from bic_lib.web.guard import demand_permission
-from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, refuse, respond
+from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, query, refuse, respond
 from bic_lib.web.routes import Host, handle
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 _THREADS = 16
+_SILENT_SECONDS = 15
+"""A connection that sends nothing for so long is closed."""
+_SWEEP_SECONDS = 5
+"""Between two looks for such connections."""
+_CONNECTIONS = 500
+"""At once: silent ones hold no thread, and a hundred of them, the library's limit, keep nobody out."""
 """A download that somebody waits for holds one for minutes (docs/overridden-defaults.md)."""
 _LOOP_SECONDS = 0.2
 """How long stopping waits for the loop at most."""
@@ -84,7 +90,8 @@ def _permitted(here: Host, key: str, request: Request) -> Response:
     except Refusal as refusal:
         return refuse(refusal)
     if request.path == "/":
-        return respond(302, "text/plain", "", {"Location": "/api/dashboard"})
+        place = "/api/dashboard" + (f"?code={quote(request.query['code'])}" if "code" in request.query else "")
+        return respond(302, "text/plain", "", {"Location": place})
     return handle(here, request)
 
 
@@ -97,7 +104,16 @@ def listening(answer: Answer, host: str, port: int) -> Iterator[str]:
     sockets: dict[int, Any] = {}
     try:
         server = create_server(
-            _wsgi(answer), map=sockets, host=host, port=port, threads=_THREADS, max_request_body_size=LARGEST_BODY, ident=None
+            _wsgi(answer),
+            map=sockets,
+            host=host,
+            port=port,
+            threads=_THREADS,
+            max_request_body_size=LARGEST_BODY,
+            channel_timeout=_SILENT_SECONDS,
+            cleanup_interval=_SWEEP_SECONDS,
+            connection_limit=_CONNECTIONS,
+            ident=None,
         )
     except OSError as error:
         hint = "Is another program there? --port names another one."
@@ -116,7 +132,7 @@ def listening(answer: Answer, host: str, port: int) -> Iterator[str]:
 
 def _loop(sockets: dict[int, Any], over: threading.Event) -> None:
     while not over.is_set():
-        wasyncore.loop(timeout=_LOOP_SECONDS, map=sockets, count=1)
+        wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=sockets, count=1)
 
 
 def _port(server: Any) -> int:
@@ -127,11 +143,13 @@ def _port(server: Any) -> int:
 
 def _wsgi(answer: Answer) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = _request(environ)
-        response = answer(request)
+        try:
+            response = answer(_request(environ))
+        except Refusal as refusal:
+            response = refuse(refusal)
         headers = {**response.headers, "Content-Length": str(len(response.body))}
         start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(headers.items()))
-        return [] if request.method == "HEAD" else [response.body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     return application
 
@@ -142,7 +160,7 @@ def _request(environ: WSGIEnvironment) -> Request:
     return Request(
         environ["REQUEST_METHOD"],
         environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
-        query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
+        query=query(environ.get("QUERY_STRING", "")),
         headers={**headers, "content-type": environ.get("CONTENT_TYPE", "")},
         body=environ["wsgi.input"].read(),
     )

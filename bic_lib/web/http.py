@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from bic_lib.actions.formatting import for_people
+from bic_lib.core.escaping import escaped
 from bic_lib.logs import masked
 
 LONGEST_VALUE = 100
 """Characters of a value that a refusal repeats; whatever requests name here is shorter."""
+MOST_VALUES = 1_000
+"""Parameters of an address, and parts of a form (docs/design.md 10)."""
 LARGEST_BODY = 20 * 1024 * 1024
 """Bytes of a request's body (docs/design.md 7)."""
 
@@ -49,6 +53,22 @@ class Refusal(Exception):
         self.status = status
         self.problems = problems
         self.headers = headers or {}
+
+
+def query(text: str) -> dict[str, str]:
+    """The parameters of an address. Raises Refusal when there are too many, or when one is no text."""
+    try:
+        found = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_VALUES))
+    except ValueError:
+        raise too_many("parameters") from None
+    if bad := [name for pair in found.items() for name in pair if escaped(name) != name]:
+        raise Refusal(400, [f"{bad[0][:LONGEST_VALUE]}: holds characters that are no text"])
+    return found
+
+
+def too_many(what: str, most: int = MOST_VALUES) -> Refusal:
+    """More than anybody asks for."""
+    return Refusal(413, [f"there are more than {most:,} {what}"])
 
 
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
@@ -13,9 +15,14 @@ from bic_lib.actions.acknowledging import Choice
 from bic_lib.actions.download import Download
 from bic_lib.actions.time_arguments import length, moment
 from bic_lib.core.errors import UsageError
+from bic_lib.core.escaping import escaped
 from bic_lib.core.model import DataType, Window
-from bic_lib.web.http import LONGEST_VALUE, Refusal, Request
+from bic_lib.web.http import LONGEST_VALUE, MOST_VALUES, Refusal, Request, too_many
 
+_MOST_VALUES = 10_000
+"""Values of a JSON body; each route says itself how many of one kind it takes."""
+_LONGEST_HEAD = 8 * 1024
+"""Bytes of a part's head: a browser's has two lines."""
 LONGEST_WAIT = 200
 """Seconds; the Functions platform ends an unanswered request after 230."""
 
@@ -80,12 +87,40 @@ def fields(request: Request, known: Sequence[str]) -> Fields:
     if request.media_type != "application/json":
         raise Refusal(400, ["the body must be JSON, with Content-Type: application/json"])
     try:
-        value = json.loads(request.body)
+        value = json.loads(request.body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, [f"the body is no JSON: {error}"]) from None
     if not isinstance(value, dict):
         raise Refusal(400, ["the body must be a JSON object"])
+    _demand_texts(value)
     return Fields(value, known)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _demand_texts(value: object) -> None:
+    """Every text at any depth is one, every number finite, and there are not too many. Raises Refusal."""
+    waiting: list[tuple[str, object]] = [("the body", value)]
+    problems = []
+    for count in itertools.count():  # each turn takes one value of what was parsed
+        if not waiting:
+            break
+        if count > _MOST_VALUES:
+            raise too_many("values", _MOST_VALUES)
+        place, one = waiting.pop()
+        if isinstance(one, str) and escaped(one) != one:
+            problems.append(f"{place}: holds characters that are no text")
+        if isinstance(one, float) and not math.isfinite(one):
+            problems.append(f"{place}: holds a number without an end")
+        if isinstance(one, dict):
+            problems += [f"{name[:LONGEST_VALUE]}: is no name" for name in one if escaped(name) != name]
+            waiting += [(name[:LONGEST_VALUE], part) for name, part in one.items()]
+        elif isinstance(one, list):
+            waiting += [(place, part) for part in one[: _MOST_VALUES + 1]]
+    if problems:
+        raise Refusal(400, list(dict.fromkeys(problems)))
 
 
 # --- the test download -----------------------------------------------------------------------------------------------
@@ -172,7 +207,10 @@ def parts(request: Request) -> list[Part]:
     boundary = header.get_boundary()
     if not boundary:
         raise Refusal(400, ["the Content-Type names no boundary"])
-    pieces = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode())
+    between = b"\r\n--" + boundary.encode("ascii", "replace")
+    if request.body.count(between) > MOST_VALUES:
+        raise too_many("parts")
+    pieces = (b"\r\n" + request.body).split(between)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise Refusal(400, ["the form is cut off"])
     return list(_parts(pieces[1:-1]))
@@ -181,8 +219,12 @@ def parts(request: Request) -> list[Part]:
 def _parts(pieces: Sequence[bytes]) -> Iterator[Part]:
     for piece in pieces:
         head, found, content = piece.partition(b"\r\n\r\n")
+        if len(head) > _LONGEST_HEAD:
+            raise Refusal(400, ["a part of the form has a head that is none"])
         headers = BytesParser().parsebytes(head.lstrip() + b"\r\n\r\n")
-        name = headers.get_param("name", header="content-disposition")
+        name, file = headers.get_param("name", header="content-disposition"), headers.get_filename()
         if not found or not isinstance(name, str):
             raise Refusal(400, ["a part of the form has no name"])
-        yield Part(name, content, headers.get_filename())
+        if escaped(name) != name or escaped(file or "") != (file or ""):
+            raise Refusal(400, [f"{(file or name)[:LONGEST_VALUE]}: holds characters that are no text"])
+        yield Part(name, content, file)

@@ -5,6 +5,7 @@ Who may call is decided before: by the Functions platform's keys, or by :mod:`bi
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ from bic_lib.web.reading import asked_choice, asked_download, fields
 
 MOST_ITEMS = 10_000
 """Items that the answer of a dry run names: some 3 MB; `found` counts all."""
+_WAITERS = threading.BoundedSemaphore(4)
+"""Callers that wait hold a thread each, and the platform gives a small instance five: who comes later is answered 202."""
 _LOOK_AGAIN_SECONDS = 0.25
 """Between two looks at a run that somebody waits for."""
 
@@ -68,7 +71,7 @@ class Route:
         """What the path's variable parts hold; None when it is another path."""
         mine, theirs = self.path.split("/"), path.rstrip("/").split("/")
         if len(mine) != len(theirs) or not all(
-            part in (own, part * own.startswith("{")) for own, part in zip(mine, theirs, strict=True)
+            own.startswith("{") or part.lower() == own for own, part in zip(mine, theirs, strict=True)
         ):
             return None
         return {own[1:-1]: part for own, part in zip(mine, theirs, strict=True) if own.startswith("{")}
@@ -172,9 +175,14 @@ def _rows_only(host: Host) -> frozenset[str]:
 def _begun(host: Host, app: App, runs: Sequence[str], wait: float, more: Mapping[str, object]) -> Response:
     """Have planned runs done: 202 with the first one's place, or 200 once all have ended within `wait` seconds."""
     host.visit(tick.visits(app))
-    until = time.monotonic() + wait
-    while not (ended := all(_has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
-        time.sleep(_LOOK_AGAIN_SECONDS)
+    waits = wait > 0 and _WAITERS.acquire(blocking=False)
+    until = time.monotonic() + (wait if waits else 0)
+    try:
+        while not (ended := all(_has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+    finally:
+        if waits:
+            _WAITERS.release()
     return answer(200 if ended else 202, {**one_run(app, runs[0]), **more}, {"Location": f"/api/runs/{runs[0]}"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,11 +10,15 @@ from typing import Any
 
 from bic_lib.actions.download import Download
 from bic_lib.actions.uploading import PlannedImport, plan_import
-from bic_lib.appliance.session_documents import read_document
+from bic_lib.appliance.session_documents import read_document, records
+from bic_lib.core.escaping import escaped
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
-from bic_lib.web.http import Refusal, Request
+from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, too_many
 from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
+
+MOST_RECORDS = 20_000
+"""Sessions of one upload (docs/design.md 10)."""
 
 _FIELDS = ("sites", "destinations", "data", "wait")
 
@@ -42,6 +47,7 @@ def read(request: Request) -> Upload:
     """The form of `POST /api/download`: files, and the fields of the JSON body that go with them. Raises Refusal."""
     sent = parts(request)
     values = _values([part for part in sent if part.file is None])
+    _demand_few_records([part.content for part in sent if part.file is not None])
     forced = values.pop("force", ["false"]) != ["false"]
     given = Fields(values, _FIELDS)
     names = given.texts("data") or tuple(sorted(DOCUMENTS))
@@ -61,16 +67,34 @@ def read(request: Request) -> Upload:
     return Upload(files, sites, destinations, tuple(map(DataType, names)), wait)
 
 
+def _demand_few_records(files: Sequence[bytes]) -> None:
+    """Counted before anything is made of them: a small file may hold a million. Raises Refusal."""
+    found = (True for content in files for _ in records(content))
+    if sum(itertools.islice(found, MOST_RECORDS + 1)) > MOST_RECORDS:
+        raise too_many("records in the upload; send them in parts", MOST_RECORDS)
+
+
 def _values(sent: Sequence[Part]) -> dict[str, Any]:
     """A form's fields as JSON has them: names may be repeated or separated by commas."""
     values: dict[str, Any] = {}
     for part in sent:
-        text = part.content.decode(errors="replace").strip()
+        text = _text(part)
         if part.name == "wait":
             values[part.name] = int(text) if text.isdecimal() else text
         else:
             values.setdefault(part.name, []).extend(word.strip() for word in text.split(",") if word.strip())
     return values
+
+
+def _text(part: Part) -> str:
+    """Raises Refusal for what is none."""
+    try:
+        text = part.content.decode().strip()
+    except UnicodeDecodeError:
+        text = "\0"
+    if escaped(text) != text:
+        raise Refusal(400, [f"{part.name[:LONGEST_VALUE]}: holds characters that are no text"])
+    return text
 
 
 def plan(app: App, upload: Upload) -> PlannedImport | None:

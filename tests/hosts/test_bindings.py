@@ -92,7 +92,9 @@ def test_every_connection_is_the_app_s_own_storage() -> None:
 def test_the_routes_are_those_of_the_web() -> None:
     """What the app binds is what bic_lib.web.routes answers: name, method, path."""
     functions = {name: trigger for name, trigger, _ in map(told, indexed(sys.executable)) if trigger.startswith(("GET", "POST"))}
-    assert functions == {route.name: f"{route.method} `{route.path}`, level function" for route in ROUTES}
+    assert functions == {
+        route.name: f"{'GET HEAD' if route.method == 'GET' else route.method} `{route.path}`, level function" for route in ROUTES
+    }
 
 
 def test_a_message_outlives_many_kills() -> None:

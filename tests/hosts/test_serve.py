@@ -21,9 +21,13 @@ from tests.web.conftest import Service
 from tests.web.conftest import serving as in_process
 
 
+KEY = "the-key-of-these-tests"
+
+
 @contextmanager
 def serving(bic: Bic, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A running `bic serve`, and its address."""
+    bic.environ["BIC_PAGE_KEY"] = KEY
     process = bic.start("serve", "--port", "0", "--json", *arguments)
     try:
         assert process.stdout
@@ -53,7 +57,7 @@ def _until(done: Callable[[], Any]) -> Any:
 
 
 def _status(address: str) -> dict[str, Any]:
-    shown: dict[str, Any] = requests.get(f"{address}/api/status", timeout=30).json()
+    shown: dict[str, Any] = requests.get(f"{address}/api/status", headers={"x-functions-key": KEY}, timeout=30).json()
     return shown
 
 

@@ -135,7 +135,7 @@ def test_app_settings_are_those_that_the_code_reads(plain: Snapshot, whole: Snap
     read = set(re.findall(r"""["'%](BIC_[A-Z_]+)["'%]""", "\n".join(path.read_text("utf-8") for path in sources)))
     declared = {name for name in app_settings(whole) if name.startswith("BIC_")}
     assert declared - NOT_READ_YET <= read
-    assert read - declared <= {"BIC_SERVE_KEY"}
+    assert read - declared <= {"BIC_PAGE_KEY"}
     assert not NOT_READ_YET & read, "what is read now leaves NOT_READ_YET"
     assert not NOT_READ_YET & app_settings(plain).keys()
     rest = {name for name in app_settings(whole) if not name.startswith("BIC_")}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from bic_lib.simulator import Simulator
-from tests.support import Bic, archive, hourly, site
+from tests.support import Bic, archive, end, hourly, site
 from tests.web.conftest import Service, serving
 
 _KEY = "k-0123456789abcdef"
@@ -42,8 +47,53 @@ def test_a_key_must_come_with_each_request(tmp_path: Path, appliance: Simulator)
         assert running.get(f"/api/dashboard?code={_KEY}").status_code == 200
 
 
-def test_others_are_not_let_in_without_a_key(bic: Bic) -> None:
-    """`bic serve` at an address that others can reach wants a key of some length: else status 2, and the hint how."""
-    ended = bic("serve", "--host", "0.0.0.0")
-    assert (ended.status, "BIC_SERVE_KEY" in ended.err) == (2, True)
-    assert bic("serve", "--host", "0.0.0.0", BIC_SERVE_KEY="short").status == 2
+@pytest.mark.parametrize("key", ["short", "env:NOT_THERE"])
+def test_a_key_that_is_none_is_refused(bic: Bic, key: str) -> None:
+    """Too short, or a reference to nothing: status 2, and the variable's name."""
+    ended = bic("serve", BIC_PAGE_KEY=key)
+    assert (ended.status, "BIC_PAGE_KEY" in ended.err) == (2, True)
+
+
+@contextmanager
+def served(bic: Bic, *arguments: str) -> Iterator[tuple[str, str]]:
+    """A running `bic serve`: its address without a path, and what it printed; it must not log the key."""
+    process = bic.start("serve", "--port", "0", *arguments)
+    assert process.stdout is not None
+    said = process.stdout.readline().decode()
+    try:
+        found = re.search(r"http://[^/]+", said)
+        assert found, said
+        yield found[0], said
+    finally:
+        ended = end(process)
+    if "code=" in said:
+        assert said.partition("code=")[2].strip() not in ended.err
+
+
+def test_there_is_a_key_on_this_machine_too(bic: Bic) -> None:
+    """Made at the first start, its owner's only, printed with the address, the same at the next; nothing answers without it."""
+    with served(bic) as (address, first):
+        key = first.partition("?code=")[2].strip()
+        assert requests.get(f"{address}/api/status", timeout=20).status_code == 401
+        assert requests.get(f"{address}/api/status", headers={"x-functions-key": key}, timeout=20).status_code == 200
+        front = requests.get(f"{address}/?code={key}", timeout=20)
+        assert (front.status_code, "dashboard" in front.url) == (200, True)
+    file = bic.folder / "bic-ledger.sqlite.key"
+    assert file.read_text() == key
+    assert len(key) >= 20
+    if sys.platform != "win32":
+        assert file.stat().st_mode & 0o077 == 0
+    with served(bic) as (_, second):
+        assert second.partition("?code=")[2].strip() == key
+
+
+@pytest.mark.parametrize("given", ["a-key-of-twenty-chars-and-more", "env:SOMEWHERE_ELSE"])
+def test_the_key_may_be_given(bic: Bic, given: str) -> None:
+    """Plain or as a reference; then it is not printed, and none is made."""
+    key = "a-key-of-twenty-chars-and-more"
+    bic.environ |= {"BIC_PAGE_KEY": given, "SOMEWHERE_ELSE": key}
+    with served(bic) as (address, said):
+        assert key not in said
+        assert requests.get(f"{address}/api/status?code={key}", timeout=20).status_code == 200
+        assert requests.get(f"{address}/api/status?code=other", timeout=20).status_code == 401
+    assert not list(bic.folder.glob("*.key"))

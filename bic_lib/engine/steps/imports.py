@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Never
 
@@ -114,13 +114,13 @@ def _remove(job: Job, files: Sequence[str]) -> None:
         job.uploads.store().remove(location)
 
 
-def _documents(job: Job, location: str) -> list[Document]:
+def _documents(job: Job, location: str) -> Iterator[Document]:
     """The readable documents of an upload; none when an earlier try had come to its end and removed it."""
     try:
         content = b"".join(job.uploads.store().read(location))
     except FileNotFoundError:
-        return []
-    return [document for document in job.uploads.read(content) if not isinstance(document, BrokenDocument)]
+        return
+    yield from (document for document in job.uploads.read(content) if not isinstance(document, BrokenDocument))
 
 
 class Unconnected:
