@@ -63,4 +63,6 @@ for name, method, route in (
     ("acknowledge", "POST", "acknowledge"),
 ):
     bound = app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)(answer)
-    app.function_name(name)(app.route(route=route, methods=[method, "HEAD"] if method == "GET" else [method], trigger_arg_name="request")(bound))
+    app.function_name(name)(
+        app.route(route=route, methods=[method, "HEAD"] if method == "GET" else [method], trigger_arg_name="request")(bound)
+    )

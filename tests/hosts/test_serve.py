@@ -20,7 +20,6 @@ from tests.support import Bic, archive, end, hourly, served_sessions, site, stor
 from tests.web.conftest import Service
 from tests.web.conftest import serving as in_process
 
-
 KEY = "the-key-of-these-tests"
 
 
