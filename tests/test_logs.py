@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -349,8 +350,10 @@ logs.transfers.info("after")
     assert len(done.stderr.splitlines()) == 1
     assert "no log can be written" in done.stderr
     (path,) = tmp_path.glob("transfers-*.log")
-    told = [line.partition("bic.transfers ")[2] for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_text("utf-8").splitlines()
+    told = [line.partition("bic.transfers ")[2] for line in lines]
     assert told[0] == "before"
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [A-Z]+ bic", line) for line in lines[-2:])
     assert told[-2:] == ["5 records are missing here: the log could not be written", "after"]
     assert len(told) <= 4
 
