@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
+from bic_lib.actions.log_files import LogFiles
 from bic_lib.simulator import Simulator
 from tests.support import Bic, end
 
@@ -100,3 +102,15 @@ def test_without_a_section_it_says_so(bic: Bic) -> None:
     ended = bic("logs")
     assert ended.status == 2
     assert "There is no [logs] in the settings" in ended.err
+
+
+def test_what_is_written_meanwhile_is_told_once(tmp_path: Path) -> None:
+    """What comes after somebody began to read is told by following, and only there."""
+    path = tmp_path / "scheduler-2026-08-01.log"
+    path.write_text(SCHEDULER, encoding="utf-8")
+    files = LogFiles(tmp_path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("2026-08-01T05:30:00Z INFO bic.scheduler late\n")
+    assert [entry.at[11:13] for entry in files.last(10)] == ["02", "03", "04"]
+    assert [entry.at[11:13] for entry in files.since("2026-08-01T04:00:00Z")] == ["04"]
+    assert next(files.follow()).text == "late"
