@@ -116,7 +116,7 @@ class BlobContainer(FileStore):
 
     def stage(self, location: str, transfer: str, epoch: int) -> Staging:
         with self._translated(location):
-            return BlobStaging(self._blob(location), self._url(location), Uploaded(location, transfer, epoch))
+            return BlobStaging(self._blob(location), self._url(location), Uploaded.begin(location, transfer, epoch))
 
     def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:
         """Raises Unexpected for another location than the blocks were staged for, Interrupted when the blocks are gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,29 +24,44 @@ _MOST = 50_000  # blocks that one blob may have: 195 GiB
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """Blocks of one staging: where, whose, how many, and the MD5 (hex) of all together. `token` is this as one text, and back."""
+    """Blocks of one staging: where, whose, how many, and the MD5 (hex) of all together. `token` is this as one text, and back.
+
+    `begun` tells the stagings of one epoch apart (4 hex digits; empty in tokens of 0.1.0).
+    """
 
     location: str
     transfer: str
     epoch: int
     blocks: int = 0
     md5: str = ""
+    begun: str = ""
+
+    @classmethod
+    def begin(cls, location: str, transfer: str, epoch: int) -> Self:
+        """A staging that has no block yet."""
+        return cls(location, transfer, epoch, begun=secrets.token_hex(2))
 
     @property
     def token(self) -> str:
-        return f"{self.epoch}/{self.transfer}/{self.blocks}/{self.md5}/{self.location}"
+        return f"{self.epoch}{self.begun and '.'}{self.begun}/{self.transfer}/{self.blocks}/{self.md5}/{self.location}"
 
     @classmethod
     def of(cls, token: str) -> Self:
         """Raises Unexpected for a text that is no token."""
         match token.split("/", 4):
-            case [epoch, transfer, blocks, md5, location] if epoch.isdecimal() and blocks.isdecimal():
-                return cls(location, transfer, int(epoch), int(blocks), md5)
+            case [head, transfer, blocks, md5, location] if blocks.isdecimal():
+                epoch, _, begun = head.partition(".")
+                if epoch.isdecimal():
+                    return cls(location, transfer, int(epoch), int(blocks), md5, begun)
         raise Unexpected(f"{token!r} names no uploaded blocks.")
 
     def id(self, n: int) -> str:
-        """All ids of a blob must have one length. They begin with the epoch: a lost worker's blocks are never taken for ours."""
-        return f"{self.epoch:010}-{self.transfer}-{n:06}"
+        """All ids of a blob must have one length. They begin with the epoch: a lost worker's blocks are never taken for ours.
+
+        Nor are those of a staging that the same worker gave up: some of them may still be on their way, and arrive later.
+        """
+        head = f"{self.epoch:06}{self.begun}" if self.begun else f"{self.epoch:010}"
+        return f"{head}-{self.transfer}-{n:06}"
 
     def ids(self) -> Iterator[str]:
         return map(self.id, range(self.blocks))

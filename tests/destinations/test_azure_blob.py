@@ -22,6 +22,7 @@ from bic_lib.contracts.file_store import AGAIN, OTHER, TRANSFER, VIDEO, FileStor
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Recovered, Staging
 from bic_lib.destinations import azure_blob, temporary
+from bic_lib.destinations.blob_staging import Uploaded
 from bic_lib.simulator.certificates import make_certificates
 from tests.destinations import places
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, free_port, run_azurite
@@ -289,3 +290,14 @@ def test_temporary_names_are_not_listed(store: azure_blob.BlobContainer) -> None
     """A probe that could not be deleted is nobody's file."""
     store.put(f"{temporary.OURS}probe", b"", replace=False)
     assert store.names("") == frozenset()
+
+
+def test_blocks_of_a_staging_that_was_given_up_are_none_of_the_next_one() -> None:
+    """Two stagings of one item and epoch share no block id, of one length with those of 0.1.0, whose tokens are still understood."""
+    first, second = (Uploaded.begin("a/v.mp4", TRANSFER, 3) for _ in range(2))
+    assert first.begun != second.begun
+    assert first.id(0) != second.id(0)
+    assert Uploaded.of(first.token) == first
+    old = Uploaded.of(f"3/{TRANSFER}/2/abc/a/v.mp4")
+    assert (old.location, old.blocks, old.id(1)) == ("a/v.mp4", 2, f"0000000003-{TRANSFER}-000001")
+    assert len(old.id(0)) == len(first.id(0))
