@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bic_lib.actions.selection import demand
-from bic_lib.core.errors import BicError
+from bic_lib.core.errors import BicError, Unsupported
 from bic_lib.core.model import Site
 from bic_lib.core.ports import Loaded
 from bic_lib.engine.app import App
@@ -104,16 +104,26 @@ def _problems(destination: Destination, site: Site, records: Sequence[Record], *
 def _row_problems(destination: RowDestination, site: Site, records: Sequence[Record]) -> list[Problem | None]:
     lsids = [record.item.lsid for record in records]
     loaded = {one.lsid: one for one in destination.table.loaded(site.host, lsids)}
-    digests = destination.table.digests(site.host, lsids)
-    if digests is None:
-        digests = {one.lsid: one.rows_sha256 for one in loaded.values()}
+    try:
+        digests = destination.table.digests(site.host, lsids)
+    except Unsupported:
+        return [_load_problem(record, loaded.get(record.item.lsid)) for record in records]
     return [_row_problem(record, digests.get(record.item.lsid), loaded.get(record.item.lsid)) for record in records]
 
 
-def _row_problem(record: Record, digest: str | None, loaded: Loaded | None) -> Problem | None:
-    if digest is None or (loaded is None and not _has_digest(record)):
+def _load_problem(record: Record, loaded: Loaded | None) -> Problem | None:
+    """What the load record alone tells."""
+    if loaded is None:
         return _problem(record, "missing")
-    if digest == record.outcome.sha256 or (loaded and loaded.fingerprint == record.fingerprint and not _has_digest(record)):
+    return None if loaded.fingerprint == record.fingerprint else _problem(record, "altered")
+
+
+def _row_problem(record: Record, digest: str | None, loaded: Loaded | None) -> Problem | None:
+    if digest is None:
+        return _problem(record, "missing")
+    if not _has_digest(record):
+        return _load_problem(record, loaded)
+    if digest == record.outcome.sha256:
         return None
     newer = loaded and loaded.fingerprint != record.fingerprint and loaded.rows_sha256 == digest
     return _problem(record, "newer" if newer else "altered")

@@ -43,9 +43,7 @@ class Database:
 
     def digest(self, lsid: str) -> str | None:
         """The digest of a session's rows as they are now."""
-        digests = self.destination.digests(HOST, [lsid])
-        assert digests is not None, "rows that can't be read back can't be proven"
-        return digests.get(lsid)
+        return self.destination.digests(HOST, [lsid]).get(lsid)
 
     def counts(self) -> dict[str, int]:
         return {table: self.count(table) for table in (*COLUMNS, "bic_load")}

@@ -300,11 +300,11 @@ class TableDestination(Protocol):
         """The load records that are there, for sessions whose rows are there too (any number of lsids, any order)."""
         ...
 
-    def digests(self, host_name: str, lsids: Sequence[str]) -> Mapping[str, str] | None:  # noqa: ARG002
+    def digests(self, host_name: str, lsids: Sequence[str]) -> Mapping[str, str]:
         """`rows_sha256` of each session that is there, reckoned from its rows as they are read back now; empty for rows that
-        can't be read. A kind that can't read its rows back says None.
+        can't be read. Raises Unsupported where a kind can't read its rows back.
         """
-        return None
+        raise Unsupported(f"this kind of destination can't read back the rows of {len(lsids)} sessions of {host_name}")
 
     def checks(self) -> list[Check]: ...
 

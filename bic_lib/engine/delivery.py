@@ -216,8 +216,9 @@ class RowDestination:
         try:
             kept = self._kept(host, [delivery for delivery in deliveries if delivery.only_new])
             wanted = [one for one in deliveries if one.item.lsid not in kept]
-            force = any(one.force or one.mends for one in wanted)
-            loaded = iter(self.table.load(host, [one.document for one in wanted], force=force))
+            # Said only when it is meant: older plug-ins don't know the word.
+            forced = {"force": True} if any(one.force or one.mends for one in wanted) else {}
+            loaded = iter(self.table.load(host, [one.document for one in wanted], **forced))
         except DestinationError as error:
             return Delivered(error=error)
         return Delivered([kept.get(delivery.item.lsid) or next(loaded) for delivery in deliveries])

@@ -5,10 +5,18 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from bic_lib.actions.verify import _problems
+from bic_lib.contracts.documents import small
+from bic_lib.core.model import DataType, Document, Item, Outcome, Site, State
+from bic_lib.core.ports import Check, Loaded, TableDestination
+from bic_lib.engine.delivery import Delivery, RowDestination
+from bic_lib.ledger.records import Record
 from bic_lib.simulator import Recording, Simulator
 from tests.support import ROOT, Bic, hourly, served_sessions, site, stored_sessions
 
@@ -62,3 +70,32 @@ def test_kind_that_is_not_installed(sealed: Bic) -> None:
     assert ended.status == 2
     assert "sealed_folder" in ended.err
     assert "local_folder" in ended.err
+
+
+class OlderTable:
+    """A plug-in for rows from before `force` and `digests`."""
+
+    def load(self, host_name: str, documents: Sequence[Document]) -> list[Outcome]:
+        return [Outcome(State.STORED, f"{host_name}/{one.lsid}", len(one.xml), "a sum of its own") for one in documents]
+
+    def loaded(self, _host_name: str, lsids: Sequence[str]) -> list[Loaded]:
+        return [Loaded(lsid, small(lsid).fingerprint) for lsid in lsids if lsid != "gone"]
+
+    def digests(self, host_name: str, lsids: Sequence[str]) -> Mapping[str, str]:
+        return TableDestination.digests(self, host_name, lsids)  # type: ignore[arg-type]  # as settings/plug_ins sets the default
+
+    def checks(self) -> list[Check]:
+        return []
+
+
+def test_an_older_plug_in_for_rows_goes_on() -> None:
+    """It is loaded as it was written, and verified by its load records: rows that it can't read back are no false alarm."""
+    rows = RowDestination("rows", cast("TableDestination", OlderTable()))
+    records = []
+    for lsid in ("a", "gone", "other"):
+        item, document = Item("support", DataType.SESSIONS, lsid), small(lsid)
+        [outcome] = rows.deliver("host", [Delivery(item, document, None)], lambda: None).outcomes
+        fingerprint = "x" if lsid == "other" else document.fingerprint
+        records.append(Record(item, "rows", outcome, fingerprint=fingerprint))
+    found = _problems(rows, Site("support", "host"), records, quick=False)
+    assert [problem and problem.problem for problem in found] == [None, "missing", "altered"]

@@ -15,6 +15,7 @@ from bic_lib.core.model import State
 from bic_lib.core.ports import Loaded
 from bic_lib.destinations.sql import create, reading
 from bic_lib.destinations.sql.reading import UNREADABLE
+from bic_lib.destinations.sql.transaction import Transaction
 from tests.destinations.sql.stand_in import stand_in
 from tests.destinations.sql.test_simulated import documents
 from tests.destinations.sql.test_sqlite import query
@@ -184,6 +185,15 @@ def test_little_is_held_at_a_time(file: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(reading, "CHARACTERS_AT_ONCE", 5_000)
     assert destination.digests(HOST, [one.lsid for one in loaded]) == told
     assert max(held) < 10_000
+
+
+def test_rows_count_by_their_ids(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever order a database hands rows over, the digest is that of their ids' order."""
+    destination = create(connection_string=f"sqlite:///{file}")
+    [outcome] = destination.load(HOST, [document(FULL)])
+    stream = Transaction.stream
+    monkeypatch.setattr(Transaction, "stream", lambda *arguments: iter(list(stream(*arguments))[::-1]))
+    assert destination.digests(HOST, [LSID]) == {LSID: outcome.sha256}
 
 
 # --- rows from before ------------------------------------------------------------------------------------------------
