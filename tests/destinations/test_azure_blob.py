@@ -293,7 +293,7 @@ def test_temporary_names_are_not_listed(store: azure_blob.BlobContainer) -> None
 
 
 def test_blocks_of_a_staging_that_was_given_up_are_none_of_the_next_one() -> None:
-    """Two stagings of one item and epoch share no block id, of one length with those of 0.1.0, whose tokens are still understood."""
+    """Two stagings of one item and epoch share no block id; ids are as long as those of 0.1.0, whose tokens are understood."""
     first, second = (Uploaded.begin("a/v.mp4", TRANSFER, 3) for _ in range(2))
     assert first.begun != second.begun
     assert first.id(0) != second.id(0)
