@@ -7,7 +7,7 @@ of an item at the same place stands with its last outcome.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -82,10 +82,10 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def follow(self, records: Sequence[Record]) -> None:
-        """Write down what these outcomes change. Raises LedgerError."""
+    def follow(self, records: Sequence[Record], by: str = "") -> None:
+        """Write down what these outcomes change; `by` is who wanted it, where somebody did. Raises LedgerError."""
         now = self.store.now()
-        self.write([entry for record in records if (entry := _entry(record, now))])
+        self.write([replace(entry, by=by) for record in records if (entry := _entry(record, now))])
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Write entries into today's partition, in batches. May be repeated. Raises LedgerError."""

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DAY, DataType, Item, Stream
+from bic_lib.core.model import DAY, DataType, Item, Outcome, State, Stream
 from bic_lib.core.ports import BATCH, Change, Put, Row, Store
 from bic_lib.ledger.index import Index
 from bic_lib.ledger.journal import Journal
@@ -42,11 +42,15 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
-    """What the ledger knows of one session: the fingerprint seen last and the streams served with it."""
+    """What the ledger knows of one session: the fingerprint seen last and the streams served with it.
+
+    `purged`: it was removed everywhere and stays known, so that nothing brings it again.
+    """
 
     fingerprint: str
     served: frozenset[str] = field(default_factory=frozenset)
     open: bool = False
+    purged: bool = False
 
 
 class Proof:
@@ -62,13 +66,14 @@ class Proof:
     def known(self, site: str) -> Known:
         return Known(self.store, site)
 
-    def announce(self, records: Sequence[Record], *, unsure: bool = False) -> list[Record]:
+    def announce(self, records: Sequence[Record], *, unsure: bool = False, by: str = "") -> list[Record]:
         """Write what has to be there before the outcomes themselves: the list of troubles, and the journal. May be repeated.
 
-        Returns the records as they are to be written next. `unsure`: as :meth:`bic_lib.ledger.troubles.Troubles.follow` says.
+        Returns the records as they are to be written next. `unsure`: as :meth:`bic_lib.ledger.troubles.Troubles.follow` says;
+        `by`: who purged them.
         """
         followed = self.troubles.follow(records, unsure=unsure)
-        self.journal.follow(followed)
+        self.journal.follow(followed, by)
         return followed
 
     def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> list[Record]:
@@ -86,6 +91,7 @@ class Proof:
                 "open": known.open,
                 "start": item.start,
                 "end": item.end,
+                **({"purged": True} if known.purged else {}),
             }
             key = document_key(item.lsid)
             changes[partition(item)][key] = Put(key, body)
@@ -96,6 +102,39 @@ class Proof:
             for first in range(0, len(batch), BATCH):
                 self.store.commit(ITEMS, day, batch[first : first + BATCH])
         return records
+
+    def bury(self, records: Sequence[Record], by: str, session: Item | None = None) -> None:
+        """Leave tombstones where these transfers were: lsid, day, when and by whom, nothing else. May be repeated.
+
+        With `session` the session itself is known as purged, to every destination there will ever be. What had to be removed at
+        the destinations is gone already. Raises LedgerError.
+        """
+        now = self.store.now()
+        purged = [replace(record, outcome=replace(record.outcome, state=State.PURGED)) for record in records]
+        self.announce(purged, by=by)
+        graves = [
+            Record(
+                Item(item.site, item.data, item.lsid, item.instance, item.start),
+                record.destination,
+                Outcome(State.PURGED, reason=by),
+                record.version,
+                at=now,
+            )
+            for record in purged
+            for item in (record.item,)
+        ]
+        changes: dict[str, list[Change]] = defaultdict(list)
+        for grave in graves:
+            changes[partition(grave.item)].append(Put(transfer_key(grave), transfer_body(grave)))
+        if session:
+            key, body = (
+                document_key(session.lsid),
+                {"fp": "", "served": [], "open": False, "purged": True, "start": session.start},
+            )
+            changes[partition(session)].append(Put(key, {**body, "end": None}))
+        for day, rows in changes.items():
+            for first in range(0, len(rows), BATCH):
+                self.store.commit(ITEMS, day, rows[first : first + BATCH])
 
     def latest(self, item: Item, destination: str) -> Record | None:
         """The newest version of a transfer."""
@@ -205,7 +244,7 @@ class Known:
         return held
 
     def _document(self, row: Row) -> KnownDocument:
-        return KnownDocument(row.body["fp"], self._shared(row.body["served"]), row.body["open"])
+        return KnownDocument(row.body["fp"], self._shared(row.body["served"]), row.body["open"], row.body.get("purged", False))
 
     def _shared(self, served: Iterable[str]) -> frozenset[str]:
         """One set for all sessions that were served alike: a day may hold a hundred thousand of them."""

@@ -62,8 +62,8 @@ def rather_mended(ledger: Ledger, destinations: Collection[str], records: Sequen
 def plan_repairs(ledger: Ledger, records: Sequence[Record], found: Mapping[str, Any] | None = None) -> None:
     """Write a repair step for each of these transfers. May be repeated. Raises LedgerError.
 
-    `found` (`location`, `sha256`, `version`) tells of what is there instead of what was stored: it is set aside as evidence, and
-    the records are of the next version.
+    `found` (`location`, `sha256`) tells what is there instead of what was stored: it is set aside as evidence. The records are
+    then those of :func:`anew`.
     """
     steps = [repair_step(record, ledger.now(), found) for record in records]
     companions: dict[str, list[Change]] = {
@@ -72,6 +72,12 @@ def plan_repairs(ledger: Ledger, records: Sequence[Record], found: Mapping[str, 
     }
     if steps:
         ledger.work.plan(steps, companions)
+
+
+def anew(record: Record, now: float) -> Record:
+    """The next version of a transfer whose file or rows are not what was stored any more."""
+    planned = Outcome(State.PLANNED)
+    return Record(record.item, record.destination, planned, record.version + 1, forgotten_at=record.forgotten_at, at=now)
 
 
 def repair_step(record: Record, due_at: float, found: Mapping[str, Any] | None = None) -> Step:

@@ -164,7 +164,7 @@ class DocumentIntake:
         before = self.known.document(item)
         if before and before.fingerprint == document.fingerprint:
             served |= before.served
-        elif before and before.fingerprint and self.only_new:
+        elif before and (before.purged or (before.fingerprint and self.only_new)):
             return before
         # What the appliance did not send it is asked for, once it lists the session: nobody's file stands in for its own.
         open_ = bool(self.origin) or (document.end is None and not self._abnormal(document))
@@ -178,6 +178,14 @@ class DocumentIntake:
         if before is None or served_name(stream) not in before.served:
             return False
         return self.only_new or before.fingerprint == document.fingerprint
+
+    def _is_purged(self, item: Item, stream: Stream) -> bool:
+        """Somebody had it removed, everywhere or at this destination: no window, listing, import or force brings it again."""
+        known = self.known.document(item)
+        if known is None or known.purged:
+            return known is not None
+        before = self.known.transfer(replace(item, data=stream.data), stream.destination)
+        return before is not None and before.outcome.state is State.PURGED
 
     def _deliverable(self, document: Document, stream: Stream) -> bool:
         rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)
@@ -210,7 +218,7 @@ class DocumentIntake:
             if not self._deliverable(document, stream):
                 self.job.leave(item, stream.destination, Left.OPEN)
                 continue
-            if self._is_served(item, document, stream) and not self.force:
+            if self._is_purged(item, stream) or (self._is_served(item, document, stream) and not self.force):
                 self.job.leave(item, stream.destination, Left.THERE)
                 continue
             previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
@@ -297,7 +305,7 @@ class DocumentIntake:
         """A session that can't be read is noted as failed in each stream that never had it; the others go on."""
         self._batch.broken.append(session)
         known = self.known.document(session)
-        for stream, run in self.members.items():
+        for stream, run in self.members.items() if not (known and known.purged) else ():
             item = replace(session, data=stream.data)
             is_document = stream.data in DOCUMENTS
             before = (self.known.transfer if is_document else self.known.unread)(item, stream.destination)
@@ -328,7 +336,8 @@ class DocumentIntake:
         fresh = [
             (item, recordings.with_screen(self.kind, document) if document.lsid in self.recorded else document)
             for item, document in ready
-            if self.force or document.lsid in self.recorded or not self._is_served(item, document, stream)
+            if (self.force or document.lsid in self.recorded or not self._is_served(item, document, stream))
+            and not self._is_purged(item, stream)
         ]
         known = {document.lsid for _, document in ready} - {document.lsid for _, document in fresh}
         for item in recordings.announced(stream.data, [pair for pair in ready if pair[1].lsid in known]):

@@ -13,6 +13,7 @@ from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, Selection, State, Stream
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
+from bic_lib.engine.steps.listed_only import not_given
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.streams import STATE, site_partition
@@ -23,12 +24,18 @@ LSIDS_PER_CALL = 50
 
 
 def plan_lsids(
-    job: Job, kind: ReportKind, wanted: Mapping[str, float], placed_at: int, recorded: Set[str] = frozenset()
+    job: Job,
+    kind: ReportKind,
+    wanted: Mapping[str, float],
+    placed_at: int,
+    recorded: Set[str] = frozenset(),
+    *,
+    listed: bool = False,
 ) -> list[Step]:
     """Write steps that fetch these sessions (lsid → due time), at most 50 a call, and return them. May be repeated.
 
     `placed_at` is where the ledger keeps one that is unreadable and has no start; `recorded` have a recording, whatever their
-    documents say.
+    documents say; `listed`: a listing shows them, so that one which is not given is an item all the same.
     """
     lsids = sorted(wanted, key=lambda lsid: (wanted[lsid], lsid))
     steps = []
@@ -36,7 +43,7 @@ def plan_lsids(
         some = lsids[first : first + LSIDS_PER_CALL]
         name = hashlib.sha256(" ".join(some).encode()).hexdigest()[:16]
         due_at = min(wanted[lsid] for lsid in some)
-        steps.append(lsids_step(job.site.name, kind, name, due_at, some, placed_at, recorded & set(some)))
+        steps.append(lsids_step(job.site.name, kind, name, due_at, some, placed_at, recorded & set(some), listed=listed))
     if steps:
         job.ledger.work.plan(steps)
     return steps
@@ -50,6 +57,8 @@ def lsids_step(
     lsids: Sequence[str],
     placed_at: int,
     recorded: Set[str] = frozenset(),
+    *,
+    listed: bool = False,
 ) -> Step:
     """The step that fetches at most 50 sessions; as `plan_lsids` says."""
     body = {
@@ -58,6 +67,7 @@ def lsids_step(
         "attempts": 0,
         "misses": {},
         "recorded": sorted(recorded),
+        "listed": listed,
     }
     key = f"step|{StepKind.LSIDS}|{kind}|{name}"
     return Step(StepKind.LSIDS, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
@@ -91,7 +101,8 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         job.ledger.work.finish(claimed, again_at=_rest_over(job, kind))
         return
     _remove_misplaced(job, members, intake, known, body["placed_at"])
-    again_at = _missing(job, kind, body, [lsid for lsid in body["lsids"] if lsid not in intake.seen])
+    missing = [lsid for lsid in body["lsids"] if lsid not in intake.seen]
+    again_at = not_given(job, kind, known, body, missing) if body.get("listed") else _missing(job, kind, body, missing)
     for lsid in intake.seen.keys() & set(body["lsids"]):
         if times := _next_tries(job, kind, known, intake.seen[lsid], now):
             again_at[lsid] = min(times)

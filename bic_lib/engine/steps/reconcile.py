@@ -133,7 +133,7 @@ def compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known
     missing = [listed for listed in listing if not _is_known(job, known, listed, window, serving)]
     recorded = frozenset(listed.lsid for listed in missing if listed.has_recording)
     now = job.ledger.now()
-    return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded)
+    return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded, listed=True)
 
 
 def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: Iterable[Stream]) -> bool:
@@ -143,6 +143,8 @@ def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: I
         found = known.document(item)
         if found is None:
             continue
+        if found.purged:
+            return True
         if found.fingerprint == "" or found.open:
             return not found.open
         return all(_is_served(known, item, found, stream, listed) for stream in serving)

@@ -273,3 +273,37 @@ def test_keeps_too_small_is_no_loss_once_the_appliance_has_answered(world: World
     days(world, 2)
     assert lost(world) == []
     assert forgotten_undelivered(world) == []
+
+
+# --- listed, but not given -------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_is_listed_but_not_given_is_an_item(world: World) -> None:
+    """Failed from its first miss in each stream that should have it, told once a run, delivered when it comes."""
+    world.configure(data=("sessions", "session_recordings"), site=KEEPS)
+    world.once()
+    world.pass_time(DAY)
+    fresh = [truth for truth in world.sim.sessions() if truth.state == "ended" and truth.lsid not in world.delivered()]
+    hidden = fresh[0].lsid
+    world.sim.faults.ungiven = {hidden}
+    days(world, 2)
+    named = {(one["lsid"], one["data"]): one for one in world.failures()}
+    assert named.keys() == {(hidden, "sessions"), (hidden, "session_recordings")}
+    assert {(one["state"], "lists" in one["reason"]) for one in named.values()} == {("failed", True)}
+    assert all(one["next_try"] for one in named.values())
+    world.sim.faults.ungiven = set()
+    days(world, 3)
+    assert world.failures() == []
+    assert world.delivered()[hidden] == 1
+
+
+def test_one_that_is_never_given_is_lost_when_the_appliance_forgets_it(world: World) -> None:
+    """Tried daily until then; lost once, by its id."""
+    world.pass_time(DAY)
+    hidden = next(one.lsid for one in world.sim.sessions() if one.state == "ended" and one.lsid not in world.delivered())
+    world.sim.faults.ungiven = {hidden}
+    days(world, 15)
+    assert [one["state"] for one in world.failures()] == ["failed"]
+    days(world, 10)
+    assert [(one.lsid, one.state) for one in lost(world)] == [(hidden, "lost")]
+    assert world.outcomes["archive", "sessions", State.LOST] == 1

@@ -1,0 +1,73 @@
+"""Sessions that a listing shows and no report gives: items from their first miss, tried daily, lost once they are forgotten.
+
+They stand on the day on which the listing showed them; when one comes after all it is settled at its true place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bic_lib.core import plan
+from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, Failure, Item, Outcome, ReportKind, State, Stream
+from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.proof import Known, KnownDocument, served_name
+from bic_lib.ledger.records import SETTLED, Record
+
+_REASON = "the appliance lists this session, but gives it in no report"
+_SOON = 5
+"""The first tries follow the table of docs/design.md 10, since reports lag behind; from then on it is a day."""
+
+
+def not_given(job: Job, kind: ReportKind, known: Known, body: dict[str, Any], missing: Sequence[str]) -> dict[str, float]:
+    """Note these sessions as failed, or lost by now, in each stream that should have them; when each is asked for again."""
+    now = job.ledger.now()
+    forgotten_at = float(body["placed_at"] + DAY + job.site.keeps)
+    misses: dict[str, int] = {lsid: body["misses"].get(lsid, 0) + 1 for lsid in missing}
+    again = {
+        lsid: plan.next_try(Failure.UNEXPECTED, min(count, _SOON), now, forgotten_at) or now + DAY
+        for lsid, count in misses.items()
+        if now < forgotten_at
+    }
+    records: list[Record] = []
+    documents: list[tuple[Item, KnownDocument]] = []
+    for lsid, count in misses.items():
+        session = Item(job.site.name, DOCUMENT_OF[kind], lsid, start=body["placed_at"])
+        noted = known.document(session)
+        if noted is None:
+            documents.append((session, KnownDocument("")))
+        for stream in job.usable(kind):
+            if noted is None or served_name(stream) not in noted.served:
+                records += _missed(known, session, stream, count, again.get(lsid), forgotten_at, now)
+    for record in job.ledger.proof.settle(records, documents):
+        known.note_transfer(record)
+        job.tell(None, record.item, record.destination, record.outcome)
+    for session, noted in documents:
+        known.note(session, noted)
+    body["misses"] = {lsid: misses[lsid] for lsid in again}
+    return again
+
+
+def _missed(
+    known: Known, session: Item, stream: Stream, count: int, again: float | None, forgotten_at: float, now: float
+) -> list[Record]:
+    """The stream's transfer of a session that did not come; of recordings it stands for all of them (version 0)."""
+    item, is_document = replace(session, data=stream.data), stream.data in DOCUMENTS
+    before = (known.transfer if is_document else known.unread)(item, stream.destination)
+    if before and before.outcome.state in (*SETTLED, State.LOST):
+        return []
+    record = before or Record(item, stream.destination, Outcome(State.PLANNED), version=int(is_document))
+    outcome = Outcome(State.LOST if again is None else State.FAILED, reason=_REASON, failure=Failure.UNEXPECTED)
+    return [
+        replace(
+            record,
+            outcome=outcome,
+            attempts=count,
+            next_try=again,
+            first_failed=record.first_failed or now,
+            last_failed=now,
+            forgotten_at=forgotten_at,
+            at=now,
+        )
+    ]
