@@ -12,6 +12,7 @@ import base64
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import product
 
 from lxml import etree
 
@@ -174,7 +175,15 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
         for child in event:
             tag = child.tag
             if tag == "data":
-                data += [(place, *_named(value)) for value in child if value.tag == "value"]
+                data += [
+                    (
+                        place,
+                        (name := value.get("name")) or None,
+                        None if name and name[-4:] in _LINK else value.get("value") or None,
+                    )
+                    for value in child
+                    if value.tag == "value"
+                ]
             elif tag == "performed_by":
                 performed_by, performed_by_type = (child.text or "").strip() or None, child.get("type") or None
             elif tag == "destination":
@@ -190,13 +199,12 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
         events.append((event.get("event_type") or None, when, performed_by, performed_by_type, destination, destination_type))
 
 
-def _named(value: etree._Element) -> tuple[str | None, str | None]:
-    name = value.get("name") or None
-    return name, None if name and _is_link(name) else value.get("value") or None
+_LINK = frozenset(map("".join, product(*zip("_url", "_URL", strict=True))))
+"""How the name of a link ends, however it is spelt."""
 
 
 def _is_link(name: str) -> bool:
-    return name[-4:].lower() == "_url"
+    return name[-4:] in _LINK
 
 
 def _body(place: int, element: etree._Element, rows: SessionRows) -> None:

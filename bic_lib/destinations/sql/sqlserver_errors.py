@@ -84,7 +84,7 @@ _ON_THE_WAY: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             _TRUST,
         ),
         (
-            r"unsupported protocol|wrong version|handshake failure|cipher|too small|common algo|security error",
+            r"unsupported protocol|wrong version|handshake failure|cipher|too small|security error",
             "it and this machine have no TLS in common",
             "Bring the server up to TLS 1.2 or later (and its driver's, here); is it a SQL Server that answers on this port?",
         ),
