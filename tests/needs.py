@@ -18,6 +18,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 REMEDIES = {
+    "kadmin.local": "apt-get install krb5-admin-server",
+    "kdb5_util": "apt-get install krb5-kdc",
+    "kdestroy": "apt-get install krb5-user",
+    "kinit": "apt-get install krb5-user",
+    "krb5kdc": "apt-get install krb5-kdc",
     "node": "apt-get install nodejs npm",
     "pdbedit": "apt-get install samba",
     "smbcontrol": "apt-get install samba",
