@@ -25,3 +25,13 @@ def host(url: str) -> str:
 def takes_tokens(name: str, service: tuple[str, ...]) -> bool:
     """Whether this host is one of a service's, such as :data:`BLOB`, or this machine."""
     return name in LOOPBACK or name.endswith(tuple(f".{suffix}" for suffix in service))
+
+
+def below_account(url: str) -> list[str]:
+    """The steps of a blob URL's path: a container, and what stands behind it. An emulator has its account's name first."""
+    steps = [step for step in _path(url).split("/") if step]
+    return steps[1:] if host(url) in LOOPBACK else steps
+
+
+def _path(url: str) -> str:
+    return url.partition("://")[2].partition("/")[2]

@@ -24,7 +24,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, ContainerC
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp, Tokens
 from bic_lib.destinations import listing, temporary
-from bic_lib.destinations.blob_errors import code, translated
+from bic_lib.destinations.blob_errors import about_a_blob, code, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
 
 _CHUNK = 4 << 20
@@ -197,10 +197,11 @@ class BlobContainer(FileStore):
                     tags={"bic_transfer": stamp.transfer, "bic_version": str(stamp.version)} if self._tags else None,
                 )
             except HttpResponseError as error:
-                if code(error) == "BlobAlreadyExists":
-                    return self._is(uploaded.location, stamp)
                 if code(error) == "InvalidBlockList":
                     return self._without_blocks(uploaded.location, stamp, replace=replace)
+                # Of a blob that is leased, archived or kept the service may say that first; its name is taken all the same.
+                if not replace and about_a_blob(error) and (found := self.look(uploaded.location)) is not None:
+                    return found.owner == stamp.owner
                 raise
         return True
 

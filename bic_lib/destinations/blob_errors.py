@@ -7,11 +7,32 @@ from collections.abc import Iterator
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from bic_lib.core.errors import BicError, DestinationError, NotAdmitted, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
 
+_OF_A_BLOB = frozenset({409, 412})
+"""Answers about the state of a blob, whatever their code; but for those below."""
+_OF_A_PLACE = ("Container", "Account")
+"""How codes begin that are about more than a blob: ContainerNotFound, ContainerBeingDeleted, AccountIsDisabled …"""
 _NAME_REFUSED = frozenset(
-    {"InvalidUri", "InvalidResourceName", "InvalidBlobOrBlock", "InvalidBlobType", "OutOfRangeInput", "BlobImmutableDueToPolicy"}
+    {
+        "BlobNotFound",
+        "BlockListTooLong",
+        "InvalidBlobOrBlock",
+        "InvalidBlobType",
+        "InvalidBlockId",
+        "InvalidBlockList",
+        "InvalidResourceName",
+        "InvalidUri",
+        "OutOfRangeInput",
+        "RequestBodyTooLarge",
+        "UnauthorizedBlobOverwrite",
+    }
 )
+"""What other statuses say of one blob: its name, its blocks, that it may not be replaced."""
+_PASSES = frozenset(
+    {"BlobBeingRehydrated", "BlobOverwritten", "Md5Mismatch", "PendingCopyOperation", "SnapshotOperationRateExceeded"}
+)
+"""What is over by itself, as a lease is: the same again, as long as it takes."""
 _KEY_REFUSED = frozenset({"AuthenticationFailed", "InvalidAuthenticationInfo", "AuthorizationFailure"})
 """The last is what Azurite says to a wrong key; Azure says it for its firewall, too."""
 _RIGHTS = (
@@ -44,14 +65,23 @@ def code(error: HttpResponseError) -> str:
     return str(getattr(found, "value", found) or "")
 
 
+def about_a_blob(error: HttpResponseError) -> bool:
+    """Whether the service refuses this one blob, and would take others."""
+    found = code(error)
+    return found in _NAME_REFUSED or (error.status_code in _OF_A_BLOB and not found.startswith(_OF_A_PLACE))
+
+
 def _failed(place: str, error: AzureError) -> BicError:
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         hint = _RIGHTS if isinstance(error, ClientAuthenticationError) else _UNREACHABLE
         return DestinationError(f"{place}: no answer ({type(error).__name__}).", hint=hint)
     text = f"{place}: {error.status_code} {code(error)}".rstrip() + "."
-    if code(error) in _NAME_REFUSED:
+    if code(error).startswith("Lease") or code(error) in _PASSES:
+        return Interrupted(text, hint="Somebody works on this blob; the others go on, and bic tries again by itself.")
+    if about_a_blob(error):
         return Unexpected(
-            text, hint="The service refuses this one blob: look at the file name format, and at who else writes here."
+            text,
+            hint="The service refuses this one blob: look at the file name format, at who else writes here, and at policies.",
         )
     kind = NotAdmitted if code(error) in _KEY_REFUSED else DestinationError
     return kind(text, hint=_HINTS.get(error.status_code, _HINT))

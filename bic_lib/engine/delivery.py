@@ -11,11 +11,12 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bic_lib.core import naming
-from bic_lib.core.errors import DestinationError, ItemError, Unexpected
+from bic_lib.core.errors import DestinationError, ItemError, Unexpected, Unsupported
 from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
 from bic_lib.core.ports import Check, FileStore, TableDestination
 from bic_lib.ledger.records import HELD, Record
@@ -26,6 +27,8 @@ Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 _NAMES_HELD = 1_000
 _SESSIONS_HELD = 100_000
 """Of so many names that were taken, and sessions under them, it is kept in memory which file holds them."""
+LEAST_FREE = 10**9
+"""Bytes: `bic check` warns of a place with less room, which the next few recordings would fill."""
 _MOST_NUMBERS = 100_000
 """So many numbers of one name are looked at for one document: by then the format tells nothing apart, and is named."""
 
@@ -98,7 +101,23 @@ class FileDestination:
         self._guard = threading.Lock()
 
     def checks(self) -> list[Check]:
-        return self.store.checks()
+        """Whether the place takes files, and whether it has room for them, where it tells that."""
+        found = self.store.checks()
+        if all(check.ok for check in found):
+            with suppress(Unsupported):
+                found.append(self._room())
+        return found
+
+    def _room(self) -> Check:
+        try:
+            free = self.store.free_bytes()
+        except (DestinationError, ItemError) as error:
+            return Check(self.name, "free space", ok=False, detail=error.message, hint=error.hint)
+        told = f"{free / 1e9:.1f} GB free" if free >= 1e9 else f"{free / 1e6:.0f} MB free"
+        if free >= LEAST_FREE:
+            return Check(self.name, "free space", ok=True, detail=told)
+        hint = "Free space, or name another place: a recording alone may have hundreds of megabytes."
+        return Check(self.name, "free space", ok=False, detail=f"{told}; at least {LEAST_FREE // 10**9} GB should be", hint=hint)
 
     def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
         delivered = Delivered()

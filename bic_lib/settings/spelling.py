@@ -28,6 +28,7 @@ _HOST_NAME = re.compile(r"(?![-.])[\w.-]{1,253}(?<![-.])|\[[0-9A-Fa-f:.]+\]")
 _DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")
 _UNC = re.compile(r"(\\\\|//)[^\\/\s]+[\\/][^\\/]+([\\/].*)?", re.DOTALL)
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
+_OWN_CONTAINERS = frozenset({"$root", "$web", "$logs"})
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+|[^<>\r\n]*<[^@\s<>]+@[^@\s<>]+>")
 _CREDENTIALS = re.compile(
@@ -203,6 +204,21 @@ def _azure(service: tuple[str, ...], otherwise: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _container_url(text: str) -> str:
+    """The URL of a container itself, without what would be a folder in it."""
+    steps = azure_hosts.below_account(text)
+    if not steps:
+        raise ValueError('names an account without a container; "https://ACCOUNT.blob.core.windows.net/CONTAINER"')
+    container, *folders = steps
+    if folders:
+        folder = "/".join(folders)
+        url = text.rstrip("/").removesuffix(f"/{folder}")
+        raise ValueError(f'goes on behind the container "{container}"; container_url = "{url}", directory = "{folder}"')
+    if not _CONTAINER.fullmatch(container) and container not in _OWN_CONTAINERS:
+        raise ValueError(f'names no container: "{container}"; 3 to 63 lower-case letters, digits and single hyphens')
+    return text
+
+
 def _local_directory(text: str) -> str:
     if found := _SHELL.search(text):
         raise ValueError(f"holds {found[0]}, which only a shell replaces; the whole path, or one from this file's folder on")
@@ -327,7 +343,7 @@ Host = Annotated[str, AfterValidator(_host), _schema("host")]
 MailHost = Annotated[str, AfterValidator(_mail_host), _schema("host")]
 MailAddress = Annotated[str, _pattern(_MAIL, 'is no mail address; such as "ops@example.com"'), _schema("mail address")]
 _CUSTOM_DOMAIN = "or for a custom domain a connection string by env: or keyvault: as connection"
-BlobUrl = Annotated[str, _azure(azure_hosts.BLOB, _CUSTOM_DOMAIN), _schema("https URL")]
+BlobUrl = Annotated[str, _azure(azure_hosts.BLOB, _CUSTOM_DOMAIN), AfterValidator(_container_url), _schema("https URL")]
 TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("https URL")]
 VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]

@@ -475,3 +475,10 @@ def test_a_write_to_a_full_disk_is_told(tmp_path: Path) -> None:
             staging.write(VIDEO)
     staging.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_free_space_is_that_of_the_file_system(tmp_path: Path) -> None:
+    """What is told is what the disk below the folder has."""
+    store = local_folder.create(str(tmp_path))
+    told = os.statvfs(tmp_path)
+    assert abs(store.free_bytes() - told.f_bavail * told.f_frsize) < 100_000_000

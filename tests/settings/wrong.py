@@ -273,6 +273,31 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "destinations.blob.container_url",
         "signature",
     ),
+    "blob with a folder in its URL": (
+        changed(BLOB, 'container_url = "https://a.blob.core.windows.net/sessions/sub/dir/"'),
+        "destinations.blob.container_url",
+        'container_url = "https://a.blob.core.windows.net/sessions", directory = "sub/dir"',
+    ),
+    "an emulator's container with a folder": (
+        changed(BLOB, 'container_url = "https://127.0.0.1:10000/devstoreaccount1/sessions/sub"'),
+        "destinations.blob.container_url",
+        'container_url = "https://127.0.0.1:10000/devstoreaccount1/sessions", directory = "sub"',
+    ),
+    "an account without a container": (
+        changed(BLOB, 'container_url = "https://a.blob.core.windows.net/"'),
+        "destinations.blob.container_url",
+        "without a container",
+    ),
+    "an emulator's account alone": (
+        changed(BLOB, 'container_url = "https://localhost:10000/devstoreaccount1"'),
+        "destinations.blob.container_url",
+        "without a container",
+    ),
+    "a container that can't be": (
+        changed(BLOB, 'container_url = "https://a.blob.core.windows.net/My_Sessions"'),
+        "destinations.blob.container_url",
+        "names no container",
+    ),
     "blob elsewhere": (
         changed(BLOB, 'container_url = "https://files.example.com/c"'),
         "destinations.blob.container_url",

@@ -9,6 +9,7 @@ from functools import partial
 
 from bic_lib.core import retention
 from bic_lib.core.errors import DestinationError, ItemError
+from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
 from bic_lib.core.ports import Change, Delete, Insert, Put, Replace
 from bic_lib.engine.delivery import FileDestination
@@ -17,6 +18,7 @@ from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, site_partition
+from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
@@ -175,9 +177,29 @@ def _retire(job: Job, record: Record) -> None:
             continue
         try:
             _remove(job, destination, old)
-        except (DestinationError, ItemError) as error:
+        except ItemError as error:
+            job.ledger.troubles.note([_stays(old, str(error), job.ledger.now())])
             log.warning("%s: backup %s could not be retired: %s", job.site.name, old.outcome.location, error)
+        except DestinationError as error:
+            log.warning("%s: no backup can be retired: %s", job.site.name, error)
             return
+
+
+def _stays(record: Record, reason: str, now: float) -> Trouble:
+    """What a person is told of a backup that can't be removed; the next retention tries it again."""
+    location = record.outcome.location
+    return Trouble(
+        Severity.NOTE,
+        record.item.site,
+        record.item.data,
+        record.destination,
+        "kept",
+        record.item.lsid,
+        reason=f"retention can't remove it: {reason}",
+        start=record.item.start,
+        last_failed=now,
+        place=location,
+    )
 
 
 def _remove(job: Job, destination: FileDestination, record: Record) -> None:
@@ -189,6 +211,7 @@ def _remove(job: Job, destination: FileDestination, record: Record) -> None:
         destination.store.remove(record.outcome.location)
     job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
     job.ledger.store.commit(ITEMS, _place(job, destination.name), [Delete(_key(record.item))])
+    job.ledger.troubles.clear([_stays(record, "", 0.0)])
 
 
 def _stored(job: Job, destination: str) -> list[Record]:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bic_lib.actions import running
+from bic_lib.core.errors import Unexpected
 from bic_lib.core.model import DAY, State
+from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine import tick
 from bic_lib.simulator import Backup, Simulator
 from tests.engine.steps.world import World, asked, digest
@@ -61,6 +63,35 @@ def test_retention_keeps_the_newest_and_n_prior_ones(world: World, sim: Simulato
     assert {digest(content) for content in kept.values()} == {made.digest()[1] for made in sim.backups[-retention - 1 :]}
     states = [r.outcome.state for r in world.records() if r.item.data == "site_backups" and r.destination == "archive"]
     assert (states.count(State.STORED), states.count(State.RETIRED)) == (retention + 1, 4 - retention)
+    assert world.failures() == []
+
+
+def test_retention_goes_past_one_that_cannot_be_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept backup that is locked stays, is named until it goes, and holds up no other."""
+    nightly(world, retention=1)
+    world.once()
+    [locked] = backups(world)
+    remove = LocalFolder.remove
+
+    def refusing(self: LocalFolder, location: str) -> None:
+        if location == locked:
+            raise Unexpected(f"{location}: 409 BlobImmutableDueToPolicy.")
+        remove(self, location)
+
+    monkeypatch.setattr(LocalFolder, "remove", refusing)
+    for _ in range(4):
+        world.pass_time(DAY)
+        world.once()
+    assert len(backups(world)) == 3
+    assert locked in backups(world)
+    told = world.failures()
+    assert {(one["severity"], one["state"]) for one in told} == {("note", "kept")}
+    assert all("BlobImmutableDueToPolicy" in one["reason"] for one in told)
+    assert {one["destination"] for one in told} <= {"archive", "second"}
+    monkeypatch.setattr(LocalFolder, "remove", remove)
+    world.pass_time(DAY)
+    world.once()
+    assert len(backups(world)) == 2
     assert world.failures() == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from bic_lib.core.ports import FileStore
 from bic_lib.engine.delivery import FileDestination
@@ -120,6 +121,35 @@ def test_the_second_backup_of_a_day(placed: Placed, sim: Simulator) -> None:
     month = {name.partition("/")[2] for name in placed.files() if name.startswith("b/")}
     assert len(month) == 3
     assert sorted(name.split(".", 1)[1] for name in month) == ["1.nsb", "2.nsb", "nsb"]
+
+
+@pytest.mark.slow
+def test_one_leased_blob_under_overwrite(world: World, azurite: Azurite) -> None:
+    """That session fails, by name, and waits; the others arrive, and nothing rests."""
+    name = f"c-{uuid.uuid4()}"
+    world.environ["STORAGE"] = azurite.connection_string
+    placed = Placed(world, f'kind = "azure_blob"\nconnection = "env:STORAGE"\ncontainer = "{name}"')
+    placed.configure(destination='on_conflict = "Overwrite"')
+    placed.world.once()
+    first = placed.files()
+    placed.lose_the_ledger()
+    leased = min(first)
+    with ContainerClient.from_connection_string(azurite.connection_string, name) as container:
+        for blob in set(first) - {leased}:
+            container.delete_blob(blob)
+        lease = container.get_blob_client(leased).acquire_lease(60)
+        drained = placed.world.once()
+        again = placed.files()
+        assert again.keys() == first.keys()
+        assert again[leased] == first[leased]
+        assert drained.troubles == []
+        [failure] = placed.world.failures()
+        assert failure["lsid"] in leased
+        assert "LeaseIdMissing" in failure["reason"]
+        lease.release()
+    placed.world.pass_time(3600)
+    placed.world.once()
+    assert placed.world.failures() == []
 
 
 @pytest.mark.timeout(60)
