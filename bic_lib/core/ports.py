@@ -397,4 +397,12 @@ class Store(Protocol):
         """True when the process behind this lease holder is known to have ended (one machine); else False."""
         ...
 
+    def problems(self) -> list[str]:
+        """What is wrong with the whole of what the rows are kept in; nothing where it is well, or where that can't be told.
+
+        Reads all there is. A row that is not what was written is no problem of the whole: whoever reads it finds it set aside,
+        as a trouble of state `damaged` (:mod:`bic_lib.ledger.stores.damage`).
+        """
+        return []
+
     def close(self) -> None: ...

@@ -19,6 +19,7 @@ from bic_lib.engine.steps.imports import Unconnected
 from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.engine.steps.worker import Worker, report_of
 from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.stores import damage
 from bic_lib.ledger.streams import SiteState
 from bic_lib.ledger.work import Queue, Step, StepKind
 
@@ -65,6 +66,8 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
     if taken is None:
         return Visited()
     number, lane = taken
+    if lane.orphaned:
+        _look_over(app)
 
     def work(worker: Worker) -> None:
         for turn in itertools.count():
@@ -115,6 +118,12 @@ def _any_lane(app: App, site: Site, wait: Callable[[], None]) -> tuple[int, Leas
     while (taken := app.ledger.streams.take_lane(site.name, app.ledger.streams.read(site.name), site.max_concurrency)) is None:
         wait()
     return taken
+
+
+def _look_over(app: App) -> None:
+    """A worker was lost: a machine that went down may have taken parts of the ledger's file along."""
+    for problem in damage.look_over(app.ledger.store):
+        log.error("the ledger is damaged: %s", problem)
 
 
 def _reports_wait(app: App, site: Site, state: SiteState) -> bool:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DAY, DataType, Item, Outcome, State, Stream
+from bic_lib.core.model import DataType, Item, Outcome, State, Stream
 from bic_lib.core.ports import BATCH, Change, Put, Row, Store
 from bic_lib.ledger.index import Index
 from bic_lib.ledger.journal import Journal
@@ -29,13 +28,11 @@ from bic_lib.ledger.records import (
     transfer_body,
     transfer_key,
 )
-from bic_lib.ledger.streams import STATE, site_partition
+from bic_lib.ledger.stores.damage import readable
 from bic_lib.ledger.troubles import Trouble, Troubles
 
 _DAYS_HELD = 4
 """Days of sessions that are held: those of a window began on its day or shortly before; more would only fill memory."""
-_DATELESS = "1970-01-01"
-"""Where items without any time stand."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -61,7 +58,6 @@ class Proof:
         self.troubles = troubles
         self.journal = journal
         self.index = Index(store)
-        self._first_days: dict[str, str] = {}
 
     def known(self, site: str) -> Known:
         return Known(self.store, site)
@@ -95,8 +91,6 @@ class Proof:
             }
             key = document_key(item.lsid)
             changes[partition(item)][key] = Put(key, body)
-        for item in {partition(item): item for item in [*(r.item for r in records), *(item for item, _ in documents)]}.values():
-            self.note_day(item)
         for day in sorted(changes):
             batch = list(changes[day].values())
             for first in range(0, len(batch), BATCH):
@@ -140,9 +134,9 @@ class Proof:
         """The newest version of a transfer."""
         prefix = f"{item_key(item)}|{destination}|"
         newest = None
-        for row in self.store.scan(ITEMS, partition(item), prefix, prefix + "~"):
-            newest = row
-        return read_record(newest, item.site) if newest else None
+        for record in _records(self.store, item.site, self.store.scan(ITEMS, partition(item), prefix, prefix + "~")):
+            newest = record
+        return newest
 
     def unlist(self, site: str, overdue: float) -> None:
         """Take off the list of failures what should have been tried by then and was delivered.
@@ -167,33 +161,10 @@ class Proof:
             believed = replace(record, outcome=replace(record.outcome, doubt=""), listed="")
             self.store.commit(ITEMS, partition(record.item), [Put(transfer_key(record), transfer_body(believed))])
 
-    def note_day(self, item: Item) -> None:
-        """Keep the first day on which the site has items, so that reading all of them knows where to begin."""
-        site, day = partition(item).rsplit("|", 1)
-        if day == _DATELESS or self._first_day(site) <= day:
-            return
-        self.store.commit(STATE, site_partition(site), [Put("items", {"first_day": day})])
-        self._first_days[site] = day
-
-    def _first_day(self, site: str) -> str:
-        if site not in self._first_days:
-            row = self.store.get(STATE, site_partition(site), "items")
-            self._first_days[site] = row.body["first_day"] if row else "9999-12-31"
-        return self._first_days[site]
-
     def records(self, site: str) -> Iterator[Record]:
-        """All transfers of the site."""
-        yield from self._of_day(site, _DATELESS)
-        self._first_days.pop(site, None)
-        day, today = date.fromisoformat(self._first_day(site)), datetime.fromtimestamp(self.store.now() + 2 * DAY, UTC).date()
-        while day <= today:
-            yield from self._of_day(site, day.isoformat())
-            day += timedelta(days=1)
-
-    def _of_day(self, site: str, day: str) -> Iterator[Record]:
-        for row in self.store.scan(ITEMS, f"{site}|{day}"):
-            if not row.key.startswith(("document|", "step|")):
-                yield read_record(row, site)
+        """All transfers of the site, a day after the other."""
+        rows = self.store.everything(ITEMS, f"{site}|", f"{site}|~")
+        return _records(self.store, site, (row for row in rows if not row.key.startswith(("document|", "step|"))))
 
 
 class Known:
@@ -230,7 +201,7 @@ class Known:
         held = self._documents.get(day)
         if held is None:
             rows = self._store.scan(ITEMS, day, "document|", "document|~")
-            held = {row.key.split("|", 1)[1]: self._document(row) for row in rows}
+            held = dict(readable(self._store, ITEMS, rows, lambda row: (row.key.split("|", 1)[1], self._document(row))))
             _hold(self._documents, day, held)
         return held
 
@@ -239,7 +210,7 @@ class Known:
         held = self._transfers.get(place)
         if held is None:
             rows = self._store.scan(ITEMS, place[0], f"{item.data}|", f"{item.data}|~")
-            held = {_held_key(record): record for record in (read_record(row, self._site) for row in rows)}
+            held = {_held_key(record): record for record in _records(self._store, self._site, rows)}
             _hold(self._transfers, place, held)
         return held
 
@@ -249,6 +220,10 @@ class Known:
     def _shared(self, served: Iterable[str]) -> frozenset[str]:
         """One set for all sessions that were served alike: a day may hold a hundred thousand of them."""
         return self._served.setdefault(tuple(served), frozenset(served))
+
+
+def _records(store: Store, site: str, rows: Iterable[Row]) -> Iterator[Record]:
+    return readable(store, ITEMS, rows, lambda row: read_record(row, site))
 
 
 def _hold(held: OrderedDict[Key, Value], key: Key, value: Value) -> None:

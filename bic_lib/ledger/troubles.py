@@ -22,6 +22,8 @@ from bic_lib.logs import masked
 
 OPEN = "open|"
 SEEN = "seen|"
+DAMAGED = "damaged"
+"""The state of a trouble about a row of the ledger."""
 _OF_ITEMS = (Severity.LOST, Severity.FAILING, Severity.DOUBTFUL, Severity.NOTE)
 """The severities under which an item itself can be listed."""
 _ONE_BY_ONE = frozenset({DataType.SITE_BACKUPS})
@@ -115,7 +117,7 @@ class Troubles:
 
     def note(self, troubles: Iterable[Trouble]) -> None:
         """Write troubles, over what was known of the same. May be repeated. Raises LedgerError."""
-        self._commit((trouble.site, Put(trouble.key, _body(trouble))) for trouble in troubles)
+        self._commit((trouble.site, Put(trouble.key, body(trouble))) for trouble in troubles)
 
     def clear(self, troubles: Iterable[Trouble]) -> None:
         """They are over: mended, or none. Raises LedgerError."""
@@ -133,7 +135,7 @@ class Troubles:
             now, before = severity(record), _listed(record, unsure=unsure)
             changes += [(record.item.site, Delete(about(record, other).key)) for other in before if other is not now]
             if now:
-                changes.append((record.item.site, Put(about(record, now).key, _body(about(record, now)))))
+                changes.append((record.item.site, Put(about(record, now).key, body(about(record, now)))))
             followed.append(replace(record, listed=str(now or "")))
         self._commit(changes)
         return followed
@@ -150,7 +152,7 @@ class Troubles:
         Of doubtful content the whole kind counts as seen, of a doubtful backup only this one.
         """
         seen, told = SEEN + trouble.site, {"seen_at": at, "seen_by": by}
-        self.store.commit(RUNS, seen, [Put(trouble.key, {**_body(trouble), **told})])
+        self.store.commit(RUNS, seen, [Put(trouble.key, {**body(trouble), **told})])
         try:
             self.store.commit(RUNS, OPEN + trouble.site, [Delete(trouble.key, trouble.row)])
         except Conflict:
@@ -235,13 +237,18 @@ def _kind_key(data: str, doubt: str) -> str:
     return f"{_KINDS}{data}|{doubt}"
 
 
-def _body(trouble: Trouble) -> dict[str, Any]:
-    """What is empty is left out, and so is what only the row itself tells."""
+def body(trouble: Trouble) -> dict[str, Any]:
+    """A trouble as a row. What is empty is left out, and so is what only the row itself tells."""
     told = ((one.name, getattr(trouble, one.name)) for one in fields(trouble) if one.name not in ("site", "row"))
     return {name: value for name, value in told if value or (name == "instance" and value is not None)}
 
 
 def _trouble(row: Row) -> Trouble:
-    body = {"data": "", "destination": "", **row.body}
+    """A trouble as it was written; a row that can't be read is one itself."""
+    told = {"data": "", "destination": "", **row.body}
     site = row.partition.partition("|")[2]
-    return Trouble(Severity(body.pop("severity")), site, **body, row=row.version)
+    try:
+        return Trouble(Severity(told.pop("severity")), site, **told, row=row.version)
+    except (KeyError, TypeError, ValueError):
+        reason = f"row {RUNS} / {row.partition} / {row.key} of the ledger can't be read"
+        return Trouble(Severity.UNPROVEN, site, "", "", DAMAGED, kind="ledger", reason=reason, place=row.key, row=row.version)

@@ -30,7 +30,6 @@ def plan_backups(ledger: Ledger, schedule: Schedule, sites: Sequence[Site], due:
     for site in sites:
         if names := backup_destinations(schedule, site):
             steps, transfers = _planned(ledger, schedule, site, names, due, run)
-            ledger.proof.note_day(Item(site.name, DataType.SITE_BACKUPS, "", start=due))
             ledger.work.plan(steps, transfers)
             planned += steps
     return planned

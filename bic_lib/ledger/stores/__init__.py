@@ -2,4 +2,5 @@
 
 * `sqlite` one file, for one machine (the default) · `azure_table` Azure Tables, for any number of instances
 * `table_keys` any text as a key there · `limits` what every ledger takes in one commit · `holder` who holds a lease
+* `damage` rows that are not what was written
 """

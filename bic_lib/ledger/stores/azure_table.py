@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,8 @@ from azure.data.tables import TableClient, TableEntity, TableServiceClient, Upda
 
 from bic_lib.core.errors import Conflict, DestinationError, LedgerError, SettingsError
 from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row, Tokens
+from bic_lib.ledger.history import RUNS
+from bic_lib.ledger.stores.damage import PARTITION, DamagedRow
 from bic_lib.ledger.stores.limits import body_text, demand_allowed
 from bic_lib.ledger.stores.table_keys import decoded, encoded
 
@@ -166,6 +168,9 @@ class AzureTableStore:
     def gone(self, holder: str) -> bool:  # noqa: ARG002  # another instance's process is nothing that we can look at
         return False
 
+    def problems(self) -> list[str]:
+        return []  # the service keeps its own checksums
+
     def close(self) -> None:
         self._service.close()
 
@@ -181,10 +186,23 @@ class AzureTableStore:
         found = 0
         while (page := self._page(pages)) is not None:
             for entity in page:
-                yield _row(entity)
                 found += 1
+                if row := self._readable(table, entity):
+                    yield row
                 if found == limit:
                     return
+
+    def _readable(self, table: str, entity: TableEntity) -> Row | None:
+        """The row; None for one that somebody damaged, which is set aside."""
+        try:
+            return _row(entity)
+        except (KeyError, TypeError, ValueError):
+            partition, key = decoded(entity["PartitionKey"]), decoded(entity["RowKey"])
+            etag = str(entity.metadata["etag"])
+            self.commit(RUNS, PARTITION, [DamagedRow(table, partition, key, etag, str(entity.get("Body0"))).put(self.now())])
+            with suppress(Conflict):  # somebody has written it anew
+                self.commit(table, partition, [Delete(key, etag)])
+            return None
 
     def _page(self, pages: Iterator[Iterator[TableEntity]]) -> list[TableEntity] | None:
         """The next page; None at the end, also where there is no such table yet."""
@@ -311,7 +329,7 @@ def _row(entity: TableEntity) -> Row:
     return Row(
         decoded(entity["PartitionKey"]),
         decoded(entity["RowKey"]),
-        json.loads(text),
+        dict(json.loads(text)),
         str(entity.metadata["etag"]),
         written.timestamp() if written else 0.0,
     )

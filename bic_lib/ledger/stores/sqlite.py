@@ -2,7 +2,8 @@
 
 One table of rows with JSON bodies, conditional writes in `BEGIN IMMEDIATE` transactions, write-ahead log, `synchronous=FULL`:
 what a commit returned is on disk, what was killed in between never happened. The file names itself by SQLite's `application_id`
-and its form by `user_version`.
+and its form by `user_version`. A row's version holds a checksum of the row: one that is not what was written is set aside
+(:mod:`bic_lib.ledger.stores.damage`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from bic_lib.core.errors import Conflict, LedgerError
 from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row
+from bic_lib.ledger.history import RUNS
+from bic_lib.ledger.stores.damage import PARTITION, TOKEN, DamagedRow, checked, intact
 from bic_lib.ledger.stores.holder import gone
 from bic_lib.ledger.stores.limits import body_text, demand_allowed
 
@@ -44,6 +47,11 @@ _INSERT = "INSERT INTO ledger (tbl, part, key, version, written, body) VALUES (?
 _PUT = "INSERT OR REPLACE INTO ledger (tbl, part, key, version, written, body) VALUES (?, ?, ?, ?, ?, ?)"
 _REPLACE = "UPDATE ledger SET version = ?, written = ?, body = ? WHERE tbl = ? AND part = ? AND key = ? AND version = ?"
 _DELETE = "DELETE FROM ledger WHERE tbl = ? AND part = ? AND key = ?"
+_SET_ASIDE = """
+DELETE FROM ledger
+WHERE tbl = CAST(? AS TEXT) AND part = CAST(? AS TEXT) AND key = CAST(? AS TEXT) AND version = CAST(? AS TEXT)
+"""
+_WHOLE = "SELECT tbl, part, key, body, version, written FROM ledger"
 _DELETE_THIS = "DELETE FROM ledger WHERE tbl = ? AND part = ? AND key = ? AND version = ?"
 
 _PATIENCE = 60
@@ -109,8 +117,9 @@ class SqliteStore:
 
     def get(self, table: str, partition: str, key: str) -> Row | None:
         with self._connection() as connection:
-            found = connection.execute(_GET, (table, partition, key)).fetchone()
-        return _row(found) if found else None
+            found = connection.execute(_GET, (table, partition, key)).fetchall()
+        rows = self._intact(table, found)
+        return rows[0] if rows else None
 
     def scan(self, table: str, partition: str, first: str = "", last: str = "", limit: int = 0) -> Iterator[Row]:
         """As the port says; read in pages, so that rows written meanwhile may or may not be seen."""
@@ -118,33 +127,46 @@ class SqliteStore:
         while True:
             size = min(left, _PAGE) if limit else _PAGE
             page = self._page(table, partition, first, last, size)
-            yield from page
-            left -= len(page)
+            rows = self._intact(table, page)
+            yield from rows
+            left -= len(rows)
             if len(page) < size or (limit and not left):
                 return
-            first = page[-1].key + "\0"  # the very next text in code point order
+            first = self._after(page, (partition, first))[1]
 
     def everything(self, table: str, first: str = "", last: str = "") -> Iterator[Row]:
         """As the port says; read in pages, like a scan."""
         at = (first, "")
         while True:
             page = self._page_of_all(table, at, last)
-            yield from page
+            yield from self._intact(table, page)
             if len(page) < _PAGE:
                 return
-            at = (page[-1].partition, page[-1].key + "\0")
+            at = self._after(page, at)
+
+    def problems(self) -> list[str]:
+        """As the port says: SQLite's own quick check, then each row by its checksum; what is damaged is set aside."""
+        with self._connection() as connection:
+            told = [str(found[0]) for found in connection.execute("PRAGMA quick_check")]
+            damaged = [row for row in connection.execute(_WHOLE) if not _is_intact(*row)] if told == ["ok"] else []
+        for table, *columns in damaged:
+            self._intact(table, [columns])
+        return [] if told == ["ok"] else [f"{self._path.name}: {' '.join(one.split())}" for one in told]
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """As the port says. ValueError for more than the port allows: rows, length of keys, size of bodies, a key twice."""
         demand_allowed(partition, changes)
         self._demand_in_place()
-        version, now = secrets.token_hex(8), self.now()
+        token, now = secrets.token_hex(TOKEN // 2), float(self.now())
+        versions = []
         with self._committing, self._connection() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             for change in changes:
-                if not _apply(connection, table, partition, change, version, now):
+                version = _apply(connection, table, partition, change, token, now)
+                if version is None:
                     raise Conflict(f"Ledger row {table} / {partition} / {change.key} was changed by somebody else.")
-        return ["" if isinstance(change, Delete) else version for change in changes]
+                versions.append(version)
+        return versions
 
     def gone(self, holder: str) -> bool:
         return gone(holder)
@@ -153,19 +175,44 @@ class SqliteStore:
         while self._idle:
             self._idle.pop().close()
 
-    def _page(self, table: str, partition: str, first: str, last: str, size: int) -> list[Row]:
+    def _page(self, table: str, partition: str, first: str, last: str, size: int) -> list[_Columns]:
         with self._connection() as connection:
             at = (table, partition, first)
             found = connection.execute(_RANGE, (*at, last, size)) if last else connection.execute(_FROM, (*at, size))
-            return [_row(columns) for columns in found]
+            return found.fetchall()
 
-    def _page_of_all(self, table: str, at: tuple[str, str], last: str) -> list[Row]:
+    def _page_of_all(self, table: str, at: tuple[str, str], last: str) -> list[_Columns]:
         with self._connection() as connection:
             if last:
                 found = connection.execute(_SOME, (table, *at, last, _PAGE))
             else:
                 found = connection.execute(_ALL, (table, *at, _PAGE))
-            return [_row(columns) for columns in found]
+            return found.fetchall()
+
+    def _after(self, page: Sequence[_Columns], at: tuple[str, str]) -> tuple[str, str]:
+        """The very next place behind a page, in code point order. A file whose rows are in no order would be read for ever."""
+        partition, key = page[-1][:2]
+        behind = (str(partition), f"{key}\0")
+        if behind <= at:
+            raise LedgerError(f"Ledger {self._path}: its rows are not in order.", hint=_HINTS["SQLITE_CORRUPT"])
+        return behind
+
+    def _intact(self, table: str, found: Sequence[_Columns]) -> list[Row]:
+        """What can be believed of the rows that were read; what can't is set aside."""
+        damaged = [row for row in found if not _is_intact(table, *row)]
+        if damaged:
+            self._set_aside([_as_damaged(table, row) for row in damaged])
+        return [_row(row) for row in found if row not in damaged] if damaged else [_row(row) for row in found]
+
+    def _set_aside(self, damaged: Sequence[DamagedRow]) -> None:
+        """Each goes to the troubles, in one transaction; one that SQLite doesn't find any more by its key stays."""
+        token, now = secrets.token_hex(TOKEN // 2), float(self.now())
+        with self._committing, self._connection() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for row in damaged:
+                _apply(connection, RUNS, PARTITION, row.put(now), token, now)
+                named = (row.table, row.partition, row.key, row.version)
+                connection.execute(_SET_ASIDE, [text.encode("utf-8", "surrogateescape") for text in named])
 
     @contextmanager
     def _connection(self, opened: sqlite3.Connection | None = None) -> Iterator[sqlite3.Connection]:
@@ -198,6 +245,7 @@ class SqliteStore:
                 isolation_level=None,
                 check_same_thread=False,  # one at a time, but threads come and go
             )
+            connection.text_factory = _text
             connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error as error:
             raise self._failed(error) from error
@@ -240,27 +288,46 @@ class SqliteStore:
         return LedgerError(f"Ledger {self._path}: {error}.", hint=hint)
 
 
-def _apply(connection: sqlite3.Connection, table: str, partition: str, change: Change, version: str, now: float) -> bool:
-    """Write one change; False when its condition does not hold."""
+def _apply(connection: sqlite3.Connection, table: str, partition: str, change: Change, token: str, now: float) -> str | None:
+    """Write one change; the row's version after it ("" for a deleted one), None when its condition does not hold."""
     at = (table, partition, change.key)
+    if isinstance(change, Delete):
+        how = (_DELETE, at) if change.version is None else (_DELETE_THIS, (*at, change.version))
+        done = connection.execute(*how)
+        return "" if change.version is None or done.rowcount == 1 else None
+    text = body_text(change.body)
+    version = checked(*at, token, now, text)
     match change:
-        case Insert(_, body):
-            done = connection.execute(_INSERT, (*at, version, now, body_text(body)))
-        case Put(_, body):
-            done = connection.execute(_PUT, (*at, version, now, body_text(body)))
-        case Replace(_, body, old):
-            done = connection.execute(_REPLACE, (version, now, body_text(body), *at, old))
-        case Delete(_, None):
-            connection.execute(_DELETE, at)
-            return True
-        case Delete(_, old):
-            done = connection.execute(_DELETE_THIS, (*at, old))
-    return done.rowcount == 1
+        case Insert():
+            done = connection.execute(_INSERT, (*at, version, now, text))
+        case Put():
+            done = connection.execute(_PUT, (*at, version, now, text))
+        case Replace(version=old):
+            done = connection.execute(_REPLACE, (version, now, text, *at, old))
+    return version if done.rowcount == 1 else None
 
 
-def _row(columns: tuple[str, str, str, str, float]) -> Row:
+_Columns = tuple[str, str, str, str, float]
+"""A row as it is read: partition, key, body, version, written. In a damaged file any of them may be anything."""
+
+
+def _is_intact(table: str, partition: str, key: str, body: str, version: str, written: float) -> bool:
+    return intact(table, partition, key, version, written, body)
+
+
+def _as_damaged(table: str, columns: _Columns) -> DamagedRow:
+    partition, key, body, version = (one if isinstance(one, str) else repr(one) for one in columns[:4])
+    return DamagedRow(table, partition, key, version, body)
+
+
+def _row(columns: _Columns) -> Row:
     partition, key, body, version, written = columns
     return Row(partition, key, json.loads(body), version, written)
+
+
+def _text(found: bytes) -> str:
+    """A damaged text can't always be decoded; that is to be found by whoever reads the row, not to end the reading."""
+    return found.decode("utf-8", "surrogateescape")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
