@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site
-from bic_lib.core.ports import Appliance, FileStore, Pause, Store, TableDestination
+from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.credentials.references import ENVIRONMENT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.engine.app import App, unobserved
@@ -19,7 +19,7 @@ from bic_lib.engine.delivery import Destination, FileDestination, FileRules, Row
 from bic_lib.engine.events import refused
 from bic_lib.engine.steps.job import Observer, Uploads
 from bic_lib.ledger import Ledger
-from bic_lib.settings import access, plug_ins
+from bic_lib.settings import access, places, plug_ins
 from bic_lib.settings.model import (
     AzureBlobSettings,
     LocalFolderSettings,
@@ -45,7 +45,8 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
     """Everything a tick and a visit need. Raises LedgerError; sites and destinations are made when they are first needed."""
     _demand_apart(settings, environ)
     kept = ledger(settings, environ=environ)
-    adapters = Adapters(settings, environ, kept.streams.pause)
+    places.keep(kept, settings)
+    adapters = Adapters(settings, environ, kept)
     return App(
         sites=settings.site_values,
         schedules=tuple(settings.schedule_values.values()),
@@ -103,9 +104,9 @@ def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:
 class Adapters:
     """Appliances and destinations, made once and kept; threads share them. A credential that is refused is read again."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] | None, pause: Callable[[str], Pause]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None, kept: Ledger) -> None:
         self._settings = settings
-        self._pause = pause
+        self._ledger = kept
         self._environ = os.environ if environ is None else environ
         self._references = access.references(settings, self._environ)
         self._made: dict[Hashable, object] = {}
@@ -134,7 +135,7 @@ class Adapters:
                 ca_file=str(self._settings.path(configured.ca_file)) if configured.ca_file else None,
                 per_second=site.requests_per_second / site.max_concurrency,
                 per_hour=site.requests_per_hour / site.max_concurrency,
-                pause=self._pause(site.name),
+                pause=self._ledger.streams.pause(site.name),
             ),
         )
 
@@ -155,7 +156,10 @@ class Adapters:
             raise DestinationError(f"destination {name}: {error.message}", hint=error.hint) from error
 
     def _destination(self, name: str) -> Destination:
-        configured = self._settings.destinations[name]
+        configured = self._settings.destinations.get(name) or places.recall(self._ledger, name, self._settings)
+        if configured is None:
+            hint = "Put it back into the settings, under this name."
+            raise DestinationError(f"destination {name} left the settings, and the ledger does not hold its last ones", hint=hint)
         if isinstance(configured, SqlDatabaseSettings):
             return RowDestination(name, self._table(name, configured))
         made = self._files(name, configured)

@@ -1,7 +1,8 @@
 """What people ask for, values in, values out: the same for commands, routes and pages.
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
-* `verify` the proof · `health` whether all is well · `acknowledging` that a loss or a doubt was seen
+* `verify` the proof: `proving` each transfer, `strangers` that nobody knows, `findings` that stay
+* `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `overview` how everything stands
 * `database` what its tables lack
 * `running` a tick and its visits here · `stopping` ending early

@@ -77,7 +77,7 @@ def _schedule(app: App, schedule: Schedule, row: Row | None) -> dict[str, Any]:
 
 
 def _streams(found: Facts, sites: Mapping[str, SiteFacts], known: Known) -> Iterator[dict[str, Any]]:
-    undelivered = [one for one in known.listed if one.severity is not Severity.DOUBTFUL]
+    undelivered = [one for one in known.listed if one.severity not in (Severity.DOUBTFUL, Severity.UNPROVEN)]
     failed = Counter((one.site, one.data, one.destination) for one in undelivered)
     again = Counter((one.site, one.data, one.destination) for one in undelivered if one.next_try is not None)
     for one in sorted(found.streams, key=lambda stream: stream.stream):

@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, count
 
 from bic_lib.core.model import DOCUMENTS, REPORT_OF, DataType, Item
@@ -137,6 +137,41 @@ def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
         candidate = numbered(location, n)
         if _alike(candidate.rpartition("/")[2]) not in used:
             yield candidate
+
+
+def recogniser(formats: Iterable[str], hosts: Iterable[str]) -> Callable[[str], bool]:
+    """Tells of a location whether one of these formats may have given it to an item of these hosts, whatever its number."""
+    host = "|".join(re.escape(_escaped(host)) for host in hosts) or "[^/]+"
+    wanted = [_pattern(one, host) for one in dict.fromkeys(formats)]
+    return lambda location: any(pattern.fullmatch(location) for pattern in wanted)
+
+
+_FORMS = {
+    "EXTENSION": "[A-Za-z0-9]{1,8}",
+    "YEAR": r"\d{4}",
+    "MONTH": r"\d\d",
+    "DAY": r"\d\d",
+    "TIME": r"\d{6}",
+    "INSTANCE": r"\d*",
+}
+
+
+def _pattern(name_format: str, host: str) -> re.Pattern[str]:
+    """What a format's locations look like. Any text may stand for a value of an appliance."""
+    pieces, end = [], 0
+    for match in _VALUE.finditer(name_format):
+        form = f"(?:{host})" if match[1] == "SUPPORT_SITE_HOST" else _FORMS.get(match[1], "[^/]*")
+        before = re.escape(_escaped_format(name_format[end : match.start()]))
+        pieces += [before, form]
+        end = match.end()
+    pieces.append(re.escape(_escaped_format(name_format[end:])))
+    whole = "".join(pieces)
+    stem, dot, extension = whole.rpartition(r"\.")
+    return re.compile(rf"{stem}(?:\.\d+)?\.{extension}" if dot else rf"{whole}(?:\.\d+)?", re.IGNORECASE)
+
+
+def _escaped_format(text: str) -> str:
+    return "/".join(_escaped(segment) for segment in text.split("/"))
 
 
 def extension(data: DataType) -> str:

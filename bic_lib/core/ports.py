@@ -306,6 +306,13 @@ class TableDestination(Protocol):
         """
         raise Unsupported(f"this kind of destination can't read back the rows of {len(lsids)} sessions of {host_name}")
 
+    def sessions(self) -> Iterator[tuple[str, str, bool]]:
+        """(host name, lsid, whether a load of ours is noted for it) of every session that is there, in no certain order.
+
+        Raises Unsupported where a kind can't list what it holds.
+        """
+        raise Unsupported("this kind of destination can't list the sessions that it holds")
+
     def checks(self) -> list[Check]: ...
 
 

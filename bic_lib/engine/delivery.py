@@ -96,7 +96,7 @@ class FileDestination:
         self.name = name
         self.store = store
         self.rules = rules
-        self._identify = identify
+        self.identify = identify
         self._taken: OrderedDict[str, _Numbers] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -190,7 +190,7 @@ class FileDestination:
             return None
         place = naming.numbered(location, number)
         content = self._content(place)
-        if content is not None and session in self._identify(content):
+        if content is not None and session in self.identify(content):
             return _stored(place, content)
         numbers.holders.pop(session, None)
         return None
@@ -198,7 +198,7 @@ class FileDestination:
     def _sessions_in(self, location: str) -> Iterable[tuple[str, str]] | None:
         """The sessions in a file, None when there is none."""
         content = self._content(location)
-        return None if content is None else self._identify(content)
+        return None if content is None else self.identify(content)
 
     def _content(self, location: str) -> bytes | None:
         try:

@@ -62,7 +62,7 @@ def read(app: App, standing: Standing | None = None) -> Known:
     """The range reads; `standing` when it was just read. Raises LedgerError."""
     standing = standing or app.ledger.streams.standing()
     if not standing.sites():  # nothing was ever wanted: there is nothing to be read
-        return Known(app.ledger.now(), standing, {}, Noticed([], None))
+        return Known(app.ledger.now(), standing, {}, Noticed([], None), list(app.ledger.troubles.open()))
     waiting: dict[Stream, _Waiting] = defaultdict(_Waiting)
     for index in app.ledger.work.everywhere(standing):
         for served in index.body["for"]:

@@ -161,10 +161,12 @@ class Proof:
             believed = replace(record, outcome=replace(record.outcome, doubt=""), listed="")
             self.store.commit(ITEMS, partition(record.item), [Put(transfer_key(record), transfer_body(believed))])
 
-    def records(self, site: str) -> Iterator[Record]:
-        """All transfers of the site, a day after the other."""
-        rows = self.store.everything(ITEMS, f"{site}|", f"{site}|~")
-        return _records(self.store, site, (row for row in rows if not row.key.startswith(("document|", "step|"))))
+    def records(self, site: str | None = None) -> Iterator[Record]:
+        """All transfers of one site, or of every site that the ledger ever heard of; a site and day after the other."""
+        bounds = ("", "") if site is None else (f"{site}|", f"{site}|~")
+        rows = self.store.everything(ITEMS, *bounds)
+        transfers = (row for row in rows if not row.key.startswith(("document|", "step|")))
+        return readable(self.store, ITEMS, transfers, lambda row: read_record(row, row.partition.rpartition("|")[0]))
 
 
 class Known:

@@ -182,7 +182,7 @@ class Troubles:
                 end=after[-1].end if after else None,
                 found={"stretches": [[one.begin, one.end] for one in after]},
             )
-            changes: list[Change] = [Replace(about.key, _body(told), row.version) if row else Insert(about.key, _body(told))]
+            changes: list[Change] = [Replace(about.key, body(told), row.version) if row else Insert(about.key, body(told))]
             if row and not after:
                 changes = [Delete(about.key, row.version)]
             try:

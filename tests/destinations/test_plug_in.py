@@ -11,9 +11,9 @@ from typing import cast
 
 import pytest
 
-from bic_lib.actions.verify import _problems
+from bic_lib.actions.proving import compare
 from bic_lib.contracts.documents import small
-from bic_lib.core.model import DataType, Document, Item, Outcome, Site, State
+from bic_lib.core.model import DataType, Document, Item, Outcome, State
 from bic_lib.core.ports import Check, Loaded, TableDestination
 from bic_lib.engine.delivery import Delivery, RowDestination
 from bic_lib.ledger.records import Record
@@ -97,5 +97,5 @@ def test_an_older_plug_in_for_rows_goes_on() -> None:
         [outcome] = rows.deliver("host", [Delivery(item, document, None)], lambda: None).outcomes
         fingerprint = "x" if lsid == "other" else document.fingerprint
         records.append(Record(item, "rows", outcome, fingerprint=fingerprint))
-    found = _problems(rows, Site("support", "host"), records, quick=False)
+    found = compare(rows, "host", records, quick=False)
     assert [problem and problem.problem for problem in found] == [None, "missing", "altered"]

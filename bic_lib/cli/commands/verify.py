@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 import rich_click as click
 
+from bic_lib.actions.proving import Problem
+from bic_lib.actions.time_arguments import moment
 from bic_lib.actions.timestamps import iso
-from bic_lib.actions.verify import Problem, verify
+from bic_lib.actions.verify import Asked, Verified, verify
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import ByName, Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.progress import Told, watching
 from bic_lib.cli.tables import table
+from bic_lib.core.errors import UsageError
 from bic_lib.ledger.records import Record
 
 JSON = {
@@ -24,11 +27,18 @@ JSON = {
         "brought": ByName("origin", "upload", Key("how many of these the appliance did not send, by `upload` or `import`", 3)),
         "problems": [
             {
-                "destination": Key("the destination's name", "archive"),
-                "location": Key("the file's name; of rows empty", "support.example.com-support-7c1f0e2a.xml"),
+                "site": Key("the site's name; empty for what belongs to none", "support"),
+                "destination": Key("the destination's name; empty for a row of the ledger", "archive"),
+                "location": Key(
+                    "the file's name; of rows `session/HOST/LSID`; of other foreign files their folder; of the ledger the row",
+                    "support.example.com-support-7c1f0e2a.xml",
+                ),
                 "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
                 "problem": Key(
-                    "`missing`, `altered`, `size`, `newer` (rows that another ledger loaded since) or `unreadable`", "size"
+                    "`missing`, `altered`, `size`; `newer`: rows that another ledger loaded since; `foreign`: not in the ledger; "
+                    "`damaged`: a row of the ledger, or all of it; `unknown`: the ledger knows nothing of this destination, "
+                    "where something of ours lies; `unreadable`: it could not be looked at",
+                    "size",
                 ),
                 "detail": Key("more words", "10 bytes instead of 18210", only="where there are any"),
             }
@@ -39,12 +49,17 @@ JSON = {
 
 @click.command(name="verify")
 @click.option("--destination", metavar="D", help="Only this destination.")
+@click.option("--site", metavar="S", help="Only this site.")
+@click.option("--lsid", metavar="L", help="Only this session.")
+@click.option("--since", metavar="DATE", help="Only sessions and backups that began then or later.")
+@click.option("--share", metavar="5%", help="Only this part of all, going on where the last one ended.")
 @click.option("--quick", is_flag=True, help="Compare sizes and what the store keeps beside a file; read no content.")
+@click.option("--strict", is_flag=True, help="Also name what lies there and the ledger does not know.")
 @click.option(
     "--manifest", type=click.File("w", encoding="utf-8"), help="Also write each transfer as a line of JSON to this file."
 )
 @click.pass_obj
-def command(call: Call, destination: str | None, quick: bool, manifest: TextIO | None) -> int:
+def command(call: Call, /, manifest: TextIO | None, since: str | None, share: str | None, **named: Any) -> int:
     """Read again what is stored, compare it with the ledger, and name what is missing or altered."""
     looked_at = [0]
 
@@ -53,22 +68,43 @@ def command(call: Call, destination: str | None, quick: bool, manifest: TextIO |
         if manifest:
             manifest.write(_manifest_line(record, problem))
 
+    asked = Asked(since=moment(since, "--since") if since else None, share=_part(share) if share else None, **named)
+    if asked.share and asked.strict:
+        raise UsageError("--strict looks at all there is, --share at a part of it: give one of them.")
     app = call.app()
     with watching("verify", lambda: Told(f"{looked_at[0]:,} looked at")):
-        verified = verify(app, destination, quick=quick, seen=seen)
+        verified = verify(app, asked, seen=seen)
     if call.json:
-        problems = [
-            {name: value for name, value in asdict(one).items() if name != "detail" or value} for one in verified.problems
-        ]
-        counts = {"checked": verified.checked, "unproven": verified.unproven, "brought": verified.brought}
-        print_json({**counts, "problems": problems})
+        _print_json(verified)
     else:
-        rows = [(one.destination, one.location, one.lsid, one.problem, one.detail) for one in verified.problems]
-        brought = "".join(f", {count:,} of them by {origin}" for origin, count in sorted(verified.brought.items()))
-        unproven = f", {verified.unproven:,} of them rows that are not yet proven (docs/sql.md)" if verified.unproven else ""
-        line(f"{verified.checked:,} checked{brought}{unproven}")
-        table("Problems", ("destination", "location", "lsid", "problem", "detail"), rows)
+        _show(verified)
     return 1 if verified.problems else 0
+
+
+def _part(text: str) -> float:
+    """A percentage as a part of 1. Raises UsageError."""
+    try:
+        part = float(text.removesuffix("%")) / 100
+    except ValueError:
+        part = 0.0
+    if not 0 < part <= 1:
+        raise UsageError(f"--share: {text!r} is no percentage", hint="Such as 5%: more than 0, at most 100.")
+    return part
+
+
+def _print_json(verified: Verified) -> None:
+    problems = [{name: value for name, value in asdict(one).items() if name != "detail" or value} for one in verified.problems]
+    counts = {"checked": verified.checked, "unproven": verified.unproven, "brought": verified.brought}
+    print_json({**counts, "problems": problems})
+
+
+def _show(verified: Verified) -> None:
+    brought = "".join(f", {count:,} of them by {origin}" for origin, count in sorted(verified.brought.items()))
+    unproven = f", {verified.unproven:,} of them rows that are not yet proven (docs/sql.md)" if verified.unproven else ""
+    nothing = "" if verified.checked else ": the ledger holds nothing stored that was asked for"
+    line(f"{verified.checked:,} checked{brought}{unproven}{nothing}")
+    rows = [(one.destination, one.location, one.lsid, one.problem, one.detail) for one in verified.problems]
+    table("Problems", ("destination", "location", "lsid", "problem", "detail"), rows)
 
 
 def _manifest_line(record: Record, problem: Problem | None) -> str:

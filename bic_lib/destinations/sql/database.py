@@ -64,6 +64,9 @@ def create(
 _FORMS = "Write sqlite:///sessions.sqlite, mssql+pyodbc://user:password@server/database, or SERVER=…;DATABASE=…;UID=…;PWD=…"
 
 
+_SESSIONS = "SELECT s.host_name, s.lsid, l.session_id FROM session AS s LEFT JOIN bic_load AS l ON l.session_id = s.id"
+
+
 class SqlDatabase:
     """A TableDestination (ports.py). Tables are made at first use; threads may share it."""
 
@@ -98,6 +101,12 @@ class SqlDatabase:
     def digests(self, host_name: str, lsids: Sequence[str]) -> dict[str, str]:
         self._prepare()
         return self._reader.digests(host_name, lsids)
+
+    def sessions(self) -> Iterator[tuple[str, str, bool]]:
+        self._prepare()
+        with self.opened() as transaction:
+            for host, lsid, load in transaction.stream(_SESSIONS):
+                yield host or "", lsid or "", load is not None
 
     def checks(self) -> list[Check]:
         """Connects, makes the tables if they are not there, writes and removes one session."""

@@ -1,0 +1,87 @@
+"""What lies in a destination and the ledger does not know: files and rows of ours, or of somebody else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+from bic_lib.actions.proving import Problem
+from bic_lib.core import naming, recognition
+from bic_lib.core.errors import Unsupported
+from bic_lib.core.ports import FileEntry
+from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
+
+_SEALS = "seals/"
+"""Below it lie the statements of sealed days, which are checked by themselves."""
+_LARGEST_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of a file that is read whole to see whether it holds sessions (docs/design.md 2)."""
+
+
+def holds_ours(destination: Destination, hosts: Collection[str]) -> bool:
+    """Whether files of our naming, or rows of our loads, lie there. Raises DestinationError."""
+    if isinstance(destination, RowDestination):
+        return any(by_us for _, _, by_us in destination.table.sessions())
+    if isinstance(destination, FileDestination):
+        ours = naming.recogniser(destination.rules.formats.values(), hosts)
+        return any(entry.location.startswith(_SEALS) or ours(entry.location) for entry in _files(destination))
+    return False
+
+
+def strangers(destination: Destination, known: Collection[str]) -> Iterator[Problem]:
+    """What of a destination is in no known location: session documents, recordings and rows one by one, the rest by folder.
+
+    Raises DestinationError, Unsupported for a kind that can't list what it holds.
+    """
+    if isinstance(destination, RowDestination):
+        for host, lsid, _ in destination.table.sessions():
+            location = f"session/{host}/{lsid}"
+            if location not in known:
+                yield Problem(destination.name, location, lsid, "foreign", "rows of a session that the ledger does not know")
+    elif isinstance(destination, FileDestination):
+        yield from _strange_files(destination, (entry for entry in _files(destination) if entry.location not in known))
+    else:
+        raise Unsupported("this kind of destination can't list what it holds")
+
+
+def _files(destination: FileDestination) -> Iterator[FileEntry]:
+    return (entry for page in destination.store.pages() for entry in page)
+
+
+def _strange_files(destination: FileDestination, entries: Iterable[FileEntry]) -> Iterator[Problem]:
+    others: Counter[str] = Counter()
+    for entry in entries:
+        if entry.location.startswith(_SEALS):
+            continue
+        told = _told(destination, entry)
+        if told is None:
+            others[entry.location.rpartition("/")[0]] += 1
+        else:
+            yield Problem(destination.name, entry.location, told[0], "foreign", told[1])
+    for folder, count in sorted(others.items()):
+        files = "1 other file" if count == 1 else f"{count:,} other files"
+        yield Problem(destination.name, f"{folder}/", "", "foreign", f"{files} that the ledger does not know")
+
+
+def _told(destination: FileDestination, entry: FileEntry) -> tuple[str, str] | None:
+    """The lsid and what it is, of a session document or a recording; None for anything else."""
+    first = _first(destination, entry.location, recognition.LOOKED_AT)
+    found = recognition.recording(first)
+    if found.what is recognition.What.RECORDING:
+        return "", f"a recording ({found.extension}) that the ledger does not know"
+    if b"<" not in first.replace(b"\0", b"") or entry.size > _LARGEST_DOCUMENT:
+        return None
+    lsids = [lsid for lsid, _ in destination.identify(_first(destination, entry.location, _LARGEST_DOCUMENT))]
+    return (lsids[0], "a session that the ledger does not know there") if lsids else None
+
+
+def _first(destination: FileDestination, location: str, size: int) -> bytes:
+    """The file's beginning; of one that is gone meanwhile nothing."""
+    read = bytearray()
+    try:
+        for chunk in destination.store.read(location):
+            read += chunk
+            if len(read) >= size:
+                break
+    except FileNotFoundError:
+        return b""
+    return bytes(read[:size])

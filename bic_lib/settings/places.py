@@ -1,0 +1,46 @@
+"""Where destinations lie, kept in the ledger without secrets: what lies in one that left the settings can still be verified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bic_lib.core.ports import BATCH, Put
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.streams import STATE
+from bic_lib.logs import masked
+from bic_lib.settings.model import Destination
+
+if TYPE_CHECKING:
+    from bic_lib.settings.loading import Settings
+
+_PARTITION = "places"
+
+
+def keep(ledger: Ledger, settings: Settings) -> None:
+    """Note the destinations as they are now, where that is news. Raises LedgerError."""
+    known = {row.key: row.body for row in ledger.store.scan(STATE, _PARTITION)}
+    bodies = {name: _body(configured) for name, configured in settings.destinations.items()}
+    news = [Put(name, body) for name, body in bodies.items() if known.get(name) != body]
+    for first in range(0, len(news), BATCH):
+        ledger.store.commit(STATE, _PARTITION, news[first : first + BATCH])
+
+
+def recall(ledger: Ledger, name: str, settings: Settings) -> Destination | None:
+    """The last settings of a destination, None where none are kept or they can't be used any more. Raises LedgerError."""
+    row = ledger.store.get(STATE, _PARTITION, name)
+    if row is None:
+        return None
+    adapter: TypeAdapter[Destination] = TypeAdapter(Destination)
+    try:
+        return adapter.validate_python(dict(row.body), context={"base": settings.base})
+    except ValidationError:
+        return None
+
+
+def _body(configured: BaseModel) -> Mapping[str, Any]:
+    """What was set, as it was written; a value that holds a secret is none that settings may hold, and is left out."""
+    told = configured.model_dump(mode="json", exclude_unset=True)
+    return {name: value for name, value in told.items() if masked(str(value)) == str(value)}
