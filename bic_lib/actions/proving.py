@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bic_lib.core.errors import Unsupported
+from bic_lib.core.errors import ItemError, Unsupported
 from bic_lib.core.ports import Loaded
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record
@@ -34,7 +34,7 @@ def compare(destination: Destination, host: str, records: Sequence[Record], *, q
     if isinstance(destination, RowDestination):
         return _rows(destination, host, records)
     if isinstance(destination, FileDestination):
-        return [_file(destination, record, quick=quick) for record in records]
+        return [_readable(destination, record, quick=quick) for record in records]
     return [problem(record, "unreadable", "this kind of destination can't be read") for record in records]
 
 
@@ -73,6 +73,14 @@ def _row(record: Record, digest: str | None, loaded: Loaded | None) -> Problem |
         return None
     newer = loaded and loaded.fingerprint != record.fingerprint and loaded.rows_sha256 == digest
     return problem(record, "newer" if newer else "altered")
+
+
+def _readable(destination: FileDestination, record: Record, *, quick: bool) -> Problem | None:
+    """A file that the place refuses to show (behind a link, archived) is a problem by itself, and hides no other."""
+    try:
+        return _file(destination, record, quick=quick)
+    except ItemError as error:
+        return problem(record, "unreadable", str(error))
 
 
 def _file(destination: FileDestination, record: Record, *, quick: bool) -> Problem | None:

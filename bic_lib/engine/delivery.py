@@ -27,6 +27,8 @@ Identify = Callable[[bytes], Iterable[tuple[str, str]]]
 _NAMES_HELD = 1_000
 _SESSIONS_HELD = 100_000
 """Of so many names that were taken, and sessions under them, it is kept in memory which file holds them."""
+_MOST_READ = 96 * 1024 * 1024
+"""Bytes of a file under a document's name that are looked at: a session has at most 64 MB."""
 LEAST_FREE = 10**9
 """Bytes: `bic check` warns of a place with less room, which the next few recordings would fill."""
 _MOST_NUMBERS = 100_000
@@ -201,10 +203,16 @@ class FileDestination:
         return None if content is None else self.identify(content)
 
     def _content(self, location: str) -> bytes | None:
+        """What a file holds, None when there is none; of one that is too large for a document nothing."""
+        held = bytearray()
         try:
-            return b"".join(self.store.read(location))
+            for chunk in self.store.read(location):
+                held += chunk
+                if len(held) > _MOST_READ:
+                    return b""
         except FileNotFoundError:
             return None
+        return bytes(held)
 
 
 class _Numbers:

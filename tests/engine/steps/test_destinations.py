@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.actions import verify
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.destinations.local_folder import LocalFolder
@@ -233,3 +234,42 @@ def test_a_stream_that_walks_weekly_holds_up_no_daily_pass(world: World, sim: Si
     world.once()
     world.demand_whole("archive")
     assert [name for name in world.files("archive") if late in name]
+
+
+def test_a_huge_file_in_the_way_is_not_read_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's gigabytes under a session's name: the session gets `.1`, and memory does not grow with what lies there."""
+    world.once()
+    name = min(world.files())
+    path = world.folder / "archive" / name
+    with path.open("wb") as file:
+        file.truncate(4 << 30)
+    for ledger in world.folder.glob("bic-ledger.sqlite*"):
+        ledger.unlink()
+    size, read = Counter[str](), LocalFolder.read
+
+    def counted(self: LocalFolder, location: str) -> Iterator[bytes]:
+        for chunk in read(self, location):
+            size[location] += len(chunk)
+            yield chunk
+
+    monkeypatch.setattr(LocalFolder, "read", counted)
+    world.once()
+    assert (world.folder / "archive" / name.replace(".xml", ".1.xml")).exists()
+    assert 0 < size[name] < 200_000_000
+
+
+def test_one_file_that_cannot_be_read_hides_no_other(world: World) -> None:
+    """A folder of the archive became a link: what lay in it is named by verify, the rest is checked as ever."""
+    world.configure(destination='file_name_format = "%LSID%/session.%EXTENSION%"')
+    world.once()
+    names = sorted(world.files())
+    folder = world.folder / "archive" / names[0].partition("/")[0]
+    folder.rename(world.folder / "elsewhere")
+    folder.symlink_to(world.folder / "elsewhere")
+    (world.folder / "archive" / names[1]).write_bytes(b"altered")
+    app = world.app()
+    verified = verify.verify(app)
+    app.ledger.store.close()
+    assert verified.checked == len(names)
+    found = {problem.location: problem.problem for problem in verified.problems}
+    assert found == {names[0]: "unreadable", names[1]: "size"}
