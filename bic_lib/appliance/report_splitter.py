@@ -130,7 +130,7 @@ class Cutter:
         if frame.start_tag.endswith(b"/>"):
             self._is_last(0)
             return
-        for number in itertools.count(1):
+        for number in itertools.count(1):  # up to a number of records
             if not self._to_child(frame):
                 return
             if number > MOST_PIECES:

@@ -23,7 +23,7 @@ _LAST_WORDS = (
 _NO_THREAD = "can't start new thread"
 _NO_SEGMENT = "failed to map segment"
 """What Python says where there is no memory for the stack of a thread, and the loader where there is none for a library."""
-STATUS = 1
+STATUS = 1  # "failed", as for any other reason (docs/design.md 6)
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""

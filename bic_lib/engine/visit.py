@@ -71,7 +71,7 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
         _look_over(app)
 
     def work(worker: Worker) -> None:
-        for turn in itertools.count():
+        for turn in itertools.count():  # each turn does a step, whose next try, if any, is later
             if not worker.look(turn):
                 break
             if not only:

@@ -106,7 +106,7 @@ def scheduling() -> Iterator[Scheduler]:
 
 def forever(tick: Callable[[], None]) -> None:
     """Tick each minute, until an exception (KeyboardInterrupt, ...) ends it."""
-    while True:
+    while True:  # what it is for
         began = time.monotonic()
         tick()
         time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
