@@ -61,7 +61,7 @@ class LogFiles:
     def follow(self, wait: Callable[[], None] = _pause) -> Iterator[Entry]:
         """What is written from then on, without end; `wait` is called between two looks."""
         tails = {path: _Tail(log, size) for log, sizes in self._sizes.items() for path, size in sizes.items()}
-        while True:
+        while True:  # until whoever watches ends it
             for log in self._logs:
                 for path in _files(self._directory, log):
                     yield from tails.setdefault(path, _Tail(log)).read(path)

@@ -5,6 +5,7 @@
 * `tokens` one bearer token an account · `rate_limit` how fast a lane may ask · `answers` what error texts mean, as data
 * `body_end` whether the reader knows where a body ends · `content_encoding` undone, to its own end
 * `reports` report kinds and their parameters · `report_splitter` a report into records
-* `record_bounds` what one may hold · `session_documents` records → documents
+* `record_bounds` what one may hold · `large_records` how many large ones at a time
+* `session_documents` records → documents
 * `safe_xml` XML read without trust · `commands`, `preflight` the credential test
 """

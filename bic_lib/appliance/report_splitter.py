@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bic_lib.appliance.answers import LEAD, TEXT_BYTES, message, web_page
+from bic_lib.appliance.large_records import Place
 from bic_lib.appliance.record_bounds import CLOSED_BY, TAG, tag_breach
 from bic_lib.core.errors import Interrupted, SiteError, Unexpected
 
@@ -104,10 +105,20 @@ class Cutter:
         self._head = b""
         self._record_names: set[bytes] = set()
         self._boundary = _ANY_TAG
+        self._place = Place()
         self._gap = 0
         """Bytes let go since the last piece; below 0 while one is at hand."""
 
     def __iter__(self) -> Iterator[Piece]:
+        try:
+            for piece in self._pieces():
+                yield piece
+                del piece  # it may be large, and whoever took it is done with it
+                self._place.leave()
+        finally:
+            self._place.leave()
+
+    def _pieces(self) -> Iterator[Piece]:
         frame = self._frame()
         if local(frame.name) == b"error":
             said = self._piece(frame)
@@ -119,7 +130,7 @@ class Cutter:
         if frame.start_tag.endswith(b"/>"):
             self._is_last(0)
             return
-        for number in itertools.count(1):
+        for number in itertools.count(1):  # up to a number of records
             if not self._to_child(frame):
                 return
             if number > MOST_PIECES:
@@ -322,6 +333,7 @@ class Cutter:
     def _take(self, wanted: int = 1) -> bool:
         """Take a chunk or, where it comes in smaller ones, `wanted` bytes; False when there is none."""
         before = len(self._held)
+        self._place.need(before)
         if self._gap >= 0 and self._gap + before > GAP_LIMIT:
             raise Unexpected("the answer is malformed: more than 1 MB without an element")
         while len(self._held) - before < max(wanted, 1) and (chunk := next(self._chunks, None)) is not None:

@@ -24,6 +24,9 @@ from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, L
 
 log = logging.getLogger("bic.transfers")
 
+_NO_MEMORY = etree.ErrorTypes.ERR_NO_MEMORY
+"""libxml2's word for it: no fault of the document."""
+
 LATEST = 253_402_300_800
 """The year 10000: no later time is believed."""
 
@@ -56,8 +59,12 @@ def documents(
     for piece in Cutter(chunks):
         if local(piece.name) == b"error":
             _raise_unless_empty(piece)
-        elif (document := reader.read(piece)) is not None:
+            continue
+        document = reader.read(piece)
+        del piece  # it may be large, and so may the next one, which is read before a loop lets go of it
+        if document is not None:
             yield document
+        del document
 
 
 def read_document(content: bytes, as_of: int | None = None, kind: ReportKind | None = None) -> list[Document | BrokenDocument]:
@@ -123,6 +130,8 @@ class _Reader:
         try:
             return self._read(piece)
         except etree.XMLSyntaxError as error:
+            if getattr(error, "code", 0) == _NO_MEMORY:
+                raise MemoryError from error
             return _broken(piece, counted_breach(piece.content) or fault(error))
         except (etree.LxmlError, LookupError, OverflowError, RecursionError, ValueError) as error:
             return _broken(piece, f"it can't be read ({type(error).__name__})")

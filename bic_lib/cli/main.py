@@ -24,6 +24,7 @@ from bic_lib.cli.stopping import Terminated
 from bic_lib.core.errors import BicError, SettingsError, UsageError
 from bic_lib.core.meant import meant
 from bic_lib.core.version import VERSION
+from bic_lib.engine import memory
 from bic_lib.logs import shown
 
 FAILED = 1
@@ -131,6 +132,7 @@ bic = _with_common_options(Commands(name="bic", help=_HELP, context_settings={"h
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `bic` with the process's arguments and end the process. Files that it makes are its user's only."""
     os.umask(0o077)
+    memory.watch()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None without a console
             _take_every_character(stream)
@@ -158,6 +160,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # noqa: BLE001 -- whatever it was: a user sees one line, not a traceback
+        if memory.is_gone(error):
+            memory.end()
         return _failed(error, verbose="--verbose" in arguments)
     return status
 

@@ -133,7 +133,7 @@ def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
     Names that differ only in case or normalisation count as taken: on many disks they are the same file.
     """
     used = {_alike(name) for name in taken}
-    for n in count():
+    for n in count():  # of so many names one more than are taken is free
         candidate = numbered(location, n)
         if _alike(candidate.rpartition("/")[2]) not in used:
             yield candidate

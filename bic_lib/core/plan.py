@@ -85,7 +85,7 @@ def _times(schedule: Schedule, last: int | None, began: int, now: float) -> Iter
     if schedule.at is None:
         moment = (began if last is None else last) + schedule.every
         moment += max(0, int((now - moment) // schedule.every)) * schedule.every
-        while True:
+        while True:  # for as many as are asked for
             yield moment
             moment += schedule.every
     zone = zone_of(schedule.time_zone)
@@ -97,7 +97,7 @@ def _times(schedule: Schedule, last: int | None, began: int, now: float) -> Iter
     else:
         day = datetime.fromtimestamp(last, zone).date() + step
     day += max(0, int((now - _instant(day, schedule.at, zone)) // schedule.every) - 1) * step
-    while True:
+    while True:  # likewise
         yield _instant(day, schedule.at, zone)
         day += step
 

@@ -132,7 +132,7 @@ class Vault:
         audience = f"https://{cloud}"
         waited = 0.0
         answered_challenge = False
-        while True:
+        while True:  # one challenge, and all waiting has its limit
             response = self._send(address, audience)
             if response.status_code == 401 and not answered_challenge:
                 audience, answered_challenge = _demanded(address, response), True

@@ -113,7 +113,7 @@ class Connections:
             self.give_back(access)
 
     def _idle_one(self) -> Access | None:
-        while True:
+        while True:  # each turn takes one of those that are idle
             with self._lock:
                 access = self._idle.pop() if self._idle else None
             if access is None or usable(access):

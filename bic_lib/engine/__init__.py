@@ -2,6 +2,6 @@
 
 * `app` what both need, in one value · `tick` makes due, says which sites want a visit · `visit` takes a lane and does due steps
 * `steps/` one module a kind of step · `delivery` publishing once · `tee` one download, several destinations
-* `losses` what was forgotten while a stream stood still
+* `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
 * `health` what the ledger knows, as facts · `events` what machines read about the work
 """

@@ -73,7 +73,7 @@ class Branch:
             self.staging.discard()
 
     def _drain(self) -> None:
-        while True:
+        while True:  # the queue is bounded, and its reader has ended or takes blocks too
             try:
                 self._blocks.get_nowait()
             except queue.Empty:

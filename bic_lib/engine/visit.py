@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.core.ports import Appliance
-from bic_lib.engine import events
+from bic_lib.engine import events, memory
 from bic_lib.engine.app import App
 from bic_lib.engine.steps import backups, windows
 from bic_lib.engine.steps.imports import Unconnected
@@ -39,6 +39,7 @@ class Visited:
     carries: bool = True
 
 
+@memory.demanded()
 def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
     """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
 
@@ -70,7 +71,7 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
         _look_over(app)
 
     def work(worker: Worker) -> None:
-        for turn in itertools.count():
+        for turn in itertools.count():  # each turn does a step, whose next try, if any, is later
             if not worker.look(turn):
                 break
             if not only:
@@ -82,6 +83,7 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
     return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, work=work)
 
 
+@memory.demanded()
 def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
     """Do just these steps, and those that they plan, for somebody who waits for them.
 

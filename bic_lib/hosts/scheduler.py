@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bic_lib.core.errors import ClaimLost, LedgerError
 from bic_lib.core.model import Visit
-from bic_lib.engine import tick
+from bic_lib.engine import memory, tick
 from bic_lib.engine.app import App
 from bic_lib.engine.visit import Visited, perform
 from bic_lib.hosts.current import Current
@@ -42,6 +42,7 @@ class Scheduler:
         self._lease: Lease | None = None
         self._told = False
 
+    @memory.demanded()
     def tick_with(self, current: Current) -> None:
         """One tick with the settings as they are now."""
         try:
@@ -105,7 +106,7 @@ def scheduling() -> Iterator[Scheduler]:
 
 def forever(tick: Callable[[], None]) -> None:
     """Tick each minute, until an exception (KeyboardInterrupt, ...) ends it."""
-    while True:
+    while True:  # what it is for
         began = time.monotonic()
         tick()
         time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))

@@ -15,6 +15,7 @@ from waitress.server import create_server
 
 from bic_lib.core.errors import BicError, SettingsError
 from bic_lib.core.model import Visit
+from bic_lib.engine import memory
 from bic_lib.engine.app import App
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
@@ -142,6 +143,7 @@ def _port(server: Any) -> int:
 
 
 def _wsgi(answer: Answer) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    @memory.demanded()
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             response = answer(_request(environ))

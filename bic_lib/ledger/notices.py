@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.ports import Delete, Insert, Replace, Row, Store
+from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 
 _NOTICES = "notices"
@@ -121,7 +122,7 @@ class Notices:
         return True
 
     def _change(self, key: str, change: Callable[[Notice | None], Notice | None]) -> None:
-        while True:
+        for _ in attempts(f"notice {key}"):
             row = self.store.get(RUNS, _NOTICES, key)
             changed = change(_notice(row) if row else None)
             try:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from bic_lib.core.errors import Conflict
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Insert, Replace, Row, Store
+from bic_lib.ledger.contention import attempts
 
 PAUSE = "pause"
 """The key of a site's pause beside its other state."""
-_TRIES = 10
-"""Conflicts in a row: each is somebody who wrote the same pause."""
 
 
 class SitePause:
@@ -22,7 +21,7 @@ class SitePause:
         return left(self._row(), self._store.now())
 
     def begin(self, seconds: float) -> None:
-        for _ in range(_TRIES):
+        for _ in attempts("a site's pause"):
             row, now = self._row(), self._store.now()
             if left(row, now) >= seconds:
                 return

@@ -16,6 +16,7 @@ from bic_lib.core.model import DataType, ReportKind, Stream, Window
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases, pauses
+from bic_lib.ledger.contention import attempts
 from bic_lib.logs import masked
 
 STATE = "state"
@@ -155,7 +156,7 @@ class Streams:
 
     def make_due(self, stream: Stream, run: str | None, at: float) -> None:
         """The stream wants a walk; written even when it is due already, so that a walk under way does not end its being due."""
-        while True:
+        for _ in attempts(f"stream {stream.data} of {stream.site}"):
             row = self.store.get(STATE, site_partition(stream.site), _key(stream))
             state = _stream(row) if row else StreamState(stream)
             due_at = at if state.due_at is None else min(state.due_at, at)

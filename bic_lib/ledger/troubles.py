@@ -16,6 +16,7 @@ from bic_lib.core.errors import Conflict
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, State, Stream, Window
 from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.records import SETTLED, Record, hashed, part_key, severity
 from bic_lib.logs import masked
@@ -168,7 +169,7 @@ class Troubles:
         about = Trouble(
             Severity.LOST, stream.site, str(stream.data), stream.destination, str(State.LOST), kind="stream", reason=_FORGOTTEN
         )
-        while True:
+        for _ in attempts(f"what {stream.site} forgot"):
             row = self.store.get(RUNS, OPEN + stream.site, about.key)
             known = _trouble(row) if row else replace(about, first_failed=now)
             before = tuple(Window(*bounds) for bounds in known.found.get("stretches", ()))

@@ -55,7 +55,7 @@ def command(call: Call, port: int, sessions: int, seed: int, directory: Path | N
     try:
         with stopping(), simulator:
             _introduce(call, simulator)
-            while True:
+            while True:  # until it is stopped
                 time.sleep(3600)
     except OSError as error:
         raise UsageError(

@@ -49,6 +49,10 @@ class _Batch:
     broken: list[Item] = field(default_factory=list)
     planned: list[tuple[Step, Record]] = field(default_factory=list)
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.documents) + len(self.broken) >= BATCH_DOCUMENTS or self.size >= BATCH_BYTES
+
 
 class DocumentIntake:
     """Takes the documents of one report to the streams in `members` (with the run that made each due, if any).
@@ -116,10 +120,11 @@ class DocumentIntake:
                 self.seen[document.lsid] = item
             if isinstance(document, BrokenDocument):
                 self._broken(item, document)
-                continue
-            self._batch.documents[document.lsid] = (item, document)
-            self._batch.size += len(document.xml)
-            if len(self._batch.documents) >= BATCH_DOCUMENTS or self._batch.size >= BATCH_BYTES:
+            else:
+                self._batch.documents[document.lsid] = (item, document)
+                self._batch.size += len(document.xml)
+            del document  # it may be large, and the next one is read before the loop lets go of it
+            if self._batch.is_full:
                 self.flush()
         self.flush()
 

@@ -26,6 +26,7 @@ from bic_lib.core.model import (
 )
 from bic_lib.core.plan import pause
 from bic_lib.core.ports import Appliance, FileStore
+from bic_lib.engine import memory
 from bic_lib.engine.delivery import Destination
 from bic_lib.engine.events import Tally
 from bic_lib.ledger import Ledger
@@ -209,5 +210,7 @@ def unexpected(what: str) -> Iterator[list[Unexpected]]:
     except (SiteError, LedgerError, ClaimLost, OutOfTime):
         raise
     except Exception as error:
+        if memory.is_gone(error):
+            memory.end()
         log.exception("%s: unexpected error", what)
         failed.append(Unexpected(masked(f"unexpected error: {type(error).__name__}: {error}")))

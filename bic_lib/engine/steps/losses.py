@@ -16,6 +16,7 @@ from bic_lib.core.model import DAY, Document, Item, Outcome, ReportKind, Selecti
 from bic_lib.engine.steps import copies
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, Observer
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.journal import Entry, Happened
 from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, read_record
 from bic_lib.ledger.streams import StreamState
@@ -128,7 +129,7 @@ def _settle_stream(job: Job, known: StreamState, hole: Sequence[Window], shown: 
 
 
 def _write(job: Job, known: StreamState, change: Callable[[StreamState], StreamState]) -> None:
-    while True:
+    for _ in attempts(f"stream {known.stream.data} of {known.stream.site}"):
         try:
             job.ledger.streams.write(change(known))
         except Conflict:

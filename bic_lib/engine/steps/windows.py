@@ -16,6 +16,7 @@ from bic_lib.engine.steps.losses import passed
 from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.engine.steps.reconcile import is_passed
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
 from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
@@ -37,7 +38,7 @@ def due_streams(job: Job, state: SiteState, kind: ReportKind) -> list[StreamStat
 def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
     """Walk the due streams to the appliance's now, window by window. Raises OutOfTime, SiteError."""
     known = job.ledger.proof.known(job.site.name)
-    while True:
+    while True:  # each turn moves the lowest watermark towards the appliance's now, or finds that a report rests
         job.need(NEEDED_SECONDS)
         site = job.ledger.streams.read(job.site.name)
         streams = {state.stream: state for state in due_streams(job, site, kind)}
@@ -117,7 +118,7 @@ def _advance(job: Job, state: StreamState, *, arrived: bool) -> None:
     wanted = replace(state, advanced_at=now, due_at=min(now, state.due_at or now))
     if arrived:
         wanted = replace(wanted, due_at=None, backlog_done_at=state.backlog_done_at or now)
-    while True:
+    for _ in attempts(f"stream {state.stream.data} of {state.stream.site}"):
         try:
             job.ledger.streams.write(wanted)
         except Conflict:

@@ -124,7 +124,7 @@ class SqliteStore:
     def scan(self, table: str, partition: str, first: str = "", last: str = "", limit: int = 0) -> Iterator[Row]:
         """As the port says; read in pages, so that rows written meanwhile may or may not be seen."""
         left = limit
-        while True:
+        while True:  # each page begins behind the last one
             size = min(left, _PAGE) if limit else _PAGE
             page = self._page(table, partition, first, last, size)
             rows = self._intact(table, page)
@@ -137,7 +137,7 @@ class SqliteStore:
     def everything(self, table: str, first: str = "", last: str = "") -> Iterator[Row]:
         """As the port says; read in pages, like a scan."""
         at = (first, "")
-        while True:
+        while True:  # likewise
             page = self._page_of_all(table, at, last)
             yield from self._intact(table, page)
             if len(page) < _PAGE:
@@ -263,7 +263,7 @@ class SqliteStore:
 
     def _demand_log(self, connection: sqlite3.Connection) -> None:
         until = time.monotonic() + self._patience
-        while True:
+        while True:  # until a point in time
             try:
                 mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
                 break
