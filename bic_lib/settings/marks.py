@@ -65,7 +65,7 @@ class Marks:
         values = [self._environ.get(reference.removeprefix(ENVIRONMENT), "") for reference in _references(section, ENVIRONMENT)]
         shared = (self._settings.identity, self._settings.key_vault)
         told = [one.model_dump_json() for one in (section, *shared) if one is not None]
-        return _hmac(values, [*told, *values, self._authority(section)], salt)
+        return _hmac(values, [*told, self._authority(section)], salt)
 
     def _authority(self, section: Section) -> str:
         """A file of authorities that was put there, or replaced."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from pathlib import Path
 
 from bic_lib.settings import access, loading
@@ -32,14 +33,14 @@ def test_only_a_change_is_a_change(tmp_path: Path) -> None:
 
 
 def test_a_mark_is_no_quick_test_of_a_guess(tmp_path: Path) -> None:
-    """Two marks of the same are unlike, and no plain HMAC with what lies in it (its salt) gives its digits."""
+    """A guess costs 16 MiB and a slow function each time: the key is made of the values by scrypt, with the mark's own salt."""
     marks = Marks(settings(tmp_path), {"S": "one"})
     first, second = marks.mark("site support"), marks.mark("site support")
+    assert not set(first.split(".")[:2]) & set(second.split(".")), "two marks of the same are unlike"
     salt, own, _ = first.split(".")
-    assert not set(first.split(".")[:2]) & set(second.split("."))
-    told = [f"{settings(tmp_path).sites['support'].model_dump_json()}", "one", ""]
-    quick = [hmac.new(salt.encode(), str(text).encode(), hashlib.sha256).hexdigest()[:32] for text in (told, "one", '["one"]')]
-    assert own not in quick
+    key = hashlib.scrypt(b'["one"]', salt=salt.encode(), n=2**14, r=8, p=1, dklen=32)
+    told = json.dumps([settings(tmp_path).sites["support"].model_dump_json(), ""])
+    assert hmac.new(key, told.encode(), hashlib.sha256).hexdigest().startswith(own)
 
 
 def test_a_vault_is_known_by_its_versions(tmp_path: Path, cloud: Cloud) -> None:
