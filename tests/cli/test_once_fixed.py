@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from bic_lib.ledger import Ledger, rests
+from bic_lib.ledger.stores import sqlite
 from bic_lib.simulator import Fault, Simulator
 from tests.support import SECRET, Bic, served_sessions, stored_sessions
 
@@ -18,7 +21,7 @@ def requests_of(appliance: Simulator) -> int:
     return len(appliance.requests)
 
 
-def rests(bic: Bic) -> None:
+def comes_to_rest(bic: Bic) -> None:
     """The account is refused: the site rests, and a run right after it asks nothing."""
     assert bic("run", "--once", **{SECRET: WRONG}).status == 1
     (support,) = bic("status", "--json").json["sites"]
@@ -35,17 +38,17 @@ def forgetful(bic: Bic) -> Callable[[], None]:
     """Makes the ledger forget of what the subject was made: so that only what is asked for ends its rest."""
 
     def forget() -> None:
-        with sqlite3.connect(bic.folder / "bic-ledger.sqlite") as ledger:
-            (table,) = ledger.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%body%' AND type = 'table'").fetchall()
-            ledger.execute(f"UPDATE {table[0]} SET body = json_set(body, '$.rest_mark', '') WHERE body LIKE '%rest_mark%'")
-        ledger.close()
+        ledger = Ledger(sqlite.create(bic.folder / "bic-ledger.sqlite"), "test")
+        for one in list(rests.failing(ledger.streams.standing())):
+            assert rests.write(ledger.store, one, replace(one.rest, mark=""))
+        ledger.store.close()
 
     return forget
 
 
 def test_a_rest_lasts_while_nothing_has_changed(bic: Bic, appliance: Simulator) -> None:
     """With the same wrong secret a run asks the appliance nothing until the rest is over, and ends with 1."""
-    rests(bic)
+    comes_to_rest(bic)
     before = requests_of(appliance)
     assert bic("run", "--once", **{SECRET: WRONG}).status == 1
     assert requests_of(appliance) == before
@@ -53,7 +56,7 @@ def test_a_rest_lasts_while_nothing_has_changed(bic: Bic, appliance: Simulator) 
 
 def test_a_changed_secret_is_tried_at_once(bic: Bic, appliance: Simulator) -> None:
     """The next tick sees another value than the one that was refused, and tries it."""
-    rests(bic)
+    comes_to_rest(bic)
     assert bic("run", "--once").status == 0
     everything_came(bic, appliance)
 
@@ -94,7 +97,7 @@ def test_whoever_says_that_it_is_mended_has_it_tried(
     bic: Bic, appliance: Simulator, forgetful: Callable[[], None], arguments: tuple[str, ...], told: str
 ) -> None:
     """A green check and a retry end the rest: the next run does all that is due. Until then it is failing, as before."""
-    rests(bic)
+    comes_to_rest(bic)
     forgetful()
     assert bic("run", "--once").status == 1, "nothing tells that it was mended"
     ended = bic(*arguments)
@@ -106,7 +109,7 @@ def test_whoever_says_that_it_is_mended_has_it_tried(
 
 def test_run_now_is_now(bic: Bic, appliance: Simulator, forgetful: Callable[[], None]) -> None:
     """It asks the appliance, whatever rests; a secret that is still wrong is refused anew, and ends it with 1."""
-    rests(bic)
+    comes_to_rest(bic)
     before = requests_of(appliance)
     assert bic("run", "--now", **{SECRET: WRONG}).status == 1
     assert requests_of(appliance) > before
@@ -117,7 +120,7 @@ def test_run_now_is_now(bic: Bic, appliance: Simulator, forgetful: Callable[[], 
 
 def test_a_red_check_ends_no_rest(bic: Bic, appliance: Simulator) -> None:
     """What is not well there goes on resting: a check is no reason to hammer an account."""
-    rests(bic)
+    comes_to_rest(bic)
     assert bic("check", **{SECRET: WRONG}).status == 1
     before = requests_of(appliance)
     assert bic("run", "--once", **{SECRET: WRONG}).status == 1
@@ -153,7 +156,7 @@ def test_a_pause_that_was_asked_for_is_ended_by_nothing(bic: Bic, appliance: Sim
 
 def test_no_secret_comes_into_the_ledger(bic: Bic) -> None:
     """Neither it nor a plain digest of it: two marks of the same are unlike, so nothing can be looked up."""
-    rests(bic)
+    comes_to_rest(bic)
     with sqlite3.connect(bic.folder / "bic-ledger.sqlite") as ledger:
         dump = "\n".join(ledger.iterdump())
     ledger.close()
