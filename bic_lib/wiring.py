@@ -20,6 +20,7 @@ from bic_lib.engine.events import refused
 from bic_lib.engine.steps.job import Observer, Uploads
 from bic_lib.ledger import Ledger
 from bic_lib.settings import access, places, plug_ins
+from bic_lib.settings.marks import Marks
 from bic_lib.settings.model import (
     AzureBlobSettings,
     LocalFolderSettings,
@@ -56,6 +57,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         uploads=Uploads(adapters.uploads, read_document),
         destinations=tuple(settings.destinations),
         observe=observe,
+        marks=Marks(settings, environ),
     )
 
 

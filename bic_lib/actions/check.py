@@ -13,6 +13,7 @@ from bic_lib.core.errors import BicError, LedgerError
 from bic_lib.core.model import DataType, OnConflict
 from bic_lib.core.ports import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
+from bic_lib.engine import resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import unexpected
 from bic_lib.settings import access
@@ -48,8 +49,15 @@ def check(
         tell(f"destination {name}")
         found += _referred(f"destination {name}", settings.destinations[name], references) or _destination(app, name)
         found += _names(settings, name)
+    _end_rests(app, found)
     found += _mail(settings)
     return found
+
+
+def _end_rests(app: App, found: Sequence[Check]) -> None:
+    """What is well here is tried at once (docs/design.md 13). Raises LedgerError."""
+    red = {line.subject for line in found if not line.ok}
+    resting.end(app, {line.subject for line in found} - red)
 
 
 def _data(settings: Settings, site: str) -> frozenset[DataType]:

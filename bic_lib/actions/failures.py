@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bic_lib.actions.running import paused
+from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, State, Stream
+from bic_lib.engine import resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, lsids_step
 from bic_lib.engine.steps.recordings import recording_step
+from bic_lib.ledger import rests
 from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import Queue, Step, StepKind
@@ -48,20 +52,47 @@ def shown(trouble: Trouble) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Retried:
-    """Ids of the transfers that the next run tries again, and of those that can't be, with the reason."""
+    """What the next run tries again: ids of transfers, and sites and destinations (`subjects`) whose rest was ended.
+
+    `refused` are the ids that can't be tried, with the reason; `paused` a line for each site that wants to be left alone.
+    """
 
     due: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    subjects: list[str] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
 
 
-def retry(app: App, ids: Sequence[str] | None) -> Retried:
-    """Make failed transfers due again, as if they had not been tried (None: all of them). May be repeated.
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What somebody wants tried again: transfers by their ids, or all that failed and rests (of a site, of a destination)."""
 
-    Raises UsageError when an id is not on the list of failures, LedgerError.
+    ids: Sequence[str] = ()
+    everything: bool = False
+    site: str = ""
+    destination: str = ""
+
+    def problems(self, app: App) -> list[str]:
+        """What is wrong with it, a line each."""
+        if sum((bool(self.ids), self.everything, bool(self.site or self.destination))) != 1:
+            return ["name either ids, or a site or destination, or all"]
+        sites, destinations = filter(None, [self.site]), filter(None, [self.destination])
+        return [*unusable_sites(app, sites), *unknown_destinations(app, destinations)]
+
+    def fits(self, trouble: Trouble) -> bool:
+        return self.site in ("", trouble.site) and self.destination in ("", trouble.destination)
+
+
+def retry(app: App, again: Again) -> Retried:
+    """Make failed transfers due again, as if they had not been tried, and end the rests that are in their way. May be repeated.
+
+    Raises UsageError when it names nothing that is there, LedgerError.
     """
+    if problems := again.problems(app):
+        raise UsageError(f"retry: {'; '.join(problems)}", hint="`bic failures` and `bic status` tell what there is.")
     retried = Retried()
     records: list[Record] = []
-    for trouble in _failed(app) if ids is None else chosen(app.ledger.troubles.open(), ids):
+    for trouble in chosen(app.ledger.troubles.open(), again.ids) if again.ids else filter(again.fits, _failed(app)):
         record = app.ledger.proof.of_trouble(trouble)
         if reason := _nothing_to_try(trouble) or _not_possible(app, trouble, record):
             retried.refused[trouble.id] = reason
@@ -69,7 +100,16 @@ def retry(app: App, ids: Sequence[str] | None) -> Retried:
             retried.due.append(trouble.id)
             records.append(record)
     _make_due(app, records)
+    named = None if again.everything else _subjects(again, records)
+    retried.subjects = resting.end(app, named)
+    retried.paused = paused(app, None if named is None else {name.removeprefix("site ") for name in named})
     return retried
+
+
+def _subjects(again: Again, records: Sequence[Record]) -> set[str]:
+    sites = {again.site, *(record.item.site for record in records)}
+    destinations = {again.destination, *(record.destination for record in records)}
+    return {*map(rests.site, sites - {""}), *map(rests.destination, destinations - {""})}
 
 
 def _failed(app: App) -> Iterator[Trouble]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.model import Visit
-from bic_lib.engine import tick
+from bic_lib.engine import resting, tick
 from bic_lib.engine.app import App
 from bic_lib.engine.visit import Visited, perform
+from bic_lib.ledger import rests
 from bic_lib.ledger.streams import STATE
 
 _LOOK_AGAIN_SECONDS = 1.0
@@ -35,10 +36,11 @@ class Drained:
         return self
 
 
-def paused(app: App) -> list[str]:
-    """The sites of enabled schedules that want to be left alone, and until when. Raises LedgerError."""
+def paused(app: App, among: Collection[str] | None = None) -> list[str]:
+    """The sites (of these; None: of all in enabled schedules) that want to be left alone, and until when. Raises LedgerError."""
     now, standing = app.ledger.now(), app.ledger.streams.standing()
-    left = {name: standing.site(name).pause_left(now) for name, site in app.sites.items() if site.enabled and app.streams(name)}
+    wanted = [name for name, site in app.sites.items() if site.enabled and app.streams(name) and (among is None or name in among)]
+    left = {name: standing.site(name).pause_left(now) for name in wanted}
     return [
         f"{name}: the appliance wants to be left alone until {iso(now + seconds)} (HTTP 429)"
         for name, seconds in left.items()
@@ -57,7 +59,10 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
     demand("schedule", names, known)
     rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
     now = int(app.ledger.now())
-    for schedule in [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]:
+    wanted = [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]
+    transfers = [transfer for schedule in wanted for transfer in schedule.transfers]
+    resting.end(app, {subject for one in transfers for subject in (rests.site(one.site), rests.destination(one.destination))})
+    for schedule in wanted:
         row = rows.get(schedule.name)
         tick.fire(app, schedule, row, now, row.body["began"] if row else now, by_hand=True)
     tick.make_daily_pass_due(app)

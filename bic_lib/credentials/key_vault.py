@@ -61,6 +61,7 @@ class Vault:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._held: dict[str, tuple[str, float]] = {}
+        self._versions: dict[str, str] = {}
         self._throttled_until = 0.0
 
     def __call__(self, secret: str) -> str:
@@ -82,6 +83,14 @@ class Vault:
         """The value as the vault has it now, for a credential that was refused. Raises Unresolved."""
         with self._lock:
             return self._read(self._address(secret))
+
+    def version(self, secret: str, *, anew: bool = False) -> str:
+        """The id of the version in use, or (`anew`) of the one there is now; it tells nothing of the value. Raises Unresolved."""
+        if anew:
+            self.refresh(secret)
+        else:
+            self(secret)
+        return self._versions[self._address(secret)]
 
     def before(self, secret: str) -> str:
         """The value of the version before the newest: while a secret is changed, it may still be the one that counts.
@@ -119,7 +128,9 @@ class Vault:
         return self._monotonic() - held[1] if held else math.inf
 
     def _read(self, address: str) -> str:
-        value = str(self._get(address)["value"])
+        answer = self._get(address)
+        value = str(answer["value"])
+        self._versions[address] = str(answer.get("id", ""))
         self._held[address] = (value, self._monotonic())
         return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream
 from bic_lib.core.ports import Appliance
@@ -14,6 +15,31 @@ from bic_lib.ledger import Ledger
 
 def unobserved(_item: Item, _destination: str, _outcome: Outcome) -> None:
     """Nobody wants to be told."""
+
+
+class Marks(Protocol):
+    """Of what a subject (`site NAME`, `destination NAME`) is made: its settings and what its references give."""
+
+    def mark(self, subject: str) -> str:
+        """It as it is used now, as something from which nothing of it can be read; "" where it can't be told."""
+        ...
+
+    def changed(self, subject: str, mark: str, *, anew: bool) -> bool:
+        """It is another one than it was; what lies in a vault is read again only where `anew` says so."""
+        ...
+
+
+class Unmarked:
+    """Nothing is known of what subjects are made of."""
+
+    def mark(self, _subject: str) -> str:
+        return ""
+
+    def changed(self, _subject: str, _mark: str, *, anew: bool) -> bool:  # noqa: ARG002  # the port's name
+        return False
+
+
+UNMARKED = Unmarked()
 
 
 @dataclass(slots=True)
@@ -33,6 +59,7 @@ class App:
     destinations: Sequence[str] = ()
     observe: Observer = unobserved
     leave: Leave = unnoticed
+    marks: Marks = UNMARKED
 
     def streams(self, site: str) -> dict[Stream, OpenSessions]:
         """The site's streams in all enabled schedules. Where two transfers differ, the one that delivers open sessions counts."""

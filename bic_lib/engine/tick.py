@@ -16,7 +16,7 @@ from bic_lib.core.health import health as reckoned
 from bic_lib.core.losses import ticking_since
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
-from bic_lib.engine import events, health, losses
+from bic_lib.engine import events, health, losses, resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.engine.steps.windows import reconcile_step
@@ -40,6 +40,7 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     moment = app.ledger.now() if now is None else now
     last = standing.rows("scheduler").get("tick")
     changed = last is not None and _clock_went_back(app, last, moment)
+    changed |= resting.end_where_changed(app, standing, moment)
     before = last.body if last else {}
     since = ticking_since(before.get("at"), before.get("since"), moment)
     told = {"at": moment, "gap": moment - before["at"] if before else 0, "service": not at_once, "since": since}

@@ -18,6 +18,7 @@ from bic_lib.engine.steps import backups, windows
 from bic_lib.engine.steps.imports import Unconnected
 from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.engine.steps.worker import Worker, report_of
+from bic_lib.ledger import rests
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.stores import damage
 from bic_lib.ledger.streams import SiteState
@@ -213,6 +214,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         leave=app.leave,
         uploads=app.uploads,
         troubles=troubles,
+        mark=app.marks.mark,
         deadline=deadline,
         leases=[lease],
         rests=app.ledger.streams.rests(),
@@ -234,7 +236,8 @@ def _tell_spent(job: Job, lane: Lease) -> None:
 def _site_failed(app: App, site: Site, error: SiteError) -> None:
     """The whole site rests; every due stream and backup had its outcome in its run."""
     state, now = app.ledger.streams.read(site.name), app.ledger.now()
-    rest = rested(state.rest, now, str(error), retry_after=error.retry_after)
+    mark = app.marks.mark(rests.site(site.name))
+    rest = rested(state.rest, now, str(error), mark=mark, retry_after=error.retry_after)
     app.ledger.streams.rest_site(site.name, rest, state.clock)
     log.warning("%s: %s Next try in %.0f s.", site.name, sentence(str(error)), rest.until - now)
     if isinstance(error, Refused) and error.what == "credentials":

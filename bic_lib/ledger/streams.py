@@ -21,7 +21,7 @@ from bic_lib.logs import masked
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "files_only", "failed_at")
+_REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at", "probed_at")
 _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due", "had_from")
 _STRETCHES = ("forgotten", "lost")
 """What their rows hold; whatever else an older one holds is passed over."""
@@ -60,7 +60,8 @@ class Rest:
     """The pause of a site, a destination, or one site's reports after failures in a row (the ledger's clock).
 
     `files_only`: a destination where recordings or backups failed, while documents are taken as far as known. `failed_at` is when
-    the last failure was seen.
+    the last failure was seen. `mark` tells what the subject was made of then ("": nobody knows), `looked_at`
+    when its vault was last asked whether that has changed, `probed_at` when it was last tried without work.
     """
 
     until: float = 0.0
@@ -69,6 +70,9 @@ class Rest:
     reason: str = ""
     files_only: bool = False
     failed_at: float = 0.0
+    mark: str = ""
+    looked_at: float = 0.0
+    probed_at: float = 0.0
     written: float = 0.0
 
     def over(self, now: float) -> bool:
@@ -94,7 +98,7 @@ class SiteState:
         self.rows = {row.key: row for row in rows}
         self.streams = {state.stream: state for state in map(_stream, self._named("stream|"))}
         site = self.rows.get("site")
-        self.rest = _rest(site)
+        self.rest = rest_of(site)
         told = {name: site.body.get(name) for name in ("skew", "answered", "jumped")} if site else {}
         self.clock = SiteClock(**told)
 
@@ -114,7 +118,7 @@ class SiteState:
         return [row for key, row in self.rows.items() if key.startswith(prefix)]
 
     def report_rest(self, kind: ReportKind) -> Rest:
-        return _rest(self.rows.get(f"claim|{kind}"))
+        return rest_of(self.rows.get(f"claim|{kind}"))
 
 
 class Standing:
@@ -134,7 +138,7 @@ class Standing:
 
     def rests(self) -> dict[str, Rest]:
         """The destinations that rest or rested, by name."""
-        return {name: _rest(row) for name, row in self.rows("destinations").items()}
+        return {name: rest_of(row) for name, row in self.rows("destinations").items()}
 
     def sites(self) -> list[str]:
         """Every site that the ledger has ever heard of, by name."""
@@ -181,7 +185,7 @@ class Streams:
 
     def rests(self) -> dict[str, Rest]:
         """The destinations that rest, by name."""
-        return {row.key: _rest(row) for row in self.store.scan(STATE, "destinations")}
+        return {row.key: rest_of(row) for row in self.store.scan(STATE, "destinations")}
 
     def rest_destination(self, name: str, rest: Rest) -> None:
         self.store.commit(STATE, "destinations", [Put(name, rest_body(rest))])
@@ -196,7 +200,7 @@ class Streams:
     def site_works(self, site: str, began: float, clock: SiteClock) -> None:
         """A call that began then succeeded: earlier failures have ended, later ones stay."""
         row = self.store.get(STATE, site_partition(site), "site")
-        before = _rest(row)
+        before = rest_of(row)
         body = {**rest_body(before if before.failures and before.failed_at >= began else Rest()), **asdict(clock)}
         with suppress(Conflict):  # somebody else has just written what he knows
             self.store.commit(STATE, site_partition(site), [Replace("site", body, row.version) if row else Insert("site", body)])
@@ -252,7 +256,7 @@ def _stream(row: Row) -> StreamState:
     return StreamState(stream, **known, forgotten=forgotten, lost=lost, version=row.version, written=row.written)
 
 
-def _rest(row: Row | None) -> Rest:
+def rest_of(row: Row | None) -> Rest:
     if row is None:
         return Rest()
     named = {name: row.body[f"rest_{name}"] for name in _REST if f"rest_{name}" in row.body}

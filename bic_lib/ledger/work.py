@@ -248,17 +248,35 @@ class Work:
     def clock_went_back(self, site: str) -> None:
         """Make everything due that was to wait for a time reckoned on a clock that has gone back since."""
         for index in list(self.waiting(site)):
-            table, partition, key = index.body["home"]
-            home = self.store.get(table, partition, key)
-            if home and index.written > self.store.now() + CLOCK_TOLERANCE:
-                step = _step(home, index)
-                now = self.store.now()
-                self.store.commit(*_place_of(index), [step.index(now)])
-                try:
-                    self.store.commit(table, partition, [_changed(home, {"due_at": now})])
-                except Conflict:
-                    continue
-                self.store.commit(*_place_of(index), [Delete(index.key)])
+            if index.written > self.store.now() + CLOCK_TOLERANCE:
+                self._bring_forward(index)
+
+    def rest_ended(self, site: str, destination: str, until: float) -> None:
+        """Make the steps due that waited for a destination's rest: until then at the longest."""
+        for queue in Queue:
+            waiting = self.store.scan(*_place(site, queue), self._due_before(), _index_key(until, "~"))
+            for index in [row for row in waiting if _serves(row, destination)]:
+                self._bring_forward(index)
+
+    def _bring_forward(self, index: Row) -> None:
+        """A step that waits is due now; one that somebody has in hand stays as it is."""
+        table, partition, key = index.body["home"]
+        home = self.store.get(table, partition, key)
+        if home is None:
+            return
+        now = self.store.now()
+        self.store.commit(*_place_of(index), [_step(home, index).index(now)])
+        try:
+            self.store.commit(table, partition, [_changed(home, {"due_at": now})])
+        except Conflict:
+            return
+        self.store.commit(*_place_of(index), [Delete(index.key)])
+
+
+def _serves(index: Row, destination: str) -> bool:
+    """Of a report's step it is not known what it is for: it may be for this one."""
+    served = index.body["for"]
+    return not served or any(name.partition(">")[2] == destination for name in served)
 
 
 def _place(site: str, queue: Queue) -> tuple[str, str]:

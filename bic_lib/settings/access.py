@@ -24,17 +24,22 @@ def references(settings: Settings, environ: Mapping[str, str] | None = None) -> 
     """What the settings refer to, in this environment (None: the process's) and in their vault; nothing is asked yet."""
     surroundings = os.environ if environ is None else environ
 
-    def vault() -> Vault:
-        try:
-            entered = tokens(settings, surroundings)
-        except DestinationError as error:
-            raise Unresolved(error.message, hint=error.hint) from error
-        return _vault(settings.key_vault.url if settings.key_vault else None, entered)
+    def opened() -> Vault:
+        return vault(settings, surroundings)
 
     def read(secret: str) -> str:
-        return vault()(secret)
+        return opened()(secret)
 
-    return References(surroundings, read, (lambda secret: vault().refresh(secret), lambda secret: vault().before(secret)))
+    return References(surroundings, read, (lambda secret: opened().refresh(secret), lambda secret: opened().before(secret)))
+
+
+def vault(settings: Settings, environ: Mapping[str, str] | None = None) -> Vault:
+    """The client of their vault, the process's one. Raises Unresolved."""
+    try:
+        entered = tokens(settings, environ)
+    except DestinationError as error:
+        raise Unresolved(error.message, hint=error.hint) from error
+    return _vault(settings.key_vault.url if settings.key_vault else None, entered)
 
 
 def tokens(settings: Settings, environ: Mapping[str, str] | None = None) -> Identity:

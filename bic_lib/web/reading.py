@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 from bic_lib.actions.acknowledging import Choice
 from bic_lib.actions.download import Download
+from bic_lib.actions.failures import Again
 from bic_lib.actions.time_arguments import length, moment
 from bic_lib.core.errors import UsageError
 from bic_lib.core.escaping import escaped
 from bic_lib.core.model import DataType, Window
+from bic_lib.engine.app import App
 from bic_lib.web.http import LONGEST_VALUE, MOST_VALUES, Refusal, Request, too_many
 
 _MOST_VALUES = 10_000
@@ -167,6 +169,19 @@ def _began(given: Fields) -> Window | None:
     if (start is None) != (duration is None):
         given.problems.append("start and duration go together")
     return None if start is None or duration is None else Window(start, start + duration)
+
+
+# --- trying again ----------------------------------------------------------------------------------------------------
+
+
+def asked_again(request: Request, app: App) -> Again:
+    """The JSON body of `POST /api/retry`. Raises Refusal when it is no JSON object or something in it is wrong."""
+    given = fields(request, ("ids", "all", "site", "destination"))
+    site, destination = (given.text(name, _as_it_is, "") or "" for name in ("site", "destination"))
+    again = Again(given.texts("ids"), given.flag("all"), site, destination)
+    if problems := given.problems or again.problems(app):
+        raise Refusal(400, problems)
+    return again
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
 from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
-from bic_lib.web.reading import asked_choice, asked_download, fields
+from bic_lib.web.reading import asked_again, asked_choice, asked_download, fields
 
 MOST_ITEMS = 10_000
 """Items that the answer of a dry run names: some 3 MB; `found` counts all."""
@@ -211,17 +211,12 @@ def _notify_test(host: Host, _request: Request) -> Response:
 
 
 def _retry(host: Host, request: Request) -> Response:
-    given = fields(request, ("ids", "all"))
-    ids, everything = given.texts("ids"), given.flag("all")
-    if bool(ids) == everything:
-        given.problems.append("name either ids or all")
-    if given.problems:
-        raise Refusal(400, given.problems)
     app = host.app()
-    retried = failures.retry(app, None if everything else ids)
+    retried = failures.retry(app, asked_again(request, app))
     host.visit(tick.visits(app))
     refused = [{"id": name, "reason": reason} for name, reason in retried.refused.items()]
-    return answer(200, {"retried": len(retried.due), "ids": retried.due, "refused": refused})
+    told = {"retried": len(retried.due), "ids": retried.due, "subjects": retried.subjects, "paused": retried.paused}
+    return answer(200, {**told, "refused": refused})
 
 
 def _failures(host: Host, request: Request) -> Response:

@@ -196,7 +196,7 @@ class Week:
             self.world.once()
         app = self.world.app()
         with contextlib.closing(app.ledger.store):
-            failures.retry(app, None)
+            failures.retry(app, failures.Again(everything=True))
         for _ in range(2):
             self.world.pass_time(DAY + HOUR)
             self.world.once()

@@ -382,8 +382,12 @@ def test_check(running: Service) -> None:
 
 
 def test_retry(running: Service) -> None:
-    """`POST /api/retry` takes ids or all, and refuses ids that no failed transfer has."""
-    assert running.post("/api/retry", json={"all": True}).json() == {"retried": 0, "ids": [], "refused": []}
+    """`POST /api/retry` takes ids, a site or destination, or all, and refuses what is not there."""
+    nothing = {"retried": 0, "ids": [], "subjects": [], "paused": [], "refused": []}
+    for wanted in ({"all": True}, {"site": "support"}, {"destination": "archive"}):
+        assert running.post("/api/retry", json=wanted).json() == nothing
+    for wrong in ({"site": "suport"}, {"destination": "x"}, {"site": "support", "all": True}):
+        assert running.post("/api/retry", json=wrong).status_code == 400, wrong
     assert running.post("/api/retry", json={"ids": ["none"]}).status_code == 400
     assert running.post("/api/retry", json={}).status_code == 400
     assert running.post("/api/retry", json={"ids": ["x"], "all": True}).status_code == 400

@@ -29,7 +29,7 @@ from bic_lib.core.ports import Appliance, FileStore
 from bic_lib.engine import memory
 from bic_lib.engine.delivery import Destination
 from bic_lib.engine.events import Tally
-from bic_lib.ledger import Ledger
+from bic_lib.ledger import Ledger, rests
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import Rest
 from bic_lib.ledger.work import Step
@@ -39,6 +39,9 @@ log = logging.getLogger("bic.transfers")
 
 NEEDED_SECONDS = 15 * 60
 """With less than this left of a visit, no window, recording or backup begins."""
+
+Mark = Callable[[str], str]
+"""Of what a subject (`site NAME`, `destination NAME`) is made now; kept with its rest, so that a change of it is seen."""
 
 Observer = Callable[[Item, str, Outcome], None]
 """Told of every outcome: item, destination's name, what became of it."""
@@ -101,6 +104,7 @@ class Job:
     observe: Observer
     uploads: Uploads
     troubles: list[str]
+    mark: Mark = lambda _: ""
     deadline: Deadline | None = None
     leases: list[Lease] = field(default_factory=list)
     destinations: frozenset[str] = frozenset()
@@ -159,7 +163,8 @@ class Job:
         """
         before = self.rests.get(name, Rest())
         files_only = files and (before.files_only or not before.failures)
-        rest = replace(rested(before, self.ledger.now(), reason), files_only=files_only)
+        mark = self.mark(rests.destination(name))
+        rest = replace(rested(before, self.ledger.now(), reason, mark=mark), files_only=files_only)
         self.rests[name] = rest
         self.ledger.streams.rest_destination(name, rest)
         self.troubles.append(f"destination {name}: {reason}")
@@ -194,11 +199,12 @@ class Job:
             self.ledger.history.count(run, self.visit, counts)
 
 
-def rested(before: Rest | None, now: float, reason: str, *, retry_after: float | None = None) -> Rest:
+def rested(before: Rest | None, now: float, reason: str, *, mark: str, retry_after: float | None = None) -> Rest:
     """The pause after one more failure in a row."""
     failures = (before.failures if before else 0) + 1
     since = before.since if before and before.failures else now
-    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000], failed_at=now)
+    probed = before.probed_at if before else 0.0
+    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000], failed_at=now, mark=mark, probed_at=probed)
 
 
 @contextmanager

@@ -63,8 +63,8 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
     now = job.ledger.now()
     record = replace(before, at=now)
     if error is not None:
-        rest = job.rest_destination(record.destination, str(error), files=True)
-        return replace(record, next_try=rest.until)
+        job.rest_destination(record.destination, str(error), files=True)
+        return replace(record, next_try=now)
     outcome = outcome or Outcome(State.FAILED, reason="the download ended early", failure=Interrupted.failure)
     if outcome.state in HELD:
         job.destination_works(record.destination, files=True)
@@ -96,7 +96,7 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
 def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
     """Write all outcomes and the step's end, or its next due time, in one act; before it, what has to be announced of them."""
     records = job.ledger.proof.announce(records, unsure=claimed.lease.epoch > 1)
-    pending = [record.next_try for record in records if record.outcome.state in _OPEN and record.next_try is not None]
+    pending = [_tried_at(job, record) for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
     run = claimed.body.get("run")
     for record in records:
@@ -104,6 +104,12 @@ def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Seq
             job.tell(run, record.item, record.destination, record.outcome)
     times = [*pending, *later]
     job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
+
+
+def _tried_at(job: Job, record: Record) -> float:
+    """When a transfer is tried again. Its destination's rest delays the step, not the transfer: it may end before its time."""
+    over = job.rests[record.destination].until if job.rests_now(record.destination, files=True) else 0.0
+    return max(over, record.next_try or 0.0)
 
 
 def fail(job: Job, claimed: ClaimedStep, reason: str) -> None:

@@ -15,7 +15,7 @@ from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.engine.steps.losses import passed
 from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.engine.steps.reconcile import is_passed
-from bic_lib.ledger import Ledger
+from bic_lib.ledger import Ledger, rests
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
@@ -151,7 +151,7 @@ def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> 
     """The report as a whole failed: it rests, and its next window is shorter. No item is charged with it."""
     state = job.ledger.streams.read(job.site.name)
     due = due_streams(job, state, kind)
-    rest = rested(state.report_rest(kind), job.ledger.now(), str(error))
+    rest = rested(state.report_rest(kind), job.ledger.now(), str(error), mark=job.mark(rests.site(job.site.name)))
     claim.body = {"span": plan.shorter(int(claim.body.get("span", DAY))), **rest_body(rest)}
     job.troubles.append(f"{job.site.name}: {kind} report: {error}")
     job.tally.failure = type(error).__name__

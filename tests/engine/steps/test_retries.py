@@ -140,7 +140,7 @@ def test_an_unscheduled_download_that_failed_is_given_up_at_once(
     perform_download(app, plan_download(app, chosen, frozenset()))
     [failure] = world.failures()
     assert (failure["state"], failure["next_try"]) == ("given_up", None)
-    assert "bic download" in failures.retry(app, None).refused[failure["id"]]
+    assert "bic download" in failures.retry(app, failures.Again(everything=True)).refused[failure["id"]]
     app.ledger.store.close()
 
 
@@ -308,7 +308,7 @@ def test_retrying_what_was_delivered_meanwhile_doubles_nothing(world: World, sim
     sim.faults.recording = Recording()
     hours(world, 2)
     app.ledger.troubles.follow(listed)
-    retried = failures.retry(app, None)
+    retried = failures.retry(app, failures.Again(everything=True))
     app.ledger.store.close()
     assert retried.due == []
     assert len(retried.refused) == len(listed) > 0
