@@ -7,12 +7,12 @@ MARK := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPM := $(shell command -v npm)
 TOOLS := $(if $(NPM),node_modules/installed)
-CODE := bic_lib tests benchmarks .ci $(wildcard function_app.py)
+CODE := bic_lib tests benchmarks .ci infra $(wildcard function_app.py)
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
-TYPED := bic_lib tests .ci/audit.py $(wildcard function_app.py)
+TYPED := bic_lib tests .ci/audit.py infra/package.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-files test-mssql check lock audit sbom bench soak scale docs clean
+.PHONY: help setup demo test test-files test-mssql check package lock audit sbom bench soak scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-files   the suite of file destinations against BIC_TEST_BLOB_URL, BIC_TEST_SMB_URL"
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
+	@echo "make package build/bic.zip: the function app with all its packages, as it is deployed"
 	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
 	@echo "make audit   known vulnerabilities of what runs"
 	@echo "make sbom    build/sbom.cdx.json: what runs, as CycloneDX"
@@ -52,6 +53,9 @@ check: $(MARK)-dev
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(TYPED)
+
+package: $(MARK)-dev
+	@$(BIN)/python infra/package.py
 
 lock: $(MARK)-dev
 	$(LOCK) pyproject.toml --output-file requirements.txt

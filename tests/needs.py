@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from infra.package import deployed_python
 
 ROOT = Path(__file__).parents[1]
 REMEDIES = {
@@ -68,12 +69,6 @@ def package_index() -> None:
         answered = uv("pip", "compile", "--no-cache", asked.name)
     if answered.returncode:
         lacking("package-index", f"it does not answer: {answered.stderr.strip()}")
-
-
-def deployed_python() -> str:
-    """The Python that infra names for the function app, as "3.13"."""
-    [version] = re.findall(r"name: 'python', version: '([\d.]+)'", (ROOT / "infra/modules/app.bicep").read_text("utf-8"))
-    return str(version)
 
 
 def python(version: str) -> str:

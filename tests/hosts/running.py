@@ -17,8 +17,9 @@ from typing import Literal
 import psutil
 import requests
 
+from infra.package import deployed_python
 from tests.fixtures_servers import end, free_port
-from tests.needs import deployed_python, program, python
+from tests.needs import program, python
 from tests.support import ROOT
 
 Kind = Literal["sdk", "runtime", "core_tools"]

@@ -13,8 +13,8 @@ import pytest
 
 from bic_lib.hosts import functions
 from bic_lib.web.routes import ROUTES
+from infra.package import deployed_python
 from tests.hosts.running import runtime_python
-from tests.needs import deployed_python
 from tests.support import ROOT
 
 HOST = json.loads((ROOT / "host.json").read_text())

@@ -1,4 +1,4 @@
-"""azd's hooks, run by the real shells with stand-ins for `az` and `azd`, which can fail at each call."""
+"""azd's hooks, run by the real shells with stand-ins for `az`, `azd` and `python3`, which can fail at each call."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Hook:
         self.folder = folder
         commands = folder / "commands"
         commands.mkdir()
-        for name in ("az", "azd"):
+        for name in ("az", "azd", "python3"):
             (commands / name).write_text(_STAND_IN)
             (commands / name).chmod(0o755)
         (commands / "sleep").write_text("#!/bin/sh\n")  # half a minute between two tries, in `sh`
@@ -203,7 +203,23 @@ def test_the_database_user_is_told(hook: Hook) -> None:
     assert "CREATE USER" not in hook("postprovision", MADE).out
 
 
-@pytest.mark.parametrize("name", ["preprovision", "postprovision"])
+# --- before packaging ------------------------------------------------------------------------------------------------
+
+
+def test_the_package_is_made_before_azd_packs(hook: Hook) -> None:
+    """By the Python of this machine, whichever azd runs on."""
+    ended = hook("prepackage")
+    assert (ended.status, ended.calls) == (0, ["python3 infra/package.py"])
+
+
+def test_without_its_package_nothing_is_deployed(hook: Hook) -> None:
+    """A failure stops azd, which would else deploy the folder of last time."""
+    ended = hook("prepackage", fails_from=1)
+    assert ended.status != 0
+    assert ended.remedies == ["azd package"]
+
+
+@pytest.mark.parametrize("name", ["preprovision", "postprovision", "prepackage"])
 def test_both_shells_do_the_same(name: str, tmp_path: Path) -> None:
     """The same calls, whatever the system."""
     told = []

@@ -1,0 +1,16 @@
+# Makes build/package, the folder that azd deploys: the program and its packages, nothing else, for the Python that the app runs on.
+$ErrorActionPreference = 'Stop'
+
+function Stop-Deployment([string] $Reason) {
+    [Console]::Error.WriteLine("bic: $Reason")
+    exit 1
+}
+
+$python = Get-Command .venv/Scripts/python.exe, python3, python -ErrorAction SilentlyContinue | Select-Object -First 1
+if (-not $python) {
+    Stop-Deployment "Python is not on PATH, and makes the package: install 3.11 or newer, then say 'azd package'."
+}
+& $python infra/package.py
+if ($LASTEXITCODE -ne 0) {
+    Stop-Deployment "Nothing is deployed without its package; the message above says what failed. Then say 'azd package'."
+}
