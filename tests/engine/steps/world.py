@@ -98,7 +98,7 @@ class World:
         app.ledger.store.close()
         app.ledger = self.ledger()
         make = app.appliance
-        make.__self__._pause = app.ledger.streams.pause  # type: ignore[attr-defined]  # by the clock that tests move
+        make.__self__._ledger = app.ledger  # type: ignore[attr-defined]  # by the clock that tests move
 
         def appliance(site: Site, lane: int) -> Appliance:
             client = make(site, lane)
