@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bic_lib import logs
@@ -13,6 +14,8 @@ from tests.cloud import fakes
 from tests.support import SECRET, Bic, archive, hourly, site
 
 pytest_plugins = ["tests.budget"]
+hypothesis.settings.register_profile("untimed", deadline=None)  # no test judges by time: machines are shared
+hypothesis.settings.load_profile("untimed")
 pytest.register_assert_rewrite("tests.engine.steps.world")
 
 
