@@ -22,6 +22,7 @@ from bic_lib.ledger.records import (
     SETTLED,
     Record,
     document_key,
+    is_transfer,
     item_key,
     partition,
     read_record,
@@ -165,7 +166,7 @@ class Proof:
         """All transfers of one site, or of every site that the ledger ever heard of; a site and day after the other."""
         bounds = ("", "") if site is None else (f"{site}|", f"{site}|~")
         rows = self.store.everything(ITEMS, *bounds)
-        transfers = (row for row in rows if not row.key.startswith(("document|", "step|")))
+        transfers = (row for row in rows if is_transfer(row))
         return readable(self.store, ITEMS, transfers, lambda row: read_record(row, row.partition.rpartition("|")[0]))
 
 

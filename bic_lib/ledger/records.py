@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,6 +81,17 @@ def at_first_sight(planned: Record, now: float) -> bool:
 def partition(item: Item) -> str:
     """Site and UTC day of the item's start."""
     return f"{item.site}|{datetime.fromtimestamp(max(0, item.start), UTC).date().isoformat()}"
+
+
+_OTHERS = re.compile(r"[^|]+\|\d{4}-\d\d-\d\d\|(?:document|step)\|.*|[^|]+\|backups\|[^|]+\|\d{12}\|.*", re.DOTALL)
+
+
+def is_transfer(row: Row) -> bool:
+    """Whether a row of the table is a transfer's: all are but documents and steps of a day, and the list of a place's backups.
+
+    Said so, a row that is none of these is no transfer either, and its reader names it as damaged.
+    """
+    return not _OTHERS.fullmatch(f"{row.partition}|{row.key}")
 
 
 def key_part(text: str) -> str:

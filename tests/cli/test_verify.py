@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib.cli.main import run
+from bic_lib.core.model import DataType
 from bic_lib.simulator import Recording, Simulator
 from tests.support import SECRET, Bic, Ended, archive, hourly, served_sessions, site
 
@@ -49,6 +50,26 @@ def problems(ended: Ended) -> set[tuple[str, str]]:
 
 def some_file(bic: Bic, kind: str = "*.xml") -> Path:
     return min((bic.folder / "archive").glob(kind))
+
+
+# --- a green word over what is well ----------------------------------------------------------------------------------
+
+
+def test_what_every_data_type_stored_is_well(bic: Bic, appliance: Simulator) -> None:
+    """All seven data types, a retired backup among them: verified, strictly too, nothing is named and nothing stays listed."""
+    appliance.faults.recording = Recording(size=20_000)
+    every = ", ".join(f'"{data}"' for data in DataType)
+    transfers = f'transfers = [{{ site = "support", destination = "archive", data = [{every}] }}]\n'
+    schedule = '[schedules.all]\nevery = "1h"\n' + transfers
+    (bic.folder / "bic.toml").write_text(site(appliance) + archive(more="retention_count = 0") + schedule, encoding="utf-8")
+    assert bic("run", "--once").status == 0
+    assert bic("run", "--now").status == 0
+    for asked in (("verify",), ("verify", "--strict")):
+        ended = bic(*asked, "--json")
+        assert (ended.status, ended.json["problems"]) == (0, []), ended.out
+        assert ended.json["checked"] > 60
+    assert bic("failures", "--json").json["failures"] == []
+    assert bic("health").status == 0
 
 
 # --- zero checked is not green ---------------------------------------------------------------------------------------
