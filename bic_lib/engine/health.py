@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bic_lib.core.health import (
     DestinationFacts,
@@ -62,7 +62,7 @@ def read(app: App, standing: Standing | None = None) -> Known:
     """The range reads; `standing` when it was just read. Raises LedgerError."""
     standing = standing or app.ledger.streams.standing()
     if not standing.sites():  # nothing was ever wanted: there is nothing to be read
-        return Known(app.ledger.now(), standing, {}, Noticed([], None), list(app.ledger.troubles.open()))
+        return replace(untouched(standing, app.ledger.now()), listed=list(app.ledger.troubles.open()))
     waiting: dict[Stream, _Waiting] = defaultdict(_Waiting)
     for index in app.ledger.work.everywhere(standing):
         for served in index.body["for"]:
@@ -70,6 +70,11 @@ def read(app: App, standing: Standing | None = None) -> Known:
             waiting[Stream(index.body["site"], DataType(data), destination)].add(index.body["forget"])
     noticed = Notices(app.ledger.store).read()
     return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()))
+
+
+def untouched(standing: Standing, now: float) -> Known:
+    """A ledger in which nothing was ever wanted: nothing of any site need be read."""
+    return Known(now, standing, {}, Noticed([], None))
 
 
 def reckon(app: App, known: Known) -> Health:

@@ -57,7 +57,7 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
 
 
 def _tell_sites(app: App, standing: Standing, now: float) -> None:
-    known = health.read(app, standing)
+    known = health.read(app, standing) if standing.sites() else health.untouched(standing, now)
     facts = health.facts(app, known)
     found = reckoned(facts)
     for site in app.sites:

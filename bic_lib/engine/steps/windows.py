@@ -180,6 +180,10 @@ def reconcile_step(site: str, kind: ReportKind, due_at: float) -> Step:
     return Step(StepKind.RECONCILE, site, Queue.FIRST, STATE, site_partition(site), key, due_at)
 
 
+def _caught_up(known: StreamState, now: float) -> bool:
+    return known.mark is not None and now - known.mark <= plan.CAUGHT_UP
+
+
 def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, StreamState]) -> None:
     """For streams that are caught up: the pass that finds what windows by end time can't, daily, and at once for a new stream.
 
@@ -187,10 +191,11 @@ def _plan_reconcile(job: Job, kind: ReportKind, reached: Mapping[Stream, StreamS
     necessary is written first.
     """
     now, _ = job.appliance.now()
+    if not any(_caught_up(known, now) for known in reached.values()):
+        return  # the others were looked at when they had been reached
     state = job.ledger.streams.read(job.site.name)
     streams = {**state.streams, **reached}
-    usable = [streams[stream] for stream in job.usable(kind) if stream in streams]
-    caught_up = [known for known in usable if known.mark is not None and now - known.mark <= plan.CAUGHT_UP]
+    caught_up = [streams[stream] for stream in job.usable(kind) if stream in streams and _caught_up(streams[stream], now)]
     step = reconcile_step(job.site.name, kind, job.ledger.now())
     home = state.rows.get(step.key)
     passes = home.body["body"].get("passes", {}) if home else {}
