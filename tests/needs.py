@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,6 +41,10 @@ DOWNLOADS = {
 """Programs that no package brings."""
 
 
+KERBEROS = ("gssapi", "krb5")
+"""Python packages that are built on this machine, from libkrb5-dev: `pip install smbprotocol[kerberos]`."""
+
+
 def lacking(what: str, remedy: str) -> NoReturn:
     """Skip this test. Where everything must be there (BIC_TEST_REQUIRE=all) fail it, unless BIC_TEST_WITHOUT names `what`."""
     text = f"{what} is not here: {remedy}"
@@ -52,6 +57,12 @@ def program(name: str) -> str:
     """Where a program is, also in the folders of administrators; without it the test is `lacking`."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
     return found or lacking(name, (REMEDIES | DOWNLOADS)[name])
+
+
+def package(name: str) -> None:
+    """Go on only where this Python has the package; else the test is `lacking`."""
+    if find_spec(name) is None:
+        lacking(name, "apt-get install libkrb5-dev, then pip install smbprotocol[kerberos]")
 
 
 def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +104,9 @@ def main() -> None:
     """Print what is not here, a name a line."""
     for name in DOWNLOADS:
         if shutil.which(name) is None:
+            print(name)
+    for name in KERBEROS:
+        if find_spec(name) is None:
             print(name)
     if _interpreter(deployed_python()) is None:
         print(f"python{deployed_python()}")

@@ -32,7 +32,7 @@ def end(app: App, subjects: Collection[str] | None = None, standing: Standing | 
 
 
 def _end(app: App, resting: Resting, now: float) -> bool:
-    if not rests.write(app.ledger.store, resting, replace(resting.rest, until=now, probed_at=0.0)):
+    if not rests.write(app.ledger.store, resting, replace(resting.rest, until=now)):
         return False
     if not resting.is_site:
         for site in app.sites:

@@ -21,7 +21,7 @@ from bic_lib.logs import masked
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at", "probed_at")
+_REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at")
 _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due", "had_from")
 _STRETCHES = ("forgotten", "lost")
 """What their rows hold; whatever else an older one holds is passed over."""
@@ -61,7 +61,7 @@ class Rest:
 
     `files_only`: a destination where recordings or backups failed, while documents are taken as far as known. `failed_at` is when
     the last failure was seen. `mark` tells what the subject was made of then ("": nobody knows), `looked_at`
-    when its vault was last asked whether that has changed, `probed_at` when it was last tried without work.
+    when its vault was last asked whether that has changed.
     """
 
     until: float = 0.0
@@ -72,7 +72,6 @@ class Rest:
     failed_at: float = 0.0
     mark: str = ""
     looked_at: float = 0.0
-    probed_at: float = 0.0
     written: float = 0.0
 
     def over(self, now: float) -> bool:

@@ -15,6 +15,7 @@ def test_demo_fills_a_folder_and_goes_on(tmp_path: Path) -> None:
     first = bic("demo", "--sessions", "25")
     assert first.status == 0, first.err
     assert "25 sessions as rows" in first.out
+    assert "\\n" not in first.out
     assert first.out.count("SELECT") >= 3
     folders = {path.name for path in (tmp_path / "demo/archive").iterdir()}
     assert {"sessions", "session_recordings", "presentations", "site_backups"} <= folders
@@ -22,6 +23,9 @@ def test_demo_fills_a_folder_and_goes_on(tmp_path: Path) -> None:
     second = bic("demo", "--json")
     assert (second.status, second.json["stored"]) == (0, 0)
     assert bic("status", "--settings", "demo/bic.toml", "--json").json["sites"][0]["state"] == "ok"
+    for command in ("verify", "health"):
+        ended = bic(command, "--settings", "demo/bic.toml")
+        assert ended.status == 0, ended.out
 
 
 def test_demo_refuses_a_folder_of_somebody_else(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from bic_lib.core.errors import DestinationError
 from bic_lib.destinations import smb_share
 from tests.destinations.kdc import Realm, run_kdc
 from tests.fixtures_servers import SHARE, Samba, run_samba
-
-for needed in ("gssapi", "krb5"):
-    pytest.importorskip(needed, reason="entering by a ticket needs gssapi and krb5: pip install smbprotocol[kerberos]")
+from tests.needs import KERBEROS, package
 
 
 @pytest.fixture(scope="module")
 def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    for name in KERBEROS:
+        package(name)
     with run_kdc(tmp_path_factory.mktemp("kdc"), getpass.getuser()) as running:
         yield running
 

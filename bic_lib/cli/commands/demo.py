@@ -77,9 +77,8 @@ def _explain(demonstration: Demonstration) -> None:
     line("Look around:")
     line(f"  bic status --settings {settings}")
     line(f"  bic runs --settings {settings}")
-    line(
-        f"\nFor a real appliance, change [sites.demo] in {demonstration.settings}: host, client_id, client_secret (env:NAME), no"
-    )
+    line()
+    line(f"For a real appliance, change [sites.demo] in {demonstration.settings}: host, client_id, client_secret (env:NAME), no")
     line(f"ca_file. Then `bic check --settings {settings}` tells what is missing, and `bic run --settings {settings}` goes on.")
 
 

@@ -203,8 +203,7 @@ def rested(before: Rest | None, now: float, reason: str, *, mark: str, retry_aft
     """The pause after one more failure in a row."""
     failures = (before.failures if before else 0) + 1
     since = before.since if before and before.failures else now
-    probed = before.probed_at if before else 0.0
-    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000], failed_at=now, mark=mark, probed_at=probed)
+    return Rest(now + pause(failures, retry_after), failures, since, reason[:1000], failed_at=now, mark=mark)
 
 
 @contextmanager
