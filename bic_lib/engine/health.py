@@ -175,6 +175,13 @@ def _breakdowns(known: Known) -> Iterator[Trouble]:
             )
 
 
+_TO_DO = {
+    Severity.LOST: "`bic retry` tries again what the appliance still has; `bic acknowledge` says that it was seen.",
+    Severity.DOUBTFUL: "Look at what was stored; `bic acknowledge` says that it was seen.",
+    Severity.UNPROVEN: "`bic download --lsid ID --force` stores a session anew; `bic acknowledge` says that it was seen.",
+}
+
+
 def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
     """What is listed, grouped by stream, severity and reason."""
     groups: dict[tuple[object, ...], list[Listed]] = defaultdict(list)
@@ -191,4 +198,5 @@ def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
             since=min((one.first_failed for one in members if one.first_failed is not None), default=None),
             next_try=min((one.next_try for one in members if one.next_try is not None), default=None),
             forgotten_first=min((one.forgotten_at for one in members if one.forgotten_at is not None), default=None),
+            hint=_TO_DO.get(Severity(str(severity)), ""),
         )

@@ -97,10 +97,11 @@ def causes(found: Health, now: float) -> Iterator[Cause]:
     for trouble in found.troubles:
         if not trouble.severity.is_ill or (trouble.subject.kind == "bic" and trouble.subject.site):
             continue  # a note; or visits that break down, which have a notice of their own since they happened
-        if trouble.subject.kind in ("stream", "item"):
-            together[trouble.severity, trouble.subject.site].append(trouble)
-        else:
+        subject = trouble.subject
+        if trouble.severity is Severity.FAILING and subject.kind not in ("stream", "item"):
             yield _alone(trouble, now)
+        else:  # their texts may name sessions: only counts go into a mail
+            together[trouble.severity, subject.site or subject.destination or "the ledger"].append(trouble)
     for (severity, site), troubles in together.items():
         yield _of_site(severity, site, troubles, now)
 
@@ -112,10 +113,8 @@ def _alone(trouble: Trouble, now: float) -> Cause:
     text = f"It has failed since {iso(since)}{often}. Nothing is given up: it is tried again.{forgotten}\n\n"
     reason = " ".join(part for part in (trouble.text, trouble.hint) if part)
     subject = _SUBJECTS.get(trouble.subject.kind, "{} fails").format(trouble.subject)
-    patience = _TOLERATED if trouble.severity is Severity.FAILING else 0.0
-    return Cause(
-        f"{trouble.severity}|{trouble.subject}", subject, text + masked(reason), since, Lasts.SEEN, patience, "It works again."
-    )
+    key = f"{trouble.severity}|{trouble.subject}"
+    return Cause(key, subject, text + masked(reason), since, Lasts.SEEN, _TOLERATED, "It works again.")
 
 
 _SUBJECTS = {"settings": "the settings can't be used", "bic": "nothing ticks"}
@@ -130,7 +129,7 @@ def _of_site(severity: Severity, site: str, troubles: Sequence[Trouble], now: fl
     for trouble in troubles:
         to = f" to {trouble.subject.destination}" if trouble.subject.destination else ""
         what = trouble.text if trouble.subject.kind == "stream" else ""
-        counted[f"{trouble.subject.data}{to}" + (f": {what}" if what else "")] += trouble.times
+        counted[(trouble.subject.data or trouble.subject.kind) + to + (f": {what}" if what else "")] += trouble.times
     lines = "\n".join(f"  {count:,} × {what}" if count > 1 else f"  {what}" for what, count in sorted(counted.items()))
     first = min((trouble.loses_from for trouble in troubles if trouble.loses_from is not None), default=None)
     forgotten = "" if first is None else f"\n\nThe appliance forgets the first of it on {_day(first)}."

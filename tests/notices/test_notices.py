@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from bic_lib.core.errors import SettingsError
+from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
 from bic_lib.engine import tick
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.streams import Rest, SiteClock, StreamState
+from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import Queue
 from bic_lib.notices.notify import Mail, due_mail, notify, poisoned
 from bic_lib.settings import last_good
@@ -142,6 +144,21 @@ def test_doubtful_content_is_told(world: World) -> None:
     [trouble] = world.ledger.troubles.open()
     world.ledger.troubles.acknowledge(trouble, "ann", world.now)
     assert world.tick(1) == ["bic, over: items of support are doubtful"]
+
+
+@pytest.mark.parametrize(("kind", "destination", "of"), [("ledger", "", "the ledger"), ("destination", "archive", "archive")])
+def test_what_verify_found_is_told_without_naming_a_session(world: World, kind: str, destination: str, of: str) -> None:
+    """A damaged row, a foreign file: their texts hold ids of sessions, so a mail has their count only."""
+    found = Trouble(
+        Severity.UNPROVEN, "", "", destination, "damaged", kind=kind, reason="row items / x / sessions|7c1f0e2a", place="7c1f0e2a"
+    )
+    world.ledger.troubles.note([found])
+    stream = Stream("support", DataType.SESSIONS, "archive")
+    world.ledger.streams.write(StreamState(stream, begin=0, mark=int(world.now), backlog_done_at=world.now))
+    notify(world.app, world.box)
+    [(subject, text)] = world.box.mails
+    assert subject == f"bic: what is stored of {of} is not proven"
+    assert "7c1f0e2a" not in subject + text
 
 
 def test_what_waits_and_is_forgotten_soon_is_told(world: World) -> None:
