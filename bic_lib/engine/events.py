@@ -122,14 +122,18 @@ def run_ended(run: Run) -> None:
 
 
 def site_state(name: str, state: SiteState, facts: Facts, found: Health, now: float) -> None:
-    """How a site stands: what :mod:`bic_lib.core.health` says of it, the lag of its slowest stream, the age of its newest backup.
+    """How a site stands: what health says of it and its destinations, its slowest stream's lag, its newest backup's age.
 
     `severity` is the word for its worst trouble, `well` without any; `loses_from` ISO 8601, UTC, None where nothing is in danger;
     `backup_age_seconds` None where it has none.
     """
     site = next(one for one in facts.sites if one.name == name)
     wanted = [one for one in facts.streams if one.stream.site == name and one.period is not None]
-    theirs = [one for one in found.troubles if one.subject.site == name and one.severity.is_ill]
+    places = {one.stream.destination for one in wanted}
+    subjects = [(one, one.subject) for one in found.troubles if one.severity.is_ill]
+    theirs = [
+        one for one, about in subjects if about.site == name or (about.kind == "destination" and about.destination in places)
+    ]
     counted = Counter(str(one.severity) for one in theirs)
     first = min((one.loses_from for one in theirs if one.loses_from is not None), default=None)
     backup = state.rows.get("backup")

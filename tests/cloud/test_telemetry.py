@@ -16,6 +16,7 @@ from bic_lib import logs
 from bic_lib.core.model import Counts, DataType, Outcome, State
 from bic_lib.engine import events
 from bic_lib.ledger.history import Run
+from bic_lib.ledger.streams import Rest
 from bic_lib.logs import STARS
 from bic_lib.simulator import Fault, Profile, Simulator
 from tests.cloud import kql
@@ -106,6 +107,19 @@ def test_a_run_is_told_once(world: World, recorder: Recorder) -> None:
     world.pass_time(600)
     world.once()
     assert len(recorder.of("site")) == 2
+
+
+def test_a_site_whose_destination_fails_is_not_told_as_well(world: World, recorder: Recorder) -> None:
+    """What health says of a destination is said of each site that delivers to it."""
+    world.now()
+    world.once()
+    app = world.app()
+    app.ledger.streams.rest_destination("archive", Rest(app.ledger.now() + 60, 1, app.ledger.now(), "The disk is full."))
+    app.ledger.store.close()
+    world.pass_time(600)
+    world.once()
+    first, *_, last = recorder.of("site")
+    assert (first["severity"], last["severity"], last["failing"]) == ("well", "failing", 1)
 
 
 def test_a_failed_step_says_of_what_class(world: World, recorder: Recorder) -> None:
