@@ -46,7 +46,10 @@ def answer(request: func.HttpRequest, visits: func.Out[List[str]]) -> func.HttpR
 
     answered, wanted = functions.host().answer(request.method, request.url, request.headers, request.get_body())
     visits.set(wanted)
-    return func.HttpResponse(answered.body, status_code=answered.status, headers=answered.headers)
+    response = func.HttpResponse(answered.body, status_code=answered.status)
+    for name, value in answered.headers:
+        response.headers.add(name, value)
+    return response
 
 
 # The routes are those of bic_lib.web.routes, which is not imported here for its weight; a test holds them together.

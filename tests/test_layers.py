@@ -40,6 +40,9 @@ VENDORS = {
     "rich": {"cli"},
     "sqlalchemy": {"destinations"},
     "msal": {"credentials"},
+    "flask": {"web"},
+    "werkzeug": {"web"},
+    "jinja2": {"web"},
 }
 """Libraries, and the wings that alone may import them."""
 

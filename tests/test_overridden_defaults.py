@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 import requests
 import smbclient  # type: ignore[import-untyped]  # has no types
@@ -30,11 +31,13 @@ from bic_lib.destinations.sql import sqlite as sqlite_database
 from bic_lib.hosts import serve
 from bic_lib.ledger.stores import sqlite as sqlite_ledger
 from bic_lib.settings.model import Section
+from bic_lib.web import application
 from bic_lib.web.http import LARGEST_BODY
 from tests.support import ROOT
 
 PAGE = ROOT / "docs/overridden-defaults.md"
 ACCOUNT = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=YQ==;EndpointSuffix=core.windows.net"
+FLASK = ("MAX_CONTENT_LENGTH", "PROVIDE_AUTOMATIC_OPTIONS")
 QUEUES = ("batchSize", "newBatchThreshold", "visibilityTimeout", "maxPollingInterval")
 INTERNAL = b'<!DOCTYPE a [<!ENTITY e "resolved">]><a>&e;</a>'
 
@@ -85,6 +88,10 @@ def _section(name: str) -> Callable[[Path], Any]:
     return lambda _: dict(Section.model_config)[name]
 
 
+def _flask(app: Callable[[], flask.Flask], name: str) -> Callable[[Path], Any]:
+    return lambda _: app().config[name]
+
+
 def _entities() -> str:
     return "internal" if b"resolved" in etree.tostring(etree.fromstring(INTERNAL)) else "no"
 
@@ -124,6 +131,7 @@ LIBRARY: dict[str, Callable[[Path], Any]] = {
     "waitress: threads": lambda _: Adjustments.threads,
     "waitress: max_request_body_size": lambda _: Adjustments.max_request_body_size,
     "waitress: ident": lambda _: Adjustments.ident,
+    **{f"Flask: {name}": _flask(lambda: flask.Flask("bare"), name) for name in FLASK},
 }
 """What the installed libraries do by themselves; a row that is not here can't be asked without a server."""
 
@@ -144,6 +152,7 @@ OURS: dict[str, Callable[[Path], Any]] = {
     **{f"pydantic: {name}": _section(name) for name in ("extra", "strict", "allow_inf_nan", "frozen", "defer_build")},
     "waitress: threads": lambda _: serve._THREADS,
     "waitress: max_request_body_size": lambda _: LARGEST_BODY,
+    **{f"Flask: {name}": _flask(application.flask_app, name) for name in FLASK},
     "Azure Functions: functionTimeout": lambda _: _host_json()["functionTimeout"],
     **{f"Azure Functions: {name}": _queues(name) for name in QUEUES},
 }

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from bic_lib import logs
 from bic_lib.actions.stopping import stoppable
@@ -31,7 +30,7 @@ from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import LocalFolderSettings
 
 if TYPE_CHECKING:
-    from bic_lib.web.http import Response
+    from bic_lib.hosts.bridge import Answer
 
 log = logging.getLogger("bic.scheduler")
 
@@ -90,19 +89,14 @@ class Host:
             events.dead_letter(visit.site)
             notify.poisoned(self.settings.look().app.ledger, visit.site)
 
-    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Response, list[str]]:
+    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, list[str]]:
         """Answer an HTTP request; with it come the messages of the visits that it wants."""
-        from bic_lib.web import routes  # noqa: PLC0415  # ticks and visits need none of it
-        from bic_lib.web.http import Refusal, Request, query, refuse  # noqa: PLC0415
+        from bic_lib.hosts import bridge  # noqa: PLC0415  # ticks and visits need none of it
+        from bic_lib.web import application  # noqa: PLC0415  # the same
 
-        place = urlsplit(url)
-        small = {name.lower(): value for name, value in headers.items()}
-        try:
-            request = Request(method, unquote(place.path), query=query(place.query), headers=small, body=body)
-        except Refusal as refusal:
-            return refuse(refusal), []
         with _Call(self).running() as call:
-            return routes.handle(call, request), call.messages
+            answered = bridge.call(application.application(), method, url, headers, body, {application.HOST: call})
+            return answered, call.messages
 
 
 class _Call:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from waitress import wasyncore
 from waitress.server import create_server
 
 from bic_lib.core.errors import BicError, SettingsError
 from bic_lib.core.model import Visit
-from bic_lib.engine import memory
 from bic_lib.engine.app import App
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
-from bic_lib.web.guard import demand_permission
-from bic_lib.web.http import LARGEST_BODY, Refusal, Request, Response, query, refuse, respond
-from bic_lib.web.routes import Host, handle
+from bic_lib.web import application
+from bic_lib.web.http import LARGEST_BODY
+from bic_lib.web.routes import Host
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
     from bic_lib.settings.loading import Settings
 
@@ -42,8 +39,6 @@ _LAST_ANSWERS_SECONDS = 5
 """For answers that are on their way when it is stopped."""
 
 log = logging.getLogger("bic.scheduler")
-
-Answer = Callable[[Request], Response]
 
 
 class _Here(Host):
@@ -81,31 +76,25 @@ def service(current: Current, host: str, port: int, key: str) -> Iterator[tuple[
     """Answer and visit for as long as the block takes; gives the address, and the tick to be called each minute."""
     with scheduling() as scheduler:
         here = _Here(current, scheduler)
-        with listening(lambda request: _permitted(here, key, request), host, port) as address:
+        with listening(_guarded(here, key), host, port) as address:
             yield address, lambda: scheduler.tick_with(current)
 
 
-def _permitted(here: Host, key: str, request: Request) -> Response:
-    try:
-        demand_permission(request, key)
-    except Refusal as refusal:
-        return refuse(refusal)
-    if request.path == "/":
-        place = "/api/dashboard" + (f"?code={quote(request.query['code'])}" if "code" in request.query else "")
-        return respond(302, "text/plain", "", {"Location": place})
-    return handle(here, request)
+def _guarded(here: Host, key: str) -> WSGIApplication:
+    app = application.application()
+    return lambda environ, start_response: app({**environ, application.HOST: here, application.KEY: key}, start_response)
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def listening(answer: Answer, host: str, port: int) -> Iterator[str]:
+def listening(app: WSGIApplication, host: str, port: int) -> Iterator[str]:
     """Answer requests in threads for as long as the block takes; gives the address. Port 0: a free one. Raises BicError."""
     sockets: dict[int, Any] = {}
     try:
         server = create_server(
-            _wsgi(answer),
+            app,
             map=sockets,
             host=host,
             port=port,
@@ -140,29 +129,3 @@ def _port(server: Any) -> int:
     """A name may mean several addresses (IPv4 and IPv6); the port is the same."""
     addresses = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
     return int(addresses[0][1])
-
-
-def _wsgi(answer: Answer) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    @memory.demanded()
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        try:
-            response = answer(_request(environ))
-        except Refusal as refusal:
-            response = refuse(refusal)
-        headers = {**response.headers, "Content-Length": str(len(response.body))}
-        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(headers.items()))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
-
-    return application
-
-
-def _request(environ: WSGIEnvironment) -> Request:
-    """PEP 3333's environment as a request; it spells paths in Latin-1 and header names like environment variables."""
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    return Request(
-        environ["REQUEST_METHOD"],
-        environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
-        query=query(environ.get("QUERY_STRING", "")),
-        headers={**headers, "content-type": environ.get("CONTENT_TYPE", "")},
-        body=environ["wsgi.input"].read(),
-    )

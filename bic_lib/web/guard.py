@@ -21,7 +21,7 @@ def demand_permission(request: Request, key: str) -> None:
     if origin is not None and origin.lower().partition("://")[2] != host:
         raise Refusal(403, ["requests from other pages are not answered"])
     if key:
-        given = request.headers.get("x-functions-key") or request.query.get("code", "")
+        given = request.headers.get("x-functions-key") or request.args.get("code", "")
         if not hmac.compare_digest(given.encode(), key.encode()):
             raise Refusal(401, ["the key is missing or wrong: header x-functions-key, or ?code="])
     elif not is_loopback(_PORT.sub("", host).strip("[]")):

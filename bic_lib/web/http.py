@@ -1,12 +1,14 @@
-"""Requests and responses as values, so that handlers know no web framework."""
+"""Requests, answers and refusals: what Flask gives and takes, with our limits, and without secrets."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+
+import flask
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.formparser import FormDataParser
 
 from bic_lib.actions.formatting import for_people
 from bic_lib.core.escaping import escaped
@@ -19,30 +21,22 @@ MOST_VALUES = 1_000
 LARGEST_BODY = 20 * 1024 * 1024
 """Bytes of a request's body (docs/design.md 7)."""
 
+Response = flask.Response
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request. Header names in lower case; `params` are the parts of the path that the route names."""
 
-    method: str
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+class Request(flask.Request):
+    """One request. A form that can't be read whole is none: :func:`form` refuses it."""
 
     @property
-    def media_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+    def params(self) -> Mapping[str, str]:
+        """The parts of the path that the route names."""
+        return self.view_args or {}
 
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One answer. `body` is text already masked and encoded."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    def make_form_data_parser(self) -> FormDataParser:
+        """Werkzeug's, which else leaves out in silence what it can't read."""
+        parser = super().make_form_data_parser()
+        parser.silent = False
+        return parser
 
 
 class Refusal(Exception):
@@ -55,15 +49,29 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def query(text: str) -> dict[str, str]:
-    """The parameters of an address. Raises Refusal when there are too many, or when one is no text."""
+def demand_texts(request: Request) -> None:
+    """The parameters of the address are few, and texts. Raises Refusal."""
+    pairs = list(request.args.items(multi=True))
+    if len(pairs) > MOST_VALUES:
+        raise too_many("parameters")
+    _demand_texts(name for pair in pairs for name in pair)
+
+
+def form(request: Request) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
+    """The fields and files of a form. Raises Refusal for one that is cut off, or has names or values that are no texts."""
     try:
-        found = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_VALUES))
-    except ValueError:
-        raise too_many("parameters") from None
-    if bad := [name for pair in found.items() for name in pair if escaped(name) != name]:
+        fields, files = request.form, request.files
+    except ValueError as error:
+        raise Refusal(400, [f"the form can't be read: {error}"]) from None
+    _demand_texts(text for pair in fields.items(multi=True) for text in pair)
+    _demand_texts(text or "" for name, file in files.items(multi=True) for text in (name, file.filename))
+    return fields, files
+
+
+def _demand_texts(texts: Iterable[str]) -> None:
+    bad = [text for text in texts if escaped(text) != text or "\N{REPLACEMENT CHARACTER}" in text]
+    if bad:
         raise Refusal(400, [f"{bad[0][:LONGEST_VALUE]}: holds characters that are no text"])
-    return found
 
 
 def too_many(what: str, most: int = MOST_VALUES) -> Refusal:
@@ -76,7 +84,8 @@ _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Re
 
 def respond(status: int, media_type: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer that nobody keeps or passes on: addresses may hold a key, pages hold what is nobody else's."""
-    return Response(status, {"Content-Type": f"{media_type}; charset=utf-8", **_ALWAYS, **(headers or {})}, text.encode())
+    every = {"Content-Type": f"{media_type}; charset=utf-8", **_ALWAYS, **(headers or {})}
+    return Response(text.encode(), status, every)
 
 
 def answer(status: int, value: object, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,14 +1,12 @@
-"""What request bodies say: JSON objects and uploaded files, every problem named at once."""
+"""What JSON bodies say, every problem named at once."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
 from typing import Any, TypeVar
 
 from bic_lib.actions.acknowledging import Choice
@@ -19,12 +17,10 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.escaping import escaped
 from bic_lib.core.model import DataType, Window
 from bic_lib.engine.app import App
-from bic_lib.web.http import LONGEST_VALUE, MOST_VALUES, Refusal, Request, too_many
+from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, too_many
 
 _MOST_VALUES = 10_000
 """Values of a JSON body; each route says itself how many of one kind it takes."""
-_LONGEST_HEAD = 8 * 1024
-"""Bytes of a part's head: a browser's has two lines."""
 LONGEST_WAIT = 200
 """Seconds; the Functions platform ends an unanswered request after 230."""
 
@@ -84,12 +80,13 @@ class Fields:
 
 def fields(request: Request, known: Sequence[str]) -> Fields:
     """The members of the request's JSON object; an empty body has none. Raises Refusal."""
-    if not request.body:
+    body = request.get_data()
+    if not body:
         return Fields({}, known)
-    if request.media_type != "application/json":
+    if request.mimetype != "application/json":
         raise Refusal(400, ["the body must be JSON, with Content-Type: application/json"])
     try:
-        value = json.loads(request.body, parse_constant=_no_number)
+        value = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, [f"the body is no JSON: {error}"]) from None
     if not isinstance(value, dict):
@@ -201,45 +198,3 @@ def asked_choice(request: Request) -> Choice:
 
 def _as_it_is(text: str, _name: str) -> str:
     return text
-
-
-# --- uploads ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a form: a field's name and content; `file` is the name that the sender gives an uploaded file."""
-
-    name: str
-    content: bytes
-    file: str | None = None
-
-
-def parts(request: Request) -> list[Part]:
-    """The parts of a `multipart/form-data` body (RFC 7578). Raises Refusal."""
-    header = Message()
-    header["Content-Type"] = request.headers.get("content-type", "")
-    boundary = header.get_boundary()
-    if not boundary:
-        raise Refusal(400, ["the Content-Type names no boundary"])
-    between = b"\r\n--" + boundary.encode("ascii", "replace")
-    if request.body.count(between) > MOST_VALUES:
-        raise too_many("parts")
-    pieces = (b"\r\n" + request.body).split(between)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise Refusal(400, ["the form is cut off"])
-    return list(_parts(pieces[1:-1]))
-
-
-def _parts(pieces: Sequence[bytes]) -> Iterator[Part]:
-    for piece in pieces:
-        head, found, content = piece.partition(b"\r\n\r\n")
-        if len(head) > _LONGEST_HEAD:
-            raise Refusal(400, ["a part of the form has a head that is none"])
-        headers = BytesParser().parsebytes(head.lstrip() + b"\r\n\r\n")
-        name, file = headers.get_param("name", header="content-disposition"), headers.get_filename()
-        if not found or not isinstance(name, str):
-            raise Refusal(400, ["a part of the form has no name"])
-        if escaped(name) != name or escaped(file or "") != (file or ""):
-            raise Refusal(400, [f"{(file or name)[:LONGEST_VALUE]}: holds characters that are no text"])
-        yield Part(name, content, file)

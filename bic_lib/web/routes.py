@@ -15,7 +15,7 @@ from typing import Protocol
 from bic_lib.actions import acknowledging, check, download, failures, health
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.actions.results import Results
-from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
+from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
@@ -24,7 +24,7 @@ from bic_lib.notices.notify import Unsent, send_test
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
-from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, Refusal, Request, Response, answer, refuse
+from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, Response, answer
 from bic_lib.web.reading import asked_again, asked_choice, asked_download, fields
 
 MOST_ITEMS = 10_000
@@ -60,50 +60,12 @@ Handler = Callable[[Host, Request], Response]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path, whose parts in braces become the request's `params`."""
+    """A method and a path, whose parts in angle brackets become the request's `params`."""
 
     name: str
     method: str
     path: str
     handler: Handler
-
-    def params(self, path: str) -> Mapping[str, str] | None:
-        """What the path's variable parts hold; None when it is another path."""
-        mine, theirs = self.path.split("/"), path.rstrip("/").split("/")
-        if len(mine) != len(theirs) or not all(
-            own.startswith("{") or part.lower() == own for own, part in zip(mine, theirs, strict=True)
-        ):
-            return None
-        return {own[1:-1]: part for own, part in zip(mine, theirs, strict=True) if own.startswith("{")}
-
-
-def handle(host: Host, request: Request) -> Response:
-    """Answer a request to any path. Only bugs are raised."""
-    try:
-        route, params = _find(request)
-        found = Request(request.method, request.path, params, request.query, request.headers, request.body)
-        return route.handler(host, found)
-    except Refusal as refusal:
-        return refuse(refusal)
-    except UsageError as error:
-        return refuse(Refusal(400, [str(error)]))
-    except (LedgerError, SettingsError) as error:
-        return refuse(Refusal(503, [str(error), *getattr(error, "problems", ())]))
-    except BicError as error:
-        return refuse(Refusal(502, [str(error)]))
-
-
-def _find(request: Request) -> tuple[Route, Mapping[str, str]]:
-    there = {route: params for route in ROUTES if (params := route.params(request.path)) is not None}
-    if len(request.body) > LARGEST_BODY:
-        raise Refusal(413, [f"the body is larger than {LARGEST_BODY // 2**20} MB"])
-    for route, params in there.items():
-        if request.method in (route.method, "HEAD" if route.method == "GET" else ""):
-            return route, params
-    if there:
-        methods = ", ".join(route.method for route in there)
-        raise Refusal(405, [f"{request.path[:LONGEST_VALUE]} takes {methods} only"], {"Allow": methods})
-    raise Refusal(404, [f"there is nothing at {request.path[:LONGEST_VALUE]}"])
 
 
 # --- handlers --------------------------------------------------------------------------------------------------------
@@ -130,7 +92,7 @@ def _run(host: Host, request: Request) -> Response:
 
 
 def _download(host: Host, request: Request) -> Response:
-    if request.media_type == "multipart/form-data":
+    if request.mimetype == "multipart/form-data":
         return _uploaded(host, request)
     asked = asked_download(request)
     return _downloaded(host, asked.download, asked.wait, asked.problems)
@@ -220,7 +182,7 @@ def _retry(host: Host, request: Request) -> Response:
 
 
 def _failures(host: Host, request: Request) -> Response:
-    everything = request.query.get("all", "")
+    everything = request.args.get("all", "")
     if everything not in ("", "0", "1"):
         raise Refusal(400, ["all: must be 0 or 1"])
     return answer(200, {"failures": list(failures.failures(host.app(), everything=everything == "1"))})
@@ -240,7 +202,7 @@ ROUTES = (
     Route("health", "GET", "/api/health", _health),
     Route("status", "GET", "/api/status", _status),
     Route("download", "POST", "/api/download", _download),
-    Route("run", "GET", "/api/runs/{id}", _run),
+    Route("run", "GET", "/api/runs/<id>", _run),
     Route("check", "POST", "/api/check", _check),
     Route("notify_test", "POST", "/api/notify-test", _notify_test),
     Route("retry", "POST", "/api/retry", _retry),

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from werkzeug.datastructures import MultiDict
+
 from bic_lib.actions.download import Download
 from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.session_documents import read_document, records
-from bic_lib.core.escaping import escaped
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
-from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, too_many
-from bic_lib.web.reading import LONGEST_WAIT, Fields, Part, parts
+from bic_lib.web.http import Refusal, Request, form, too_many
+from bic_lib.web.reading import LONGEST_WAIT, Fields
 
 MOST_RECORDS = 20_000
 """Sessions of one upload (docs/design.md 10)."""
@@ -25,9 +26,9 @@ _FIELDS = ("sites", "destinations", "data", "wait")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was uploaded, and what it is for. `wait` in seconds."""
+    """What was uploaded (the sender's names, and contents), and what it is for. `wait` in seconds."""
 
-    files: Sequence[Part]
+    files: Sequence[tuple[str, bytes]]
     sites: tuple[str, ...]
     destinations: tuple[str, ...]
     data: tuple[DataType, ...]
@@ -39,20 +40,20 @@ class Upload:
         return Download(self.sites, self.destinations, wanted, lsids=self._lsids()) if wanted else None
 
     def _lsids(self) -> tuple[str, ...]:
-        read = (document for file in self.files for document in read_document(file.content))
+        read = (document for _, content in self.files for document in read_document(content))
         return tuple(dict.fromkeys(document.lsid for document in read if isinstance(document, Document)))
 
 
 def read(request: Request) -> Upload:
     """The form of `POST /api/download`: files, and the fields of the JSON body that go with them. Raises Refusal."""
-    sent = parts(request)
-    values = _values([part for part in sent if part.file is None])
-    _demand_few_records([part.content for part in sent if part.file is not None])
+    sent, uploaded = form(request)
+    values = _values(sent)
+    files = [(file.filename or "", file.read()) for _, file in uploaded.items(multi=True)]
+    _demand_few_records([content for _, content in files])
     forced = values.pop("force", ["false"]) != ["false"]
     given = Fields(values, _FIELDS)
     names = given.texts("data") or tuple(sorted(DOCUMENTS))
     unknown = [f"data: there is no data type {name}" for name in names if name not in set(DataType)]
-    files = [part for part in sent if part.file is not None]
     sites, destinations = given.texts("sites"), given.texts("destinations")
     wait = given.whole("wait", LONGEST_WAIT)
     problems = given.problems + unknown
@@ -74,27 +75,15 @@ def _demand_few_records(files: Sequence[bytes]) -> None:
         raise too_many("records in the upload; send them in parts", MOST_RECORDS)
 
 
-def _values(sent: Sequence[Part]) -> dict[str, Any]:
+def _values(sent: MultiDict[str, str]) -> dict[str, Any]:
     """A form's fields as JSON has them: names may be repeated or separated by commas."""
     values: dict[str, Any] = {}
-    for part in sent:
-        text = _text(part)
-        if part.name == "wait":
-            values[part.name] = int(text) if text.isdecimal() else text
+    for name, text in sent.items(multi=True):
+        if name == "wait":
+            values[name] = int(text) if text.strip().isdecimal() else text
         else:
-            values.setdefault(part.name, []).extend(word.strip() for word in text.split(",") if word.strip())
+            values.setdefault(name, []).extend(word.strip() for word in text.split(",") if word.strip())
     return values
-
-
-def _text(part: Part) -> str:
-    """Raises Refusal for what is none."""
-    try:
-        text = part.content.decode().strip()
-    except UnicodeDecodeError:
-        text = "\0"
-    if escaped(text) != text:
-        raise Refusal(400, [f"{part.name[:LONGEST_VALUE]}: holds characters that are no text"])
-    return text
 
 
 def plan(app: App, upload: Upload) -> PlannedImport | None:
@@ -103,9 +92,9 @@ def plan(app: App, upload: Upload) -> PlannedImport | None:
     """
     if not any(data in DOCUMENTS for data in upload.data):
         return None
-    files = [(PurePosixPath((file.file or "").replace("\\", "/")).name, file.content) for file in upload.files]
+    files = [(PurePosixPath(name.replace("\\", "/")).name, content) for name, content in upload.files]
     site = upload.sites[0] if upload.sites else None
     planned = plan_import(app, files, upload.destinations, site=site, data=upload.data)
-    sent = {name: file.file or "" for (name, _), file in zip(files, upload.files, strict=True)}
+    sent = {name: theirs for (name, _), (theirs, _) in zip(files, upload.files, strict=True)}
     planned.refused = [(sent.get(name, name), reason) for name, reason in planned.refused]
     return planned

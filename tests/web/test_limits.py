@@ -125,15 +125,18 @@ def test_an_upload_has_few_records(running: Service) -> None:
 
 MEMORY = """
 import resource, sys
-from bic_lib.web.http import Refusal, Request
+from bic_lib.web.application import flask_app
+from bic_lib.web.http import Refusal
 from bic_lib.web.upload import read
 count = int(sys.argv[1])
 file = b"<session_list>" + b'<session lsid="a"/>' * count + b"</session_list>"
 body = b'--b\\r\\nContent-Disposition: form-data; name="f"; filename="f.xml"\\r\\n\\r\\n%b\\r\\n--b--\\r\\n' % file
-try:
-    read(Request("POST", "/api/download", headers={"content-type": "multipart/form-data; boundary=b"}, body=body))
-except Refusal as refused:
-    print(refused.status, file=sys.stderr)
+app = flask_app()
+with app.test_request_context(method="POST", content_type="multipart/form-data; boundary=b", data=body) as asked:
+    try:
+        read(asked.request)
+    except Refusal as refused:
+        print(refused.status, file=sys.stderr)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
