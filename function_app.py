@@ -63,6 +63,7 @@ for name, method, route in (
     ("notify_test", "POST", "notify-test"),
     ("retry", "POST", "retry"),
     ("failures", "GET", "failures"),
+    ("session", "GET", "sessions/{lsid}"),
     ("acknowledge", "POST", "acknowledge"),
 ):
     bound = app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LSID = "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
+EXTERNAL_KEY = "INC0012345"
 ID = "5d41402abc4b"
 
 EXAMPLES: dict[str, tuple[str, str]] = {
@@ -18,6 +19,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "bic backfill --site support --since 2026-08-01 --until 2026-08-02",
     ),
     "import": ("bic import --destination archive old-sessions", "bic import --destination archive --site support old-sessions"),
+    "session": (f"bic session {LSID}", f"bic session --key {EXTERNAL_KEY} --json"),
     "verify": ("bic verify", "bic verify --destination archive --quick"),
     "health": ("bic health", "bic health --json"),
     "status": ("bic status", "bic status --json"),

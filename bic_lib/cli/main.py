@@ -39,6 +39,7 @@ COMMANDS = {
     "download": "Transfer chosen data now: the test download.",
     "backfill": "Fill in a site's history.",
     "import": "Import session XML that was stored earlier.",
+    "session": "One session: who, when, what, where it lies, how far proven.",
     "verify": "Compare what is stored with the ledger.",
     "health": "Is anything wrong, and what will be lost when?",
     "status": "Schedules, streams and sites: what is done, what waits.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -101,6 +101,18 @@ class TableDestinationContract:
         assert outcome.sha256 == digest_of(full)
         assert outcome.reason == ""
         all_rows(database, full)
+
+    def test_rows_are_read_back(self, database: Database) -> None:
+        """`rows` gives one session's rows as its document has them, and None for a session that is not there."""
+        full = document(FULL)
+        database.load(full, small("other"))
+        found = database.destination.rows(HOST, LSID)
+        assert found is not None
+        assert replace(found, bic_recording=[], warnings=[]) == replace(
+            session_rows(full.record, HOST), bic_recording=[], warnings=[]
+        )
+        assert database.destination.rows(HOST, "nobody") is None
+        assert database.destination.rows("other.example.com", LSID) is None
 
     def test_children_hang_below_their_own_events(self, database: Database) -> None:
         """In a batch of sessions each value belongs to its own event of its own session."""

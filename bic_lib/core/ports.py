@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bic_lib.core.errors import Unsupported
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
 from bic_lib.core.recognition import Recognised
+
+if TYPE_CHECKING:
+    from bic_lib.core.rows import SessionRows
 
 # --- the appliance ---------------------------------------------------------------------------------------------------
 
@@ -305,6 +308,13 @@ class TableDestination(Protocol):
         can't be read. Raises Unsupported where a kind can't read its rows back.
         """
         raise Unsupported(f"this kind of destination can't read back the rows of {len(lsids)} sessions of {host_name}")
+
+    def rows(self, host_name: str, lsid: str) -> SessionRows | None:
+        """One session's rows as they are read back now, None where it is not there.
+
+        Raises Unsupported where a kind can't read its rows back, Unexpected for rows that can't be read.
+        """
+        raise Unsupported(f"this kind of destination can't read back the rows of {lsid} of {host_name}")
 
     def sessions(self) -> Iterator[tuple[str, str, bool]]:
         """(host name, lsid, whether a load of ours is noted for it) of every session that is there, in no certain order.

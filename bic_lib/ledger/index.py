@@ -7,9 +7,9 @@ read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from bic_lib.core.model import Item
 from bic_lib.core.ports import BATCH, Change, Put, Row, Store
@@ -45,12 +45,23 @@ class Index:
             for first in range(0, len(batch), BATCH):
                 self.store.commit(INDEX, month, batch[first : first + BATCH])
 
-    def find(self, site: str, lsid: str, months: Sequence[date]) -> Place | None:
+    def find(self, site: str, lsid: str, months: Iterable[date]) -> Place | None:
         """Where the session stands, looked for in these months (any day of each), in their order. Raises LedgerError."""
         for month in months:
             if row := self.store.get(INDEX, _month(site, month), key_part(lsid)):
                 return _place(site, row)
         return None
+
+    def months(self, site: str, until: date) -> Iterator[date]:
+        """The first day of each month that may hold sessions of the site, the newest first: from that of `until` back to the
+        oldest there is. Raises LedgerError.
+        """
+        oldest = next(self.store.everything(INDEX, f"{site}|", f"{site}|~"), None)
+        if oldest:
+            first, month = date.fromisoformat(f"{oldest.partition.rpartition('|')[2]}-01"), until.replace(day=1)
+            while month >= first:
+                yield month
+                month = (month - timedelta(days=1)).replace(day=1)
 
     def by_key(self, site: str, external_key: str, month: date) -> Iterator[Place]:
         """The site's sessions of a month that have this external key. Raises LedgerError."""

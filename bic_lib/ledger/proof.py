@@ -8,14 +8,14 @@ which streams have been served with it) and a *transfer* row per item, destinati
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DataType, Item, Outcome, State, Stream
+from bic_lib.core.model import REPORT_OF, DataType, Item, Outcome, State, Stream
 from bic_lib.core.ports import BATCH, Change, Put, Row, Store
-from bic_lib.ledger.index import Index
+from bic_lib.ledger.index import Index, Place
 from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.records import (
     ITEMS,
@@ -24,6 +24,7 @@ from bic_lib.ledger.records import (
     document_key,
     is_transfer,
     item_key,
+    part_key,
     partition,
     read_record,
     transfer_body,
@@ -148,6 +149,19 @@ class Proof:
         records = [(one, self.of_trouble(one)) for one in overdues]
         self.troubles.clear(one for one, record in records if record is None or record.outcome.state in SETTLED)
 
+    def of_session(self, place: Place) -> list[Record]:
+        """Every transfer of a session and of what belongs to it, each version, by data type, instance and destination."""
+        day, found = f"{place.site}|{place.day.isoformat()}", list[Record]()
+        for data in REPORT_OF:
+            prefix = part_key(data, place.lsid, None)
+            found += _records(self.store, place.site, self.store.scan(ITEMS, day, prefix, prefix + "~"))
+        return found
+
+    def document(self, place: Place) -> KnownDocument | None:
+        """What is known of one session that the index found."""
+        row = self.store.get(ITEMS, f"{place.site}|{place.day.isoformat()}", document_key(place.lsid))
+        return next(readable(self.store, ITEMS, [row], _known), None) if row else None
+
     def of_trouble(self, trouble: Trouble) -> Record | None:
         """The newest version of the transfer that a trouble is about."""
         if trouble.kind != "item":
@@ -218,7 +232,7 @@ class Known:
         return held
 
     def _document(self, row: Row) -> KnownDocument:
-        return KnownDocument(row.body["fp"], self._shared(row.body["served"]), row.body["open"], row.body.get("purged", False))
+        return _known(row, self._shared)
 
     def _shared(self, served: Iterable[str]) -> frozenset[str]:
         """One set for all sessions that were served alike: a day may hold a hundred thousand of them."""
@@ -233,6 +247,11 @@ def _hold(held: OrderedDict[Key, Value], key: Key, value: Value) -> None:
     held[key] = value
     if len(held) > _DAYS_HELD:
         held.popitem(last=False)
+
+
+def _known(row: Row, served: Callable[[Iterable[str]], frozenset[str]] = frozenset) -> KnownDocument:
+    """What a document's row tells."""
+    return KnownDocument(row.body["fp"], served(row.body["served"]), row.body["open"], row.body.get("purged", False))
 
 
 def served_name(stream: Stream) -> str:

@@ -5,6 +5,7 @@ Who may call is decided before: by the Functions platform's keys, or by :mod:`bi
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Protocol
 
-from bic_lib.actions import acknowledging, check, download, failures, health
+from bic_lib.actions import acknowledging, check, download, failures, health, session
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.actions.results import Results
 from bic_lib.core.errors import SettingsError, UsageError
@@ -29,6 +30,7 @@ from bic_lib.web.reading import asked_again, asked_choice, asked_download, field
 
 MOST_ITEMS = 10_000
 """Items that the answer of a dry run names: some 3 MB; `found` counts all."""
+_log = logging.getLogger("bic.scheduler")
 _WAITERS = threading.BoundedSemaphore(4)
 """Callers that wait hold a thread each, and the platform gives a small instance five: who comes later is answered 202."""
 _LOOK_AGAIN_SECONDS = 0.25
@@ -197,6 +199,17 @@ def _acknowledge(host: Host, request: Request) -> Response:
     return answer(200, {"acknowledged": len(done.troubles), "ids": [one.id for one in done.troubles], "refused": refused})
 
 
+def _session(host: Host, request: Request) -> Response:
+    lsid, app = request.params["lsid"], host.app()
+    places = session.find(app, lsid=lsid, site=request.args.get("site", ""))
+    if not places:
+        raise Refusal(404, [f"this ledger knows no session {lsid[:LONGEST_VALUE]}"])
+    if len(places) > 1:
+        raise Refusal(400, [f"site: name one of {', '.join(place.site for place in places)}, which all have this session"])
+    _log.info("session %s of %s was read by HTTP: its content and where its copies lie", lsid, places[0].site)
+    return answer(200, session.shown(session.look(app, places[0])))
+
+
 ROUTES = (
     Route("dashboard", "GET", "/api/dashboard", _dashboard),
     Route("health", "GET", "/api/health", _health),
@@ -207,5 +220,6 @@ ROUTES = (
     Route("notify_test", "POST", "/api/notify-test", _notify_test),
     Route("retry", "POST", "/api/retry", _retry),
     Route("failures", "GET", "/api/failures", _failures),
+    Route("session", "GET", "/api/sessions/<lsid>", _session),
     Route("acknowledge", "POST", "/api/acknowledge", _acknowledge),
 )

@@ -13,7 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
-from bic_lib.cli.examples import EXAMPLES, ID, LSID
+from bic_lib.cli.examples import EXAMPLES, EXTERNAL_KEY, ID, LSID
 from bic_lib.cli.main import COMMANDS, load, run
 from bic_lib.simulator import Profile, Recording, Simulator
 from tests.fixtures_servers import free_port
@@ -52,6 +52,10 @@ def _recorded(appliance: Simulator) -> list[str]:
     return [one.lsid for one in appliance.sessions() if one.state == "ended" and one.recordings]
 
 
+def _key(appliance: Simulator) -> str:
+    return next(one.external_key for one in appliance.sessions() if one.state == "ended" and one.external_key)
+
+
 def _words(example: str, folder: Path, appliance: Simulator) -> list[str]:
     """The example's words, with ids and dates of this folder."""
     wanted = "doubtful" if "acknowledge" in example else "failed"
@@ -60,6 +64,7 @@ def _words(example: str, folder: Path, appliance: Simulator) -> list[str]:
     now = appliance.now()
     dates = {f"2026-08-0{n}": f"{datetime.fromtimestamp(now - (3 - n) * 86_400, UTC):%Y-%m-%d}" for n in (1, 2)}
     told = example.replace(LSID, _recorded(appliance)[0]).replace(ID, failed[0]["id"] if failed else ID)
+    told = told.replace(EXTERNAL_KEY, _key(appliance))
     for shown, real in dates.items():
         told = told.replace(shown, real)
     return shlex.split(told)[1:]

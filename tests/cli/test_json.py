@@ -157,6 +157,11 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("retry", "--all")  # that of the download is refused: no schedule has it
     call("backfill", "--site", "support", "--since", "2026-01-01", "--until", "2026-01-02")
     call("verify")
+
+    def _session(file: Path) -> Any:
+        return call("session", file.stem.rpartition("-")[2])
+
+    call("session", "--key", next(told["external_key"] for told in map(_session, stored[2:]) if told["external_key"]))
     call("check")
     call("notify-test")
     call("logs")

@@ -461,3 +461,20 @@ def test_no_answer_holds_a_secret(running: Service) -> None:
 def test_front_door_leads_to_the_dashboard(running: Service) -> None:
     """`/` on one machine redirects to the page."""
     assert running.get("/").headers["Location"] == "/api/dashboard"
+
+
+# --- one session -----------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_told_as_by_the_command(running: Service) -> None:
+    """`GET /api/sessions/{lsid}`: content and copies; ids keep their case, and one that nobody knows is not found."""
+    running.tick()
+    assert _until(lambda: running.get("/api/status").json()["runs"][0]["finished"])
+    lsid = next(one.lsid for one in running.appliance.sessions() if one.state == "ended")
+    told = running.get(f"/API/Sessions/{lsid}")
+    assert (told.status_code, told.json()["lsid"], told.json()["state"]) == (200, lsid, "ended")
+    assert told.json()["content"]["events"]
+    assert {one["proof"] for one in told.json()["copies"]} == {"proven"}
+    for unknown in (lsid.upper(), "a%0Ab", "%252e"):
+        assert running.get(f"/api/sessions/{unknown}").status_code == 404
+    assert running.get(f"/api/sessions/{lsid}?site=other").status_code == 400

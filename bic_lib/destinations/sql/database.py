@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from bic_lib.core.errors import BicError, SettingsError, Unexpected
 from bic_lib.core.model import Document, Outcome
 from bic_lib.core.ports import Check, Loaded
+from bic_lib.core.rows import SessionRows
 from bic_lib.destinations.sql import connection_strings, odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
 from bic_lib.destinations.sql.load import Loader, tried
 from bic_lib.destinations.sql.reading import Reader
@@ -101,6 +102,10 @@ class SqlDatabase:
     def digests(self, host_name: str, lsids: Sequence[str]) -> dict[str, str]:
         self._prepare()
         return self._reader.digests(host_name, lsids)
+
+    def rows(self, host_name: str, lsid: str) -> SessionRows | None:
+        self._prepare()
+        return self._reader.rows(host_name, lsid)
 
     def sessions(self) -> Iterator[tuple[str, str, bool]]:
         self._prepare()

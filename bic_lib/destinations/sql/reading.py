@@ -43,6 +43,12 @@ class Reader:
             found |= self._digests(host_name, asked[first : first + SESSIONS_AT_ONCE])
         return found
 
+    def rows(self, host_name: str, lsid: str) -> SessionRows | None:
+        """One session's rows, None where it is not there."""
+        with self._transaction() as transaction, transaction.begun(host_name.casefold(), reading=True):
+            known = transaction.known(host_name, [lsid]).get(lsid)
+            return _rows(transaction, [known.id], most=None)[known.id] if known else None
+
     def _digests(self, host_name: str, lsids: Sequence[str]) -> dict[str, str]:
         """Those of a few: where they are too much, or one can't be read, in halves."""
         alone = len(lsids) == 1

@@ -1,0 +1,136 @@
+"""`bic session`: one session, with its copies."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from bic_lib.actions.formatting import count, size
+from bic_lib.actions.session import Copy, Session, brief, find, look, shown
+from bic_lib.actions.timestamps import iso, minute
+from bic_lib.cli.call import Call
+from bic_lib.cli.json_shape import Key, Told
+from bic_lib.cli.output import line, note, print_json
+from bic_lib.cli.tables import table
+from bic_lib.core.errors import UsageError
+from bic_lib.core.session_content import Content
+
+_LINES = 200
+"""Chat lines that somebody reads on a terminal; --json lists all."""
+_PLACE = {
+    "site": Key("the site's name", "support"),
+    "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+    "external_key": Key("its external key", "INC0012345"),
+    "day": Key("the UTC day of its start", "2026-08-01"),
+}
+_COPY = {
+    "data": Key("data type", "sessions"),
+    "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
+    "destination": Key("the destination's name", "archive"),
+    "version": Key("which version of the item: a session that changed was stored again", 1),
+    "state": Key("its state, as in `failures`; `stored`, `mended`, `replaced`, `retired`, `skipped`, `purged`", "stored"),
+    "location": Key(
+        "where it lies, below the destination's root; of rows `session/HOST/LSID`", "support.example.com-support-7c1f.xml"
+    ),
+    "size": Key("its size in bytes", 18210),
+    "sha256": Key("its SHA-256; of rows their digest", "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"),
+    "at": Key("when it came to this state", "2026-08-01T02:31:10Z", null="it was never tried"),
+    "origin": Key("who gave it: `appliance`, `import`, `upload`, `adopted`, `destination:NAME`", "appliance"),
+    "proof": Key(
+        "`proven`: read now, and what the ledger says; `there`: with the right size; else what `verify` calls it; "
+        "empty where the destination holds nothing",
+        "proven",
+    ),
+    "detail": Key("more of what is wrong", ""),
+    "reason": Key("why it is in this state", ""),
+}
+
+JSON = {
+    "session": {
+        **_PLACE,
+        "host": Key("the appliance", "support.example.com"),
+        "state": Key("`ended`, `open`, `purged`, or `known` of which only transfers are known", "ended"),
+        "copies": [_COPY],
+        "content": Told(
+            "what happened, null without a proven copy: `session`, `representatives`, `customers`, `teams`, `attributes` with "
+            "the columns of [sql.md](sql.md), `chat` (time, author, role, recipient, line), `files` (time, type, by, name, "
+            "size), `events` (time, type, by, by_role, to, to_role, data: pairs of name and value)"
+        ),
+        "content_from": Key("the copy that the content is from", "archive: support.example.com-support-7c1f.xml"),
+        "content_missing": Key("why other copies gave none", ["second: missing"]),
+    },
+    "session --key": {"sessions": [_PLACE]},
+}
+
+
+@click.command(name="session")
+@click.argument("lsid", default="")
+@click.option("--key", default="", metavar="K", help="By its external key instead of its id.")
+@click.option("--site", default="", metavar="S", help="Only of this site.")
+@click.pass_obj
+def command(call: Call, lsid: str, key: str, site: str) -> int:
+    """Show one session: who, when, chat, files, and where each copy lies, with its SHA-256 and how far it is proven.
+
+    Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed.
+    """
+    if bool(lsid) == bool(key):
+        raise UsageError(
+            "session: name either a session's LSID or its external key", hint="bic session LSID; bic session --key INC0012345."
+        )
+    app = call.app()
+    places = find(app, lsid=lsid, key=key, site=site)
+    if not places:
+        by = f"the id {lsid}" if lsid else f"the external key {key}"
+        note(f"bic: this ledger knows no session with {by}" + (f" of {site}" if site else ""))
+        return 1
+    if key and call.json:
+        print_json({"sessions": [brief(place) for place in places]})
+    elif len(places) == 1:
+        found = look(app, places[0])
+        print_json(shown(found)) if call.json else _show(found)
+    elif call.json:
+        raise UsageError(f"session: {lsid} is of {', '.join(place.site for place in places)}", hint="Name one by --site.")
+    else:
+        table(
+            "Sessions",
+            ("lsid", "site", "day", "external key"),
+            [(one.lsid, one.site, one.day, one.external_key) for one in places],
+        )
+    return 0
+
+
+def _show(session: Session) -> None:
+    place = session.place
+    line(f"Session {place.lsid} of {place.site} ({session.host}), {shown(session)['state']}")
+    if session.content:
+        _show_content(session.content)
+        line(f"Content from {session.source}")
+    else:
+        line("Content: no stored copy is proven" + "".join(f"; {why}" for why in session.unread))
+    line()
+    table("Copies", _COLUMNS, [_row(copy) for copy in session.copies])
+
+
+def _show_content(content: Content) -> None:
+    told = {name: value for name, value in content.session.items() if value is not None and name not in ("lsid", "host_name")}
+    table("", ("what", "value"), [(name, str(value)) for name, value in told.items()])
+    people = [("representative", one["display_name"], one["host_name"], one["private_ip"]) for one in content.representatives]
+    people += [("customer", one["display_name"], one["host_name"], one["private_ip"]) for one in content.customers]
+    table("People", ("role", "name", "machine", "address"), people)
+    said = [(minute(one.time), one.author, one.line) for one in content.chat]
+    table("Chat", ("time", "author", "text:"), said[:_LINES])
+    moved = [(minute(one.time), one.type, one.by, one.name, "" if one.size is None else size(one.size)) for one in content.files]
+    table("Files", ("time", "what", "by", "name", "size"), moved[:_LINES])
+    left = max(0, len(said) - _LINES) + max(0, len(moved) - _LINES)
+    line(f"{count(len(content.events), 'event')}" + (f", {left:,} more lines" if left else "") + ": --json lists all.")
+
+
+_COLUMNS = ("data", "#", "destination", "version#", "state", "proof", "at", "size", "location:", "sha256:", "reason:")
+
+
+def _row(copy: Copy) -> tuple[object, ...]:
+    item, outcome = copy.record.item, copy.record.outcome
+    state = "doubtful" if outcome.doubt else outcome.state
+    why = "; ".join(filter(None, (copy.detail, outcome.reason)))
+    held = size(outcome.size) if outcome.size else ""
+    named = (item.data, item.instance, copy.record.destination, copy.record.version, state, copy.proof)
+    return *named, minute(iso(copy.record.at or None)), held, outcome.location, outcome.sha256, why
