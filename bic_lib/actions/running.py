@@ -10,8 +10,8 @@ from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.model import Visit
 from bic_lib.engine import resting, tick
-from bic_lib.engine.app import App
-from bic_lib.engine.visit import Visited, perform
+from bic_lib.engine.app import App, Visited
+from bic_lib.engine.visit import perform
 from bic_lib.ledger import rests
 from bic_lib.ledger.streams import STATE
 
@@ -69,8 +69,16 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
     return drain(app, tick.visits(app)).and_paused(app)
 
 
-def drain(app: App, visits: Iterable[Visit]) -> Drained:
-    """Make visits by threads until no work is left that this process can have."""
+def drain(app: App, visits: Sequence[Visit]) -> Drained:
+    """Make visits by threads until no work is left that this process can have; then the works that belong to no site."""
+    drained = _drain(app, [visit for visit in visits if not visit.work])
+    for visit in visits:
+        if visit.work:
+            drained.add(perform(app, visit))
+    return drained
+
+
+def _drain(app: App, visits: Iterable[Visit]) -> Drained:
     drained = Drained()
     lanes = sum(site.max_concurrency for site in app.sites.values())
     with ThreadPoolExecutor(max_workers=max(1, lanes), thread_name_prefix="bic-visit") as pool:

@@ -23,7 +23,9 @@ def stoppable(app: App, stopped: Callable[[], bool], watch: Watch | None = None)
     `watch` is told what comes.
     """
     going = _Going(stopped, watch or Watch())
-    return replace(app, appliance=lambda site, lane: _Stoppable(app.appliance(site, lane), going, site.name))
+    return replace(
+        app, appliance=lambda site, lane: _Stoppable(app.appliance(site, lane), going, site.name), stopped=going.stopped
+    )
 
 
 def watched(app: App, watch: Watch) -> App:

@@ -256,14 +256,24 @@ class Outcome:
     doubt: str = ""
 
 
+class Work(StrEnum):
+    """What is done once a period and belongs to no site (docs/design.md 2)."""
+
+    VERIFY = "verify"
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One message: go and do what is due at this site."""
+    """One message: go and do what is due at this site, or (`work`) one of the works that belong to no site."""
 
-    site: str
+    site: str = ""
+    work: Work | None = None
 
     def message(self) -> dict[str, object]:
-        return {"v": 1, "site": self.site}
+        return {"v": 1, "work": str(self.work)} if self.work else {"v": 1, "site": self.site}
+
+    def __str__(self) -> str:
+        return f"visits for {self.work}" if self.work else f"visits to site {self.site}"
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 * `app` what both need, in one value · `tick` makes due, says which sites want a visit · `visit` takes a lane and does due steps
 * `steps/` one module a kind of step · `delivery` publishing once · `tee` one download, several destinations
 * `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
+* `works` what belongs to no site, once a period
 * `resting` ends rests before their time: what was mended is tried at once
 * `health` what the ledger knows, as facts · `events` what machines read about the work
 """

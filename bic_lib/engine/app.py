@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream
+from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream, Visit, Work
 from bic_lib.core.ports import Appliance
 from bic_lib.engine.delivery import Destination
 from bic_lib.engine.steps.job import Leave, Observer, Uploads, unnoticed
@@ -42,12 +42,47 @@ class Unmarked:
 UNMARKED = Unmarked()
 
 
+Due = Callable[[float | None, float], float | None]
+"""The newest time by now (second value) for which something is due, if the last time was the first value; None: it isn't due."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicWork:
+    """A work that belongs to no site: when it is `due`, and how it is done.
+
+    `do` calls the function that it is given before each thing that it writes, and at least once a minute: that raises OutOfTime
+    when the visit's time is over (what is done by then must stay done) and ClaimLost when somebody else is at it. `subject` is
+    the kind of subject that fails when it does.
+    """
+
+    due: Due
+    do: Callable[[App, Callable[[], None]], None]
+    subject: str = "bic"
+
+
+@dataclass(slots=True)
+class Visited:
+    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it.
+
+    `carries`: recordings and backups were within its reach, or no lane was.
+    """
+
+    steps: int = 0
+    again: Visit | None = None
+    troubles: list[str] = field(default_factory=list)
+    carries: bool = True
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class App:
     """What a tick and a visit need; :mod:`bic_lib.wiring` makes it from the settings.
 
     `appliance` gives the client of a site's lane (by number), with 1/`max_concurrency` of the site's request rates;
-    `destination` raises DestinationError when one can't be had.
+    `destination` raises DestinationError when one can't be had. `stopped`: what is in hand is to end early.
     """
 
     sites: Mapping[str, Site]
@@ -60,6 +95,8 @@ class App:
     observe: Observer = unobserved
     leave: Leave = unnoticed
     marks: Marks = UNMARKED
+    works: Mapping[Work, PeriodicWork] = field(default_factory=dict)
+    stopped: Callable[[], bool] = _never
 
     def streams(self, site: str) -> dict[Stream, OpenSessions]:
         """The site's streams in all enabled schedules. Where two transfers differ, the one that delivers open sessions counts."""

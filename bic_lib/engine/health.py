@@ -20,6 +20,7 @@ from bic_lib.core.health import (
     health,
 )
 from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Stream
+from bic_lib.engine import works
 from bic_lib.engine.app import App
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.streams import Rest, SiteState, Standing
@@ -99,7 +100,7 @@ def facts(app: App, known: Known) -> Facts:
         ],
         streams=[fact for name, state in states.items() for fact in _streams(app, name, state, known, periods)],
         items=list(_items(known.listed)),
-        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known)],
+        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known), *_works(app, known)],
     )
 
 
@@ -169,10 +170,20 @@ def broken_settings(why: str, since: float | None = None) -> Trouble:
 def _breakdowns(known: Known) -> Iterator[Trouble]:
     for notice in known.noticed.notices:
         if notice.cause.key.startswith("poison|") and notice.over is None and known.now - notice.last < DAY:
-            subject = Subject("bic", notice.cause.key.removeprefix("poison|"))
+            site, _, work = notice.cause.key.removeprefix("poison|").partition("|")
+            subject = Subject("bic", site, data=work)
             yield Trouble(
                 Severity.FAILING, subject, f"{notice.cause.subject}. {notice.cause.text}", "", notice.first, notice.count
             )
+
+
+def _works(app: App, known: Known) -> Iterator[Trouble]:
+    for name, work in app.works.items():
+        row = known.standing.rows(works.WORKS).get(name)
+        turn = works.Turn.read(row.body if row else {})
+        if turn.failures:
+            subject, text = Subject(work.subject), f"{name}: {turn.reason}"
+            yield Trouble(Severity.FAILING, subject, text, "", turn.since, turn.failures, turn.next_try)
 
 
 _TO_DO = {

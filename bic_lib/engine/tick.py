@@ -1,4 +1,4 @@
-"""`tick`: makes due what is due, and says which sites want a visit. (:mod:`bic_lib.engine.visit` makes the visits.)
+"""`tick`: makes due what is due, and says which sites and works want a visit. (:mod:`bic_lib.engine.visit` makes the visits.)
 
 Nothing is remembered in memory between two ticks: a lost visit is sent again by the next one, a doubled one finds no lane or no
 work and ends.
@@ -16,7 +16,7 @@ from bic_lib.core.health import health as reckoned
 from bic_lib.core.losses import ticking_since
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
-from bic_lib.engine import events, health, losses, resting
+from bic_lib.engine import events, health, losses, resting, works
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.engine.steps.windows import reconcile_step
@@ -32,7 +32,7 @@ _TELL_SECONDS = 600
 
 
 def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[Visit]:
-    """Make due what is due and say which visits are wanted: per site with due work, as many as it has free lanes.
+    """Make due what is due and say which visits are wanted: per site with due work, as many as it has free lanes; works last.
 
     `now` is the ledger's clock. `at_once`: schedules that never ran don't wait for their `at`. Raises LedgerError.
     """
@@ -53,7 +53,7 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
         _tell_sites(app, standing, moment)
-    return visits(app, None if changed else standing)
+    return [*visits(app, None if changed else standing), *works.wanted(app, standing, moment)]
 
 
 def _tell_sites(app: App, standing: Standing, now: float) -> None:

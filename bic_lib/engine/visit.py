@@ -1,4 +1,4 @@
-"""`perform`: one visit to a site. Take a lane, claim a step, do it, write its outcome, take the next."""
+"""`perform`: one visit. To a site: take a lane, claim a step, do it, write its outcome, take the next; or a work of no site."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.core.ports import Appliance
-from bic_lib.engine import events, memory
-from bic_lib.engine.app import App
+from bic_lib.engine import events, memory, works
+from bic_lib.engine.app import App, Visited
 from bic_lib.engine.steps import backups, windows
 from bic_lib.engine.steps.imports import Unconnected
 from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
@@ -27,26 +26,15 @@ from bic_lib.ledger.work import Queue, Step, StepKind
 log = logging.getLogger("bic.transfers")
 
 
-@dataclass(slots=True)
-class Visited:
-    """What a visit did: how many steps, what went wrong beyond single items, and the visit again when work is left for it.
-
-    `carries`: recordings and backups were within its reach, or no lane was.
-    """
-
-    steps: int = 0
-    again: Visit | None = None
-    troubles: list[str] = field(default_factory=list)
-    carries: bool = True
-
-
 @memory.demanded()
 def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited:
     """Make a visit: take a lane, then claim and do due steps until none is due or the deadline is near. Raises LedgerError.
 
     Of several lanes the first is for reports; a visit that was made there goes on in one that carries, if there is something to
-    carry. At a site that rests only uploads are taken in: they ask nothing of it.
+    carry. At a site that rests only uploads are taken in: they ask nothing of it. A work needs no lane.
     """
+    if visit.work:
+        return works.perform(app, visit.work, deadline)
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()

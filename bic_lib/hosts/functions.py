@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bic_lib import logs
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import LedgerError, SettingsError
-from bic_lib.core.model import Visit
+from bic_lib.core.model import Visit, Work
 from bic_lib.engine import events, tick
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Deadline
@@ -85,9 +85,9 @@ class Host:
         """A visit failed so often that the platform put its message aside: people are told, nothing is given up."""
         visit = _visit(message)
         if visit:
-            log.error("visits to site %s break down", visit.site)
-            events.dead_letter(visit.site)
-            notify.poisoned(self.settings.look().app.ledger, visit.site)
+            log.error("%s break down", visit)
+            events.dead_letter(visit.site or str(visit.work))
+            notify.poisoned(self.settings.look().app.ledger, visit)
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, list[str]]:
         """Answer an HTTP request; with it come the messages of the visits that it wants."""
@@ -162,6 +162,8 @@ def _visit(message: str) -> Visit | None:
     match told:
         case {"v": 1, "site": str(site)}:
             return Visit(site)
+        case {"v": 1, "work": str(work)} if work in set(Work):
+            return Visit(work=Work(work))
     log.warning("a message that is no visit was dropped: %.100s", message)
     return None
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from bic_lib.core.errors import ClaimLost, LedgerError
 from bic_lib.core.model import Visit
 from bic_lib.engine import memory, tick
-from bic_lib.engine.app import App
-from bic_lib.engine.visit import Visited, perform
+from bic_lib.engine.app import App, Visited
+from bic_lib.engine.visit import perform
 from bic_lib.hosts.current import Current
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease

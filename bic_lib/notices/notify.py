@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import BicError
 from bic_lib.core.health import Health, Severity, Trouble
-from bic_lib.core.model import DAY
+from bic_lib.core.model import DAY, Visit
 from bic_lib.core.plan import HOUR
 from bic_lib.engine import health
 from bic_lib.engine.app import App
@@ -71,13 +71,11 @@ def send_test(notifier: Notifier) -> Sequence[str]:
 # --- causes ----------------------------------------------------------------------------------------------------------
 
 
-def poisoned(ledger: Ledger, site: str) -> None:
+def poisoned(ledger: Ledger, visit: Visit) -> None:
     """A visit failed so often that its message was put aside. Nothing is lost: the work is in the ledger. Raises LedgerError."""
-    text = (
-        "A visit to the site failed again and again. Its work is still in the ledger, and the next visit does it; see the logs."
-    )
-    subject = f"visits to site {site} break down"
-    Notices(ledger.store).tell(Cause(f"poison|{site}", subject, text, ledger.now(), Lasts.EVENT))
+    text = "A visit failed again and again. Its work is still in the ledger, and the next visit does it; see the logs."
+    about = f"|{visit.work}" if visit.work else visit.site
+    Notices(ledger.store).tell(Cause(f"poison|{about}", f"{visit} break down", text, ledger.now(), Lasts.EVENT))
 
 
 def _look(app: App, notices: Notices, now: float) -> None:
@@ -95,7 +93,7 @@ def causes(found: Health, now: float) -> Iterator[Cause]:
     """What of the troubles is worth a notice: of a site or destination that fails, each; of its streams and items, one a word."""
     together: dict[tuple[Severity, str], list[Trouble]] = defaultdict(list)
     for trouble in found.troubles:
-        if not trouble.severity.is_ill or (trouble.subject.kind == "bic" and trouble.subject.site):
+        if not trouble.severity.is_ill or (trouble.subject.kind == "bic" and (trouble.subject.site or trouble.subject.data)):
             continue  # a note; or visits that break down, which have a notice of their own since they happened
         subject = trouble.subject
         if trouble.severity is Severity.FAILING and subject.kind not in ("stream", "item"):

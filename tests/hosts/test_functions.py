@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +11,14 @@ import pytest
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
 from bic_lib.core.errors import SettingsError
-from bic_lib.core.model import State, Visit
-from bic_lib.engine.steps.job import Deadline
+from bic_lib.core.model import State, Visit, Work
+from bic_lib.engine import health
+from bic_lib.engine.app import App, PeriodicWork
+from bic_lib.engine.steps.job import Deadline, OutOfTime
 from bic_lib.engine.visit import perform
+from bic_lib.engine.works import every
 from bic_lib.hosts.functions import FUNCTION_TIMEOUT, Host
+from bic_lib.ledger.notices import Notices
 from bic_lib.settings import last_good
 from bic_lib.simulator import Simulator
 from tests.fixtures_servers import ACCOUNT, KEY
@@ -104,7 +108,44 @@ def perform_reports(host: Host) -> None:
     other[1].release()
 
 
-@pytest.mark.parametrize("message", ["", "nonsense", "[]", '{"v": 2, "site": "support"}', '{"v": 1, "site": "elsewhere"}'])
+def test_a_work_goes_by_the_queue_too(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tick sends its message; a visit that runs out of time puts it out again, the next one does the rest."""
+    rounds = iter([OutOfTime, None])
+
+    def do(_app: App, check: Callable[[], None]) -> None:
+        check()
+        if ending := next(rounds):
+            raise ending
+
+    app = host.settings.look().app
+    monkeypatch.setattr(app, "works", {Work.VERIFY: PeriodicWork(every(86_400), do)})
+    message = host.tick()[-1]
+    assert json.loads(message) == {"v": 1, "work": "verify"}
+    again = host.visit(message)
+    assert again is not None
+    assert json.loads(again) == json.loads(message)
+    assert host.visit(again) is None
+    assert next(rounds, "done") == "done"
+    assert message not in host.tick()
+
+
+def test_a_work_that_breaks_down_is_told(host: Host) -> None:
+    """Its message in the poison queue becomes a notice of its own, and health's word."""
+    host.tick()
+    host.poisoned('{"v": 1, "work": "verify"}')
+    app = host.settings.look().app
+    [told] = [notice.cause for notice in Notices(app.ledger.store).read().notices]
+    assert told.subject == "visits for verify break down"
+    assert [str(trouble.subject) for trouble in health.look(app).troubles if trouble.subject.kind == "bic"] == ["bic verify"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("", "nonsense", "[]", '{"v": 2, "site": "support"}', '{"v": 1, "site": "elsewhere"}'),
+        *('{"v": 1, "work": "elsewhere"}', '{"v": 1, "work": ["verify"]}', '{"v": 2, "work": "verify"}', '{"v": 1, "work": ""}'),
+    ],
+)
 def test_a_message_that_means_nothing_is_dropped(host: Host, message: str) -> None:
     """No failure and no answer."""
     assert host.visit(message) is None

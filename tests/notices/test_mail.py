@@ -14,6 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as KeepsMessages
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from bic_lib.core.model import Visit
 from bic_lib.logs import STARS
 from bic_lib.notices import mail
 from bic_lib.notices.mail import Mailer
@@ -196,7 +197,7 @@ def test_no_secret_is_mailed(serve: Callable[..., Server]) -> None:
 def test_notice_reaches_the_mailbox(serve: Callable[..., Server], world: World) -> None:
     """From a tick to the server."""
     server = serve("starttls", login=True)
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     notify(world.app, server.mailer(server.settings(login=_LOGIN), MAIL_PASSWORD=_PASSWORD))
     [message] = server.kept.messages
     assert message["Subject"] == "bic: visits to site support break down"

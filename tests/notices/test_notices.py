@@ -9,7 +9,7 @@ import pytest
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
+from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream, Visit
 from bic_lib.engine import tick
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
@@ -217,9 +217,9 @@ def test_a_scheduler_that_stands_still_is_told(world: World) -> None:
 
 def test_poison_messages_are_told(world: World) -> None:
     """Visits that break down: one mail a day, ended by silence a day after the last."""
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     world.now += 60
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     assert world.tick() == ["bic: visits to site support break down"]
     assert [notice.count for notice in Notices(world.ledger.store).read().notices] == [2]
     assert world.tick(25) == []
@@ -228,7 +228,7 @@ def test_poison_messages_are_told(world: World) -> None:
 
 def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """What could not be sent is sent by a later tick, once."""
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     world.box.broken = True
     assert (world.tick(), world.tick(1)) == ([], [])
     assert "a notice waits" in caplog.text
@@ -238,7 +238,7 @@ def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.Lo
 
 def test_without_a_notifier_notices_are_kept(world: World) -> None:
     """The dashboard shows them; when a mail server is named later they are sent."""
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     notify(world.app, None)
     assert len(Notices(world.ledger.store).read().notices) == 1
     assert len(world.tick()) == 1
@@ -246,7 +246,7 @@ def test_without_a_notifier_notices_are_kept(world: World) -> None:
 
 def test_two_ticks_at_once_send_one_mail(world: World, tmp_path: Path) -> None:
     """The mail is noted before it is sent, by a conditional write: whoever comes second leaves it."""
-    poisoned(world.ledger, "support")
+    poisoned(world.ledger, Visit("support"))
     other = Notices(sqlite.create(tmp_path / "ledger.sqlite", clock=lambda: world.now))
     [read_before] = other.read().notices
     assert len(world.tick()) == 1
