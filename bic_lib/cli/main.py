@@ -47,7 +47,7 @@ COMMANDS = {
     "failures": "What was not delivered, with the reason.",
     "retry": "Try failed transfers again.",
     "acknowledge": "Say that a loss or a doubt was seen.",
-    "notify-test": "Send a test mail.",
+    "notify-test": "Send a test to everybody who would be told.",
     "logs": "What the scheduler and the transfers logged.",
     "settings": "Show the effective settings, or their JSON Schema.",
     "schema": "Print the DDL of the storage database.",

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from bic_lib.core.errors import ClaimLost, LedgerError
 from bic_lib.core.model import Visit
@@ -18,11 +17,8 @@ from bic_lib.hosts.current import Current
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
-from bic_lib.notices import mail
+from bic_lib.notices import ways
 from bic_lib.notices.notify import Notifier, notify
-
-if TYPE_CHECKING:
-    pass
 
 TICK_SECONDS = 60.0
 """A change of the settings takes effect within a minute (docs/design.md 5)."""
@@ -49,15 +45,15 @@ class Scheduler:
             current.refresh()
         except LedgerError as error:
             log.warning("the settings could not be looked at: %s", error)
-        self.tick(current.held.app, mail.create(current.held.settings))
+        self.tick(current.held.app, ways.create(current.held.settings))
 
-    def tick(self, app: App, notifier: Notifier | None) -> None:
+    def tick(self, app: App, told_by: Sequence[Notifier]) -> None:
         """One tick, if it is ours to make. An unreachable ledger is no reason to end: the next tick finds what is due."""
         try:
             if not self._is_ours(app.ledger):
                 return
             self.visit(app, tick.tick(app))
-            notify(app, notifier)
+            notify(app, told_by)
         except LedgerError as error:
             log.warning("no tick: %s", error)
 

@@ -1,7 +1,7 @@
 """Notices: what people are to be told, one row a cause, for as long as the cause lasts.
 
-A row is written wherever a cause shows; only a tick sends mails and notes that it did (:mod:`bic_lib.notices.notify`). All rows
-stand in one partition, with the time of the last look for causes: a tick without news costs one range read.
+A row is written wherever a cause shows; only a tick sends messages and notes that it did (:mod:`bic_lib.notices.notify`). All
+rows stand in one partition, with the time of the last look for causes: a tick without news costs one range read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A cause as the ledger knows it: first and last told, how often, last mailed (None: not yet), over since (None: lasts)."""
+    """A cause as the ledger knows it: first and last told, how often, last sent (None: not yet), over since (None: lasts).
+
+    `left` are the ways (by name) that did not take what was sent last, while others did.
+    """
 
     cause: Cause
     first: float
@@ -56,6 +59,7 @@ class Notice:
     count: int = 1
     sent: float | None = None
     over: float | None = None
+    left: tuple[str, ...] = ()
     version: str = ""
 
 
@@ -94,9 +98,9 @@ class Notices:
         """The cause is gone: an all-clear follows if it had been mailed, else the notice just goes."""
         self._change(key, lambda known: known and (replace(known, over=known.over or self.store.now()) if known.sent else None))
 
-    def mark_sent(self, notice: Notice, sent: float | None) -> Notice | None:
-        """Note the time of a mail, only if nobody else touched the notice; None when somebody did."""
-        marked = replace(notice, sent=sent)
+    def mark_sent(self, notice: Notice, sent: float | None, left: tuple[str, ...] = ()) -> Notice | None:
+        """Note the time of a message, only if nobody else touched the notice; None when somebody did."""
+        marked = replace(notice, sent=sent, left=left)
         try:
             version = self.store.commit(RUNS, _NOTICES, [Replace(notice.cause.key, _body(marked), notice.version)])[0]
         except Conflict:
@@ -145,4 +149,5 @@ def _body(notice: Notice) -> dict[str, object]:
 def _notice(row: Row) -> Notice:
     body = dict(row.body)
     cause = dict(body.pop("cause"))
-    return Notice(Cause(**{**cause, "lasts": Lasts(cause["lasts"])}), **body, version=row.version)
+    left = tuple(body.pop("left", ()))
+    return Notice(Cause(**{**cause, "lasts": Lasts(cause["lasts"])}), **body, left=left, version=row.version)

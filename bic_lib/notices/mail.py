@@ -31,6 +31,8 @@ def create(settings: Settings, environ: Mapping[str, str] | None = None) -> Mail
 class Mailer:
     """The Notifier port by SMTP; a connection per mail. Certificates are checked against the system's authorities."""
 
+    name = "mail"
+
     def __init__(self, settings: SmtpSettings, references: References) -> None:
         self.settings = settings
         self._references = references

@@ -1,7 +1,8 @@
 """Telling people: what is worth a notice, and when a notice is worth a mail (docs/design.md 13).
 
-A cause is mailed once, again each day while it lasts, and once more when it is over. :func:`notify` follows every tick; nothing
-else sends mails. A mail holds names from the settings, counts, times and error texts of sites and destinations; nothing of any
+A cause is told once, again each day while it lasts, and once more when it is over, by each way that the settings name. A way
+that fails is tried again at the next tick by itself; the others are not told twice. :func:`notify` follows every tick; nothing
+else sends. A message holds names from the settings, counts, times and error texts of sites and destinations; nothing of any
 session.
 """
 
@@ -33,6 +34,11 @@ LOOK_SECONDS = 600.0
 class Notifier(Protocol):
     """A way by which notices leave."""
 
+    @property
+    def name(self) -> str:
+        """It among the others, as people and the ledger know it: `mail`, `channel env:NAME`."""
+        ...
+
     def send(self, subject: str, text: str) -> Sequence[str]:
         """Tell everybody who is configured; returns the addresses that were refused. Raises Unsent when nobody was told."""
         ...
@@ -42,10 +48,11 @@ class Unsent(BicError):
     """A notice could not be sent; it stays in the ledger and is sent later."""
 
 
-def notify(app: App, notifier: Notifier | None, now: float | None = None) -> None:
+def notify(app: App, ways: Sequence[Notifier], now: float | None = None) -> None:
     """To be called after each tick: note what is worth a notice, send what is due. Raises LedgerError.
 
-    `now` is on the ledger's clock. Without a notifier notices are kept, for the dashboard.
+    `now` is on the ledger's clock. Without ways notices are kept, for the dashboard. A way that failed is left alone till the
+    next tick.
     """
     moment = app.ledger.now() if now is None else now
     notices = Notices(app.ledger.store)
@@ -53,19 +60,13 @@ def notify(app: App, notifier: Notifier | None, now: float | None = None) -> Non
     if notices.may_look(known.look, moment, LOOK_SECONDS):
         _look(app, notices, moment)
         known = notices.read()
+    silent: set[str] = set()
     for notice in known.notices:
         mail = due_mail(notice, moment)
-        if mail is Mail.NONE:
-            continue
         if mail is Mail.FORGET:
             notices.forget(notice)
-        elif notifier and not _send(notices, notifier, notice, mail, moment):
-            return
-
-
-def send_test(notifier: Notifier) -> Sequence[str]:
-    """Send a mail that says that mails arrive; returns the refused addresses. Raises Unsent."""
-    return notifier.send("bic: test", "This is the test that was asked for: notices of bic reach you.\n")
+        elif mail is not Mail.NONE:
+            silent |= _send(notices, ways, silent, notice, mail, moment)
 
 
 # --- causes ----------------------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def _day(moment: float) -> str:
     return (iso(moment) or "")[:10]
 
 
-# --- mails -----------------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 class Mail(StrEnum):
@@ -199,32 +200,57 @@ class Mail(StrEnum):
 
 
 def due_mail(notice: Notice, now: float) -> Mail:
-    """Which mail a notice is worth now: one when its cause shows, one a day while it lasts, one when it is over."""
+    """Which message a notice is worth now: one when its cause shows, one a day while it lasts, one when it is over.
+
+    What some ways did not take they get when they work again; of what is over they are told for a day.
+    """
     if notice.over is not None:
-        return Mail.FORGET if notice.sent is None else Mail.ALL_CLEAR
+        given_up = notice.left and now - notice.over >= DAY
+        return Mail.FORGET if notice.sent is None or given_up else Mail.ALL_CLEAR
     if notice.cause.lasts is Lasts.EVENT and now - notice.last >= DAY:
         return Mail.FORGET
     if notice.sent is None:
         return Mail.FIRST if now - notice.first >= notice.cause.patience else Mail.NONE
     news = notice.cause.lasts is not Lasts.EVENT or notice.last > notice.sent
-    return Mail.REMINDER if news and not 0 <= now - notice.sent < DAY else Mail.NONE
+    if news and not 0 <= now - notice.sent < DAY:
+        return Mail.REMINDER
+    return Mail.FIRST if notice.left else Mail.NONE
 
 
-def _send(notices: Notices, notifier: Notifier, notice: Notice, mail: Mail, now: float) -> bool:
-    """Send one mail, noted first so that nobody else sends it too; False when nothing can be sent at present."""
-    marked = notices.mark_sent(notice, now)
+def _is_left_over(notice: Notice, mail: Mail) -> bool:
+    """This message was sent already, and some ways did not take it."""
+    ended = notice.over is not None and notice.sent is not None and notice.sent >= notice.over
+    return bool(notice.left) and (mail is Mail.FIRST or ended)
+
+
+def _send(notices: Notices, ways: Sequence[Notifier], silent: set[str], notice: Notice, mail: Mail, now: float) -> set[str]:
+    """Send one message by each way that is due, noted first so that nobody else sends it too; returns the ways that failed."""
+    left_over = _is_left_over(notice, mail)
+    due = [way for way in ways if way.name in notice.left] if left_over else ways
+    trying = [way for way in due if way.name not in silent]
+    sent = notice.sent if left_over else max(now, notice.over or now)
+    marked = notices.mark_sent(notice, sent) if trying else None
     if marked is None:
-        return True
+        return set()
+    failed = {way.name for way in trying if not _told(way, notice, mail)}
+    left = tuple(way.name for way in due if way.name in failed | silent)
+    if len(failed) == len(trying):
+        notices.mark_sent(marked, notice.sent, notice.left)
+    elif left:
+        notices.mark_sent(marked, sent, left)
+    elif mail is Mail.ALL_CLEAR:
+        notices.forget(marked)
+    return failed
+
+
+def _told(way: Notifier, notice: Notice, mail: Mail) -> bool:
     try:
-        refused = notifier.send(f"{mail}{notice.cause.subject}", _text(notice, mail))
+        refused = way.send(f"{mail}{notice.cause.subject}", _text(notice, mail))
     except Unsent as error:
         log.warning("a notice waits: %s", error)
-        notices.mark_sent(marked, notice.sent)
         return False
     if refused:
         log.warning("the mail server refused to send a notice to %s", ", ".join(refused))
-    if mail is Mail.ALL_CLEAR:
-        notices.forget(marked)
     return True
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions
 from bic_lib.settings import spelling
-from bic_lib.settings.spelling import not_empty, within
+from bic_lib.settings.spelling import each_once, not_empty, within
 
 
 class Section(BaseModel):
@@ -273,10 +273,19 @@ class SmtpSettings(Section):
         return self.port or {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}[self.security]
 
 
+class ChannelSettings(Section):
+    """Where else notices go: Teams, Slack, webhooks … by the library Apprise, each URL by itself."""
+
+    urls: Annotated[tuple[spelling.SecretReference, ...], Field(strict=False), not_empty, each_once] = Field(
+        description="References to URLs as Apprise spells them; of its kinds those that send by HTTPS, or by mail over TLS."
+    )
+
+
 class Notifications(Section):
     """Ways by which notices leave."""
 
     smtp: SmtpSettings | None = Field(default=None, description="By mail.")
+    channels: ChannelSettings | None = Field(default=None, description="By other services.")
 
 
 class LogSettings(Section):

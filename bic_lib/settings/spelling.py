@@ -115,6 +115,16 @@ not_empty = AfterValidator(_some)
 """For lists. (pydantic's `min_length` would also call a list empty whose items are wrong.)"""
 
 
+def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(items)) < len(items):
+        raise ValueError("names one twice; each once")
+    return items
+
+
+each_once = AfterValidator(_distinct)
+"""For lists."""
+
+
 # --- names and places ------------------------------------------------------------------------------------------------
 
 

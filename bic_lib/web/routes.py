@@ -20,8 +20,7 @@ from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
-from bic_lib.notices import mail
-from bic_lib.notices.notify import Unsent, send_test
+from bic_lib.notices import trial
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import dashboard, upload
@@ -164,14 +163,12 @@ def _check(host: Host, request: Request) -> Response:
 
 
 def _notify_test(host: Host, _request: Request) -> Response:
-    mailer = mail.create(host.settings())
-    if mailer is None:
-        raise Refusal(400, ["the settings have no [notifications.smtp]"])
     try:
-        refused = send_test(mailer)
-    except Unsent as error:
-        raise Refusal(502, [str(error)]) from error
-    return answer(200, {"sent_to": [to for to in mailer.settings.to if to not in refused], "refused": list(refused)})
+        found = trial.try_all(host.settings())
+    except SettingsError as error:
+        raise Refusal(400, [str(error)]) from error
+    failed = [f"{tried.name}: {tried.detail}" for tried in found if not tried.ok]
+    return answer(502 if failed else 200, {**trial.shown(found), **({"problems": failed} if failed else {})})
 
 
 def _retry(host: Host, request: Request) -> Response:

@@ -12,7 +12,7 @@ import pytest
 from bic_lib.cli.main import COMMANDS, load
 from tests.support import ROOT, Bic
 
-HEAVY = ("cryptography", "lxml", "psutil", "pydantic", "requests", "sqlalchemy")
+HEAVY = ("apprise", "cryptography", "lxml", "psutil", "pydantic", "requests", "sqlalchemy")
 
 
 def test_help_imports_nothing_heavy() -> None:

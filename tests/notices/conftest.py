@@ -25,11 +25,14 @@ _START = 1_790_000_000.0
 class Mailbox:
     """Keeps what it is sent; `broken` refuses all, as an unreachable server does."""
 
+    name: str = "mail"
     mails: list[tuple[str, str]] = field(default_factory=list)
     broken: bool = False
+    refused: int = 0
 
     def send(self, subject: str, text: str) -> Sequence[str]:
         if self.broken:
+            self.refused += 1
             raise Unsent("mail server: connection refused.")
         self.mails.append((subject, text))
         return ()
@@ -61,7 +64,7 @@ class World:
     def tick(self, hours: float = 0.0) -> list[str]:
         """Notices after these hours; the subjects of the mails."""
         self.now += hours * HOUR
-        notify(self.app, self.box)
+        notify(self.app, [self.box])
         return self.box.subjects()
 
     def fails(

@@ -18,7 +18,7 @@ from bic_lib.core.model import Visit
 from bic_lib.logs import STARS
 from bic_lib.notices import mail
 from bic_lib.notices.mail import Mailer
-from bic_lib.notices.notify import Unsent, notify, poisoned, send_test
+from bic_lib.notices.notify import Unsent, notify, poisoned
 from bic_lib.settings import loading
 from bic_lib.simulator.certificates import CertificateFiles, make_certificates
 from tests.fixtures_servers import free_port
@@ -198,7 +198,7 @@ def test_notice_reaches_the_mailbox(serve: Callable[..., Server], world: World) 
     """From a tick to the server."""
     server = serve("starttls", login=True)
     poisoned(world.ledger, Visit("support"))
-    notify(world.app, server.mailer(server.settings(login=_LOGIN), MAIL_PASSWORD=_PASSWORD))
+    notify(world.app, [server.mailer(server.settings(login=_LOGIN), MAIL_PASSWORD=_PASSWORD)])
     [message] = server.kept.messages
     assert message["Subject"] == "bic: visits to site support break down"
 
@@ -211,11 +211,11 @@ def test_send_test(serve: Callable[..., Server], bic: Bic, certificates: Certifi
     file.write_text(file.read_text() + server.settings(login=_LOGIN))
     environ = {"SSL_CERT_FILE": str(certificates.ca)}
     sent = bic("notify-test", "--json", MAIL_PASSWORD=_PASSWORD, **environ)
-    assert (sent.status, sent.json) == (0, {"sent_to": ["ops@example.com", "lead@example.com"], "refused": []})
+    told = {"name": "mail", "ok": True, "detail": "sent to ops@example.com, lead@example.com", "hint": ""}
+    assert (sent.status, sent.json) == (0, {"ways": [told], "sent_to": ["ops@example.com", "lead@example.com"], "refused": []})
     assert [message["Subject"] for message in server.kept.messages] == ["bic: test"]
     refused = bic("notify-test", MAIL_PASSWORD="wrong-password", **environ)
     assert (refused.status, "wrong-password" in refused.err) == (1, False)
-    assert send_test(server.mailer(server.settings(login=_LOGIN), MAIL_PASSWORD=_PASSWORD)) == []
 
 
 def test_no_line_of_a_mail_is_forged(serve: Callable[..., Server]) -> None:

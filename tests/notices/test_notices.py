@@ -90,7 +90,7 @@ def test_two_causes_are_two_mails(world: World) -> None:
     """Each cause has its own mail, with the reason that the site or destination gave."""
     world.ledger.streams.rest_site("support", Rest(world.now, 3, world.now - 2 * HOUR, "credentials refused"), SiteClock())
     world.ledger.streams.rest_destination("archive", Rest(world.now, 3, world.now - 2 * HOUR, "disk full"))
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     assert {text.rsplit("\n\n", 2)[1] for _, text in world.box.mails} == {"credentials refused", "disk full"}
 
 
@@ -98,7 +98,7 @@ def test_given_up_items_are_one_mail(world: World) -> None:
     """However many were given up, one mail tells their count and what can still be done, and nothing of any session."""
     for number in range(30):
         world.fails(State.GIVEN_UP, f"lsid{number}")
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     [(subject, text)] = world.box.mails
     assert subject == "bic: items of support are lost"
     assert "30 × session_recordings to archive" in text
@@ -125,7 +125,7 @@ def test_a_loss_is_told_once_and_in_each_reminder_until_it_is_acknowledged(world
     """One mail however many were lost, a daily reminder, and an end when somebody has seen it."""
     for number in range(3):
         world.fails(State.LOST, f"a{number}")
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     [(subject, text)] = world.box.mails
     assert subject == "bic: items of support are lost"
     assert "3 × session_recordings to archive" in text
@@ -155,7 +155,7 @@ def test_what_verify_found_is_told_without_naming_a_session(world: World, kind: 
     world.ledger.troubles.note([found])
     stream = Stream("support", DataType.SESSIONS, "archive")
     world.ledger.streams.write(StreamState(stream, begin=0, mark=int(world.now), backlog_done_at=world.now))
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     [(subject, text)] = world.box.mails
     assert subject == f"bic: what is stored of {of} is not proven"
     assert "7c1f0e2a" not in subject + text
@@ -170,7 +170,7 @@ def test_what_waits_and_is_forgotten_soon_is_told(world: World) -> None:
     world.ledger.streams.write(StreamState(stream, begin=0, mark=mark, backlog_done_at=world.now))
     assert world.tick(23) == []
     world.now += 2 * HOUR
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     [(subject, text)] = world.box.mails
     assert subject == "bic: items of support wait and will be forgotten soon"
     assert "session_recordings to archive" in text
@@ -201,7 +201,7 @@ def test_broken_settings_are_told_until_they_are_mended(world: World) -> None:
     last_good.keep(world.ledger, texts, SettingsError("The settings can't be used: 1 problem.", ("sites.a.host: is missing",)))
     assert world.tick() == []
     world.now += HOUR
-    notify(world.app, world.box)
+    notify(world.app, [world.box])
     assert [("sites.a.host" in text) for _, text in world.box.mails] == [True]
     assert world.box.subjects() == ["bic: the settings can't be used"]
     last_good.keep(world.ledger, texts, None)
@@ -239,7 +239,7 @@ def test_unreachable_mail_server_delays_the_mail(world: World, caplog: pytest.Lo
 def test_without_a_notifier_notices_are_kept(world: World) -> None:
     """The dashboard shows them; when a mail server is named later they are sent."""
     poisoned(world.ledger, Visit("support"))
-    notify(world.app, None)
+    notify(world.app, [])
     assert len(Notices(world.ledger.store).read().notices) == 1
     assert len(world.tick()) == 1
 

@@ -419,6 +419,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "notifications.smtp.password",
         "is a secret written out",
     ),
+    "channel written out": (
+        GOOD + f"[notifications.channels]\nurls = ['jsons://{SECRET}@example.com']",
+        "notifications.channels.urls[0]",
+        "is a secret written out",
+    ),
+    "no channels": (GOOD + "[notifications.channels]\nurls = []", "notifications.channels.urls", "at least one"),
+    "one channel twice": (
+        GOOD + "[notifications.channels]\nurls = ['env:OPS', 'env:OPS']",
+        "notifications.channels.urls",
+        "names one twice",
+    ),
     "notified by pigeon": (GOOD + "[notifications.pigeon]\nname = 'x'", "notifications.pigeon", "unknown key"),
     "log format": (after('directory = "logs"', 'format = "xml"'), "logs.format", "'text' or 'json'"),
     "log days": (after('directory = "logs"', "keep_days = 0"), "logs.keep_days", "at least 1"),

@@ -7,12 +7,18 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
-from bic_lib.core.errors import SettingsError
-from bic_lib.notices import mail
-from bic_lib.notices.notify import send_test
+from bic_lib.notices import trial
 
 JSON = {
     "notify-test": {
+        "ways": [
+            {
+                "name": Key("by what people are told: `mail`, `channel` with its reference", "mail"),
+                "ok": Key("it was told, and everybody took it", True),
+                "detail": Key("who was told, or what went wrong", "sent to ops@example.com"),
+                "hint": Key("what to do, where something went wrong", ""),
+            }
+        ],
         "sent_to": Key("addresses that the mail server took", ["ops@example.com"]),
         "refused": Key("addresses that it refused", ["nobody@example.com"]),
     }
@@ -22,16 +28,13 @@ JSON = {
 @click.command(name="notify-test")
 @click.pass_obj
 def command(call: Call) -> int:
-    """Send a test mail to everybody whom [notifications.smtp] names."""
-    mailer = mail.create(call.settings())
-    if mailer is None:
-        raise SettingsError("There is no [notifications.smtp] in the settings.", hint="docs/settings.md tells what it needs.")
-    refused = send_test(mailer)
-    sent_to = [to for to in mailer.settings.to if to not in refused]
+    """Send a test by each way of [notifications]: mail, and each channel."""
+    found = trial.try_all(call.settings())
     if call.json:
-        print_json({"sent_to": sent_to, "refused": list(refused)})
-    else:
-        line(f"sent to {', '.join(sent_to)}")
-    for address in refused:
-        note(f"bic: the mail server refused {address}")
-    return 1 if refused else 0
+        print_json(trial.shown(found))
+    for tried in found:
+        if not tried.ok:
+            note(f"bic: {' '.join(filter(None, (f'{tried.name}: {tried.detail}', tried.hint)))}")
+        elif not call.json:
+            line(f"{tried.name}: {tried.detail}")
+    return 0 if all(tried.ok for tried in found) else 1

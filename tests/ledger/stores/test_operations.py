@@ -84,7 +84,7 @@ class Counted:
     def _tick(self) -> None:
         last_good.keep(self.app.ledger, Texts("the settings"), None)
         assert tick.tick(self.app) == []
-        notify(self.app, None)
+        notify(self.app, [])
 
 
 @pytest.fixture
