@@ -118,6 +118,7 @@ class Adapters:
     def appliance(self, site: Site, lane: int) -> Appliance:
         """The client of one lane of the site, which keeps the lane's pace. Raises SiteError when its secrets can't be had."""
         from bic_lib.appliance.client import Client  # noqa: PLC0415
+        from bic_lib.appliance.texts import KNOWN, Texts  # noqa: PLC0415
 
         configured = self._settings.sites[site.name]
         try:
@@ -138,6 +139,8 @@ class Adapters:
                 per_second=site.requests_per_second / site.max_concurrency,
                 per_hour=site.requests_per_hour / site.max_concurrency,
                 pause=self._ledger.streams.pause(site.name),
+                texts=Texts(**configured.texts.model_dump()) if configured.texts else KNOWN,
+                lessons=self._ledger.streams.lessons(site.name, site.host),
             ),
         )
 

@@ -16,6 +16,7 @@ from bic_lib.credentials.references import References, Unresolved, is_reference
 from bic_lib.engine import resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import unexpected
+from bic_lib.ledger import lessons
 from bic_lib.settings import access
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import FileDestination as FileSettings
@@ -98,7 +99,15 @@ def _site(app: App, settings: Settings, name: str, data: frozenset[DataType]) ->
     except BicError as error:
         return [Check(subject, "settings", ok=False, detail=error.message, hint=error.hint)]
     found += [Check(subject, "answers", ok=False, detail=error.message) for error in failed]
+    found += _learned(app, name)
     return [replace(line, subject=subject) for line in found]
+
+
+def _learned(app: App, name: str) -> Iterator[Check]:
+    """What was learned of the site's own words (docs/design.md 10). Raises LedgerError."""
+    rows = app.ledger.streams.read(name).rows
+    for kind, text in lessons.learned(rows, app.sites[name].host).items():
+        yield Check(name, f"{kind} texts", ok=True, detail=f"learned: “{text}” means that nothing was found")
 
 
 def _destination(app: App, name: str) -> list[Check]:

@@ -15,6 +15,7 @@ from bic_lib.core.model import Schedule, Stream
 from bic_lib.core.ports import Row
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read
+from bic_lib.ledger import lessons
 from bic_lib.ledger.streams import Standing
 from bic_lib.settings.spelling import duration
 
@@ -124,6 +125,7 @@ def _site(app: App, one: SiteFacts, standing: Standing) -> dict[str, Any]:
         "host": site.host if site else None,
         "state": stands,
         "clock_skew_seconds": state.skew,
+        "nothing_found": lessons.learned(state.rows, site.host) if site else {},
         **_failure(one.failing, app.ledger.now()),
     }
 

@@ -2,7 +2,8 @@
 
 * `client` an appliance as the core knows it · `transport` one call, over `https`, at a `least_rate`
 * `calls` a call as a value, and what its failure means
-* `tokens` one bearer token an account · `rate_limit` how fast a lane may ask · `answers` what error texts mean, as data
+* `tokens` one bearer token an account · `rate_limit` how fast a lane may ask
+* `answers` what came instead of data · `texts` what error texts mean, as data · `learning` what an unknown one means
 * `body_end` whether the reader knows where a body ends · `content_encoding` undone, to its own end
 * `reports` report kinds and their parameters · `report_splitter` a report into records
 * `record_bounds` what one may hold · `large_records` how many large ones at a time

@@ -1,7 +1,7 @@
-"""What an appliance means by its error texts, as data (docs/appliance.md 8.1, 8.2, 5.3).
+"""What an appliance says instead of what was asked for, and the error that it is (docs/appliance.md 8.1, 8.2, 5.3).
 
-Patterns are looked for in the text without regard to case and white space. Unknown texts are :class:`Unexpected`. Errors quote an
-appliance's own words, which are the text of an `<error>` element or of a JSON message. Anything else may be what somebody said or
+What its texts mean stands in :mod:`bic_lib.appliance.texts`; unknown ones are :class:`UnknownText`. Errors quote an appliance's
+own words, which are the text of an `<error>` element or of a JSON message. Anything else may be what somebody said or
 typed in a session: of that they tell size and hash.
 """
 
@@ -14,38 +14,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.core import recognition
-from bic_lib.core.errors import BicError, Gone, Interrupted, NotReady, Refused, SiteError, Unexpected
+from bic_lib.core.errors import BicError, Gone, Interrupted, NotReady, Refused, SiteError, Unexpected, UnknownText
 from bic_lib.logs import masked
-
-NOTHING_FOUND = (
-    "matching your chosen criteria",
-    "given search criteria",
-    "correspondant à vos critères",  # a French site (8.2)
-)
-REFUSED = (
-    "permission",
-    "not authorized",
-    "not authorised",
-    "access denied",
-    "login failed",
-    "invalid credentials",
-    "api is disabled",
-    "api is not enabled",
-)
-EXPIRED = ("recording has expired", "no longer be viewed", "enregistrement a expiré")
-"""Final, so it has to speak of the recording: a session, a token or a licence expires too."""
-NOT_READY = (
-    "not yet",
-    "available yet",
-    "being prepared",
-    "being processed",
-    "still processing",
-    "n'est pas encore",
-    "n’est pas encore",
-)
-NO_RECORDING = ("no recording is available", "session was not recorded", "aucun enregistrement")
-"""Final likewise."""
 
 LEAD = b" \t\r\n\xef\xbb\xbf"
 """White space and byte order mark, which may stand before an answer's first tag (docs/appliance.md 11.4)."""
@@ -104,28 +76,24 @@ def described(content: bytes, content_type: str = "") -> str:
     return f"{len(content)} bytes{named}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}" if content else ""
 
 
-def is_nothing_found(text: str) -> bool:
-    """Whether an error text only says that no session matches (docs/appliance.md 2.5)."""
-    return _says(text, NOTHING_FOUND)
-
-
 def report_error(subject: str, said: Message) -> BicError:
     """The error for a report's or backup's `<error>` text."""
-    if _says(said.text, REFUSED):
+    if KNOWN.is_refusal(said.text):
         return missing_right(subject, said.shown)
-    return Unexpected(f"{subject}: the appliance answered: {said.shown}")
+    told = f"{subject}: the appliance answered: {said.shown}"
+    return UnknownText(told, text=said.shown) if said.own else Unexpected(told)
 
 
-def recording_error(subject: str, said: Message) -> BicError:
+def recording_error(texts: Texts, subject: str, said: Message) -> BicError:
     """The error for a recording's `<error>` text (docs/appliance.md 5.3.5, 5.3.6, 5.3.9)."""
     told = f"{subject}: the appliance answered: {said.shown}"
-    if _says(said.text, EXPIRED):
+    if texts.is_expired(said.text):
         return Gone(told, expired=True)
-    if _says(said.text, NOT_READY):
+    if texts.is_not_ready(said.text):
         return NotReady(told)
-    if _says(said.text, NO_RECORDING):
+    if texts.is_none(said.text):
         return Gone(told, expired=False)
-    if is_nothing_found(said.text):
+    if texts.is_nothing_found(said.text):
         return Unexpected(told, hint="The appliance does not know this session.")
     return report_error(subject, said)
 
@@ -186,8 +154,3 @@ def _plain(text: str) -> str:
     """The text in one line, without markup."""
     text = text.replace("<![CDATA[", "").replace("]]>", "")
     return " ".join(_UNPRINTABLE.sub(" ", html.unescape(re.sub(r"<[^<>]*>", " ", text))).split())
-
-
-def _says(text: str, patterns: tuple[str, ...]) -> bool:
-    plain = " ".join(text.split()).casefold()
-    return any(pattern in plain for pattern in patterns)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from bic_lib.appliance import body_end, content_encoding, preflight
 from bic_lib.appliance.answers import Message, answered, recording_error, report_error
 from bic_lib.appliance.calls import RECORDING_SECONDS, Call
 from bic_lib.appliance.commands import ApiInfo, api_info, failover_role
+from bic_lib.appliance.learning import Learner, OwnLessons, Said, said_by, says_only
 from bic_lib.appliance.least_rate import Pledge
 from bic_lib.appliance.rate_limit import OwnPause, Pace
 from bic_lib.appliance.reports import RECORDINGS, REPORTS, listing_parameters, recording_parameters, report_parameters
 from bic_lib.appliance.session_documents import documents, listed
+from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.appliance.transport import Account, Answer, Timing, Transport, gathered, no_others
 from bic_lib.core import containers, recognition
-from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused
+from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused, SiteError, UnknownText
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.core.ports import Check, Pause
+from bic_lib.core.ports import Check, Lessons, Pause
 from bic_lib.core.recognition import Recognised, What
+
+Came = TypeVar("Came")
 
 REPORT_CHUNK = 64 * 1024
 BINARY_CHUNK = 256 * 1024
@@ -32,12 +39,34 @@ LONG_QUERY = 1000
 BACKUP_RIGHT = "Backup API"
 
 
+class Words:
+    """What a site says: its texts, and what is learned of them."""
+
+    def __init__(self, host: str, texts: Texts, learner: Learner) -> None:
+        self.texts = texts
+        self._host = host
+        self._learner = learner
+
+    def understood(self, kind: ReportKind, came: Iterator[Came]) -> Iterator[Came]:
+        """What came, and nothing where the site said so in words that were learned. Raises UnknownText for any others."""
+        holds = False
+        try:
+            for one in came:
+                holds = True
+                yield one
+                del one  # it may be large, and the next one is read before the loop lets go of it
+        except UnknownText as error:
+            if holds or not self._learner.is_nothing_found(kind, error.text):
+                raise says_only(f"{self._host}: the {kind} report", error.text) from error
+
+
 class StreamedReport:
     """A report answer on its way (:class:`bic_lib.core.ports.Report`); its body can be iterated once."""
 
-    def __init__(self, answer: Answer, kind: ReportKind) -> None:
+    def __init__(self, answer: Answer, kind: ReportKind, words: Words) -> None:
         self._answer = answer
         self._kind = kind
+        self._words = words
 
     @property
     def as_of(self) -> int | None:
@@ -48,7 +77,8 @@ class StreamedReport:
         return self._answer.end_is_told
 
     def __iter__(self) -> Iterator[Document | BrokenDocument]:
-        return documents(self._answer.text(REPORT_CHUNK), as_of=self.as_of, kind=self._kind)
+        came = documents(self._answer.text(REPORT_CHUNK), as_of=self.as_of, kind=self._kind, texts=self._words.texts)
+        return self._words.understood(self._kind, came)
 
 
 class StreamedBytes:
@@ -99,9 +129,9 @@ class Client:
 
     `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
     `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share
-    of the site's requests, `pledge` what is expected of answers. A 429 begins the site's `pause`, which is waited out up to
-    `wait_limit` seconds. Every call may raise SiteError, ItemError or LedgerError (of the pause); ValueError only for a selection
-    that selects nothing.
+    of the site's requests, `pledge` what is expected of answers, `texts` the site's own words, `lessons` what was learned of
+    others. A 429 begins the site's `pause`, which is waited out up to `wait_limit` seconds. Every call may raise SiteError,
+    ItemError or LedgerError (of pause and lessons); ValueError only for a selection that selects nothing.
     """
 
     def __init__(
@@ -119,6 +149,8 @@ class Client:
         timing: Timing | None = None,
         pledge: Pledge | None = None,
         pause: Pause | None = None,
+        texts: Texts = KNOWN,
+        lessons: Lessons | None = None,
     ) -> None:
         self.host = host
         self._backup_password = backup_password
@@ -135,6 +167,7 @@ class Client:
             pledge=pledge or Pledge(),
             pause=pause or OwnPause(self._timing.monotonic),
         )
+        self._words = Words(host, texts, Learner(self, lessons or OwnLessons(), self._timing.monotonic))
         self._tells_no_time = False
 
     # --- pace ---
@@ -174,12 +207,35 @@ class Client:
     def report(self, kind: ReportKind, selection: Selection) -> Iterator[StreamedReport]:
         """The full report of a selection, as its body arrives (docs/appliance.md 2, 3, 4). Nothing found: no documents."""
         with self._transport.call(_reporting(report_parameters(kind, selection), REPORTS[kind].right)) as answer:
-            yield StreamedReport(answer, kind)
+            yield StreamedReport(answer, kind, self._words)
 
     def listing(self, kind: ReportKind, began: Window) -> list[Listed]:
         """What began in the window, running sessions too (docs/appliance.md 2.4)."""
         with self._transport.call(_reporting(listing_parameters(kind, began), REPORTS[kind].right)) as answer:
-            return list(listed(answer.text(REPORT_CHUNK)))
+            return list(self._words.understood(kind, listed(answer.text(REPORT_CHUNK), self._words.texts)))
+
+    # --- what its words mean -----------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> str:
+        """By which account of which host it is spoken to, as something that tells two apart."""
+        return hashlib.sha256(f"{self.host}\n{self._transport.client_id}".encode()).hexdigest()[:16]
+
+    def said(self, parameters: Mapping[str, str]) -> Said:
+        """What the site says to a report's parameters, whatever it means; never raises."""
+        try:
+            with self._transport.call(_reporting(dict(parameters), "")) as answer:
+                came = documents(answer.text(REPORT_CHUNK), as_of=None, texts=self._words.texts)
+                return Said(holds=next(came, None) is not None)
+        except (ItemError, SiteError) as error:
+            return said_by(error)
+
+    def grants(self, kind: ReportKind) -> bool:
+        """Whether `get_api_info` shows that the account has the right to such reports; never raises."""
+        try:
+            return self.api_info().permissions.get(REPORTS[kind].permission) == "1"
+        except (ItemError, SiteError):
+            return False
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -197,7 +253,7 @@ class Client:
             is_item=True,
         )
         with self._transport.call(call) as answer:
-            yield self._file(answer, subject, recognition.recording, recording_error)
+            yield self._file(answer, subject, recognition.recording, partial(recording_error, self._words.texts))
 
     @contextmanager
     def backup(self) -> Iterator[StreamedBytes]:

@@ -9,11 +9,12 @@ from bic_lib.core.model import DataType, ReportKind, Selection, Window
 
 @dataclass(frozen=True, slots=True)
 class ReportNames:
-    """The `generate_report` values of one kind, and the right that its answers need (1.18)."""
+    """The `generate_report` values of one kind, the right that its answers need (1.18), and what `get_api_info` calls it."""
 
     full: str
     listing: str
     right: str
+    permission: str
 
 
 REPORTS: dict[ReportKind, ReportNames] = {
@@ -21,11 +22,13 @@ REPORTS: dict[ReportKind, ReportNames] = {
         full="SupportSession",
         listing="SupportSessionListing",
         right="Reporting API: support session reports and recordings",
+        permission="perm_reporting_support",
     ),
     ReportKind.PRESENTATION: ReportNames(
         full="PresentationSession",
         listing="PresentationSessionListing",
         right="Reporting API: presentation session reports and recordings",
+        permission="perm_reporting_presentation",
     ),
 }
 

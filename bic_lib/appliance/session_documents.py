@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from bic_lib.appliance.answers import is_nothing_found, message, report_error
+from bic_lib.appliance.answers import message, report_error
 from bic_lib.appliance.record_bounds import DEEP_FROM, breach, counted_breach
 from bic_lib.appliance.report_splitter import Cutter, Frame, Piece, attribute, local
 from bic_lib.appliance.safe_xml import fault, hardened, text_of, without_namespaces
+from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
 
@@ -47,18 +48,19 @@ _INSTANCES = {
 
 
 def documents(
-    chunks: Iterator[bytes], *, as_of: int | None, kind: ReportKind | None = None
+    chunks: Iterator[bytes], *, as_of: int | None, kind: ReportKind | None = None, texts: Texts = KNOWN
 ) -> Iterator[Document | BrokenDocument]:
     """The session documents of one report, as its body arrives; "nothing found" is none.
 
     `as_of` is the appliance's time of the answer. `kind` decides what a recording belongs to; without it each record's
-    `session_type` does. Raises Interrupted when the body ends before the root's end tag, Unexpected for what is no report or
-    an unknown `<error>` text, SiteError for a web page or a refusal; errors of `chunks` pass through.
+    `session_type` does. `texts` are the site's words. Raises Interrupted when the body ends before the root's end tag, Unexpected
+    for what is no report, UnknownText for an `<error>` that nobody knows, SiteError for a web page or a refusal; errors of
+    `chunks` pass through.
     """
     reader = _Reader(as_of, kind)
     for piece in Cutter(chunks):
         if local(piece.name) == b"error":
-            _raise_unless_empty(piece)
+            _raise_unless_empty(piece, texts)
             continue
         document = reader.read(piece)
         del piece  # it may be large, and so may the next one, which is read before a loop lets go of it
@@ -78,11 +80,11 @@ def records(content: bytes) -> Iterator[bytes]:
         yield from (piece.content for piece in Cutter(iter([content])))
 
 
-def listed(chunks: Iterator[bytes]) -> Iterator[Listed]:
+def listed(chunks: Iterator[bytes], texts: Texts = KNOWN) -> Iterator[Listed]:
     """The lines of a listing (docs/appliance.md 2.4); raises as :func:`documents` does."""
     for piece in Cutter(chunks):
         if local(piece.name) == b"error":
-            _raise_unless_empty(piece)
+            _raise_unless_empty(piece, texts)
         elif lsid := attribute(piece.start_tag, "lsid"):
             yield Listed(_cut(lsid, LSID_LIMIT), has_recording=attribute(piece.start_tag, "has_recording") == "1")
 
@@ -245,8 +247,8 @@ def _find_time(content: bytes, name: bytes) -> int | None:
     return _instant(stamp, match[1].decode("utf-8", "replace").strip())
 
 
-def _raise_unless_empty(piece: Piece) -> None:
+def _raise_unless_empty(piece: Piece, texts: Texts) -> None:
     """An `<error>` is no session when it says that nothing was found (docs/appliance.md 2.5), and an error otherwise."""
     said = message(piece.frame.declaration + piece.content)
-    if not is_nothing_found(said.text):
+    if not texts.is_nothing_found(said.text):
         raise report_error("the report", said)

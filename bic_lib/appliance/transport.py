@@ -159,6 +159,11 @@ class Transport:
         self._pause = pause
         self._seen: tuple[int, float] | None = None
 
+    @property
+    def client_id(self) -> str:
+        """Of the credentials that are in use."""
+        return self._account.client_id
+
     def now(self) -> float | None:
         """The appliance's clock by the last `Date` that this object saw, None before the first."""
         if self._seen is None:

@@ -17,7 +17,8 @@
         ├── NotReady         the appliance is still preparing it
         ├── Gone             expired or never there: final
         ├── TooOften         a backup too many: the next schedule's
-        └── Unexpected       unknown text, malformed, refused value: a few times, then given up
+        └── Unexpected       malformed, refused value: a few times, then given up
+            └── UnknownText  ... or a text of the appliance's own that nobody knows
 
 Vendor exceptions (requests, SQLAlchemy, OS, ...) are translated at the adapter's edge, with the cause chained.
 """
@@ -146,3 +147,14 @@ class TooOften(ItemError):
 
 class Unexpected(ItemError):
     """Unknown error text, malformed content, a value that the destination refuses."""
+
+
+class UnknownText(Unexpected):
+    """The appliance answered with an `<error>` of its own that is not known: `text`, in one line, as an error may show it.
+
+    Of a report it may mean that nothing was found (docs/design.md 10).
+    """
+
+    def __init__(self, message: str, *, text: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.text = text

@@ -108,13 +108,17 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """What failed last: since its first failure after its last success, how often, why, when it is tried again."""
+    """What failed last: since its first failure after its last success, how often, why, when it is tried again.
+
+    `noted`: it may yet turn out to be none.
+    """
 
     since: float
     times: int
     reason: str
     next_try: float | None = None
     hint: str = ""
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,9 @@ def _first(forgotten: dict[Stream, float], *, site: str = "", destination: str =
 
 def _failing(subject: Subject, failures: Sequence[Failing], wanted: bool, first: float | None) -> Iterator[Trouble]:
     for failure in failures:
-        if wanted:
+        if wanted and failure.noted:
+            severity, text, loses = Severity.NOTE, failure.reason, None
+        elif wanted:
             severity, text, loses = Severity.FAILING, failure.reason, first
         else:
             severity, text, loses = Severity.NOTE, f"No enabled schedule uses it. Last error: {failure.reason}", None

@@ -80,6 +80,16 @@ class Pause(Protocol):
         ...
 
 
+class Lessons(Protocol):
+    """What a site was found to say, for each report kind, where nothing is found. May raise LedgerError."""
+
+    def learned(self, kind: ReportKind, account: str) -> str:
+        """Its text to this account, "" for none."""
+        ...
+
+    def learn(self, kind: ReportKind, account: str, text: str) -> None: ...
+
+
 class Appliance(Protocol):
     """One site's appliance. Every call may raise SiteError (whole site) or ItemError (this request)."""
 

@@ -95,7 +95,7 @@ def facts(app: App, known: Known) -> Facts:
     return Facts(
         sites=[_site(name, app.sites.get(name), state, known.now, used=name in sites) for name, state in states.items()],
         destinations=[
-            DestinationFacts(name, name in places, tuple(_failing(rests.get(name, Rest()))))
+            DestinationFacts(name, name in places, tuple(_failing(rests.get(name, Rest()), known.now)))
             for name in dict.fromkeys([*app.destinations, *rests])
         ],
         streams=[fact for name, state in states.items() for fact in _streams(app, name, state, known, periods)],
@@ -115,17 +115,21 @@ def _periods(app: App) -> dict[Stream, int]:
 
 
 def _site(name: str, site: Site | None, state: SiteState, now: float, *, used: bool) -> SiteFacts:
-    reports = [failure for kind in ReportKind for failure in _failing(state.report_rest(kind), f"The {kind} report: ")]
-    failing = (*_failing(state.rest), *reports)
+    reports = [failure for kind in ReportKind for failure in _failing(state.report_rest(kind), now, f"The {kind} report: ")]
+    failing = (*_failing(state.rest, now), *reports)
     theirs = now + (state.skew or 0)
     site = site or Site(name, "", enabled=False)
     return SiteFacts(name, theirs, site.keeps, site.history, site.enabled, used, failing)
 
 
-def _failing(rest: Rest, what: str = "") -> Iterator[Failing]:
-    """A rest that is over ends nothing: the next success does (docs/design.md 13)."""
+def _failing(rest: Rest, now: float, what: str = "") -> Iterator[Failing]:
+    """A rest that is over ends nothing: the next success does (docs/design.md 13).
+
+    What a site says in words that nobody knows is a note for a day: it may just have nothing to show (docs/design.md 10).
+    """
     if rest.failures:
-        yield Failing(rest.since, rest.failures, what + rest.reason, rest.until)
+        noted = rest.says_only and now - rest.since < DAY
+        yield Failing(rest.since, rest.failures, what + rest.reason, rest.until, noted=noted)
 
 
 def _streams(app: App, site: str, state: SiteState, known: Known, periods: Mapping[Stream, int]) -> Iterator[StreamFacts]:

@@ -15,13 +15,13 @@ from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DataType, ReportKind, Stream, Window
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports import Insert, Put, Replace, Row, Store
-from bic_lib.ledger import leases, pauses
+from bic_lib.ledger import leases, lessons, pauses
 from bic_lib.ledger.contention import attempts
 from bic_lib.logs import masked
 
 STATE = "state"
 _SITE = "site|"
-_REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at")
+_REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at", "says_only")
 _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due", "had_from")
 _STRETCHES = ("forgotten", "lost")
 """What their rows hold; whatever else an older one holds is passed over."""
@@ -61,7 +61,7 @@ class Rest:
 
     `files_only`: a destination where recordings or backups failed, while documents are taken as far as known. `failed_at` is when
     the last failure was seen. `mark` tells what the subject was made of then ("": nobody knows), `looked_at`
-    when its vault was last asked whether that has changed.
+    when its vault was last asked whether that has changed. `says_only`: the site answers, in words that nobody knows.
     """
 
     until: float = 0.0
@@ -72,6 +72,7 @@ class Rest:
     failed_at: float = 0.0
     mark: str = ""
     looked_at: float = 0.0
+    says_only: bool = False
     written: float = 0.0
 
     def over(self, now: float) -> bool:
@@ -191,6 +192,9 @@ class Streams:
 
     def pause(self, site: str) -> pauses.SitePause:
         return pauses.SitePause(self.store, STATE, site_partition(site))
+
+    def lessons(self, site: str, host: str) -> lessons.SiteLessons:
+        return lessons.SiteLessons(self.store, STATE, site_partition(site), host)
 
     def rest_site(self, site: str, rest: Rest, clock: SiteClock) -> None:
         """Note a site's pause, and what is known of its clock."""

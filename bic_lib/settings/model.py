@@ -102,6 +102,21 @@ class KeyVault(Section):
 # --- [sites.NAME] ----------------------------------------------------------------------------------------------------
 
 
+SiteTexts = Annotated[tuple[spelling.SiteText, ...], Field(strict=False)]
+
+
+class TextsSettings(Section):
+    """A site's own words, in addition to those that bic knows; each is looked for in what the appliance says, whatever its case.
+
+    What says that nothing was found is learned, too, where the site's other answers leave no doubt (docs/troubleshooting.md).
+    """
+
+    nothing_found: SiteTexts = Field(default=(), description="No session matches; nothing is missed by it.")
+    expired: SiteTexts = Field(default=(), description="A recording is gone for good; it is not asked for again.")
+    not_ready: SiteTexts = Field(default=(), description="A recording is still being made; it is asked for later.")
+    none: SiteTexts = Field(default=(), description="There never was a recording; it is not asked for again.")
+
+
 class SiteSettings(Section):
     """One appliance and how politely it is asked."""
 
@@ -136,6 +151,7 @@ class SiteSettings(Section):
     requests_per_hour: int = Field(
         default=12_000, ge=1, le=1_000_000, description="Over all lanes. The appliance allows 15,000 per account."
     )
+    texts: TextsSettings | None = Field(default=None, description="What the appliance says in its own language.")
 
 
 # --- [destinations.NAME] ---------------------------------------------------------------------------------------------

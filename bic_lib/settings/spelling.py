@@ -49,6 +49,8 @@ _ESCAPED = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", "\x1b": "e"}
 """What TOML makes of a backslash with this letter, in double quotes."""
 EVERY_SITE = "*"
 """In a transfer: each enabled site."""
+_SHORTEST_TEXT = 4
+"""Characters of a text that an appliance says; Japanese says in four that there is nothing."""
 _DEVELOPMENT_STORAGE = "UseDevelopmentStorage=true"
 
 
@@ -126,6 +128,12 @@ each_once = AfterValidator(_distinct)
 
 
 # --- names and places ------------------------------------------------------------------------------------------------
+
+
+def _site_text(text: str) -> str:
+    if len(" ".join(text.split())) < _SHORTEST_TEXT:
+        raise ValueError(f"is too short to tell one text from another; at least {_SHORTEST_TEXT} characters of what is said")
+    return text
 
 
 def _pattern(pattern: re.Pattern[str], wrong: str) -> AfterValidator:
@@ -349,6 +357,7 @@ SiteChoice = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^(\*|{_NAME.pattern})$"}),
 ]
 Text = Annotated[str, AfterValidator(_filled)]
+SiteText = Annotated[str, AfterValidator(_site_text)]
 Host = Annotated[str, AfterValidator(_host), _schema("host")]
 MailHost = Annotated[str, AfterValidator(_mail_host), _schema("host")]
 MailAddress = Annotated[str, _pattern(_MAIL, 'is no mail address; such as "ops@example.com"'), _schema("mail address")]

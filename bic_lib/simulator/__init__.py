@@ -7,7 +7,8 @@ It follows docs/appliance.md and imports nothing from the rest of the product, s
 * `population` who had which session, from a seed · `cast`, `events`, `documents` what happened in it · `markup`,
   `spellings` how that reads
 * `framing` how an answer tells its end, or fails to · `odd_answers` what comes in place of a file
-* `faults` what shall go wrong · `answers` errors as an appliance words them · `register` what was asked · `clock` its own time
+* `faults` what shall go wrong · `answers` errors as an appliance words them · `languages` how each language says so
+* `register` what was asked · `clock` its own time
 """
 
 from bic_lib.simulator.commands import BackupTruth

@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 from bic_lib.simulator.answers import Answer, Refusal, error_document, json_answer
 from bic_lib.simulator.faults import Faults
+from bic_lib.simulator.languages import said
 
 MOST_TOKENS = 30
 """Valid tokens of one account; one more ends the oldest (docs/appliance.md 1.9)."""
@@ -91,7 +92,7 @@ class Account:
     def permit(self, permission: str, api: str = "reporting") -> None:
         """Refuse with 403 (or 200 by switch) and an error document when the right is missing (1.18, 8.1)."""
         if permission in self._faults.denied:
-            words = "The API account does not have permission to perform this action."
+            words = said("no_right", self._faults.language)
             raise Refusal(error_document(words, self._faults, status=self._faults.denied_status, api=api))
 
     def count(self) -> dict[str, str]:

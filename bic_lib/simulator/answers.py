@@ -7,16 +7,13 @@ from json import dumps
 
 from bic_lib.simulator.faults import Fault, Faults
 from bic_lib.simulator.framing import Coding, Framing
+from bic_lib.simulator.languages import Words, said
 from bic_lib.simulator.markup import text
 from bic_lib.simulator.odd_answers import ODD_ANSWERS, OddAnswer
 from bic_lib.simulator.spellings import Spelling
 
 XML = "text/xml; charset=UTF-8"
 
-EXPIRED = "This recording has expired and can no longer be viewed or downloaded."
-NO_RECORDING = "No recording is available for this session."
-NOT_READY = "The recording is not yet available."
-INVALID_LSID = "Invalid lsid."
 NO_ARCHIVES = "No archives found for the given search criteria."
 
 _HTML = b"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>Be right back</h1><br></body></html>\n"
@@ -56,9 +53,9 @@ def error_document(words: str, faults: Faults, *, status: int = 200, api: str = 
     return Answer(status, [body, b"\n\n"])
 
 
-def refuse(words: str, faults: Faults) -> Refusal:
-    """The refusal of a request whose parameters are wrong."""
-    return Refusal(error_document(words, faults))
+def refuse(words: Words, faults: Faults, **values: str) -> Refusal:
+    """The refusal of a request whose parameters are wrong, in the site's language."""
+    return Refusal(error_document(said(words, faults.language, **values), faults))
 
 
 def json_answer(status: int, values: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
@@ -74,10 +71,7 @@ def odd_answer(name: OddAnswer) -> Answer:
 
 def nothing_found(subject: str, root: str, faults: Faults) -> Answer:
     """The three shapes of "no records" (2.5), in the site's language (8.2)."""
-    if faults.language == "fr":
-        words = f"Aucune information de rapport {subject} correspondant à vos critères n’est disponible."
-    else:
-        words = f"No {subject} report information matching your chosen criteria is available."
+    words = said("nothing_found", faults.language, subject=subject)
     if faults.nothing_found == "error":
         return error_document(words, faults)
     content = f"\n<error>{text(words)}</error>\n" if faults.nothing_found == "error_in_list" else "\n"

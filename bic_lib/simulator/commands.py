@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bic_lib.simulator.accounts import PERMISSIONS
-from bic_lib.simulator.answers import Answer, error_document, json_answer, odd_answer, refuse
+from bic_lib.simulator.answers import Answer, Refusal, error_document, json_answer, odd_answer
 from bic_lib.simulator.faults import Faults
 from bic_lib.simulator.recordings import MEDIA_TYPES, blocks, digest
 from bic_lib.simulator.register import Moment
@@ -106,6 +106,6 @@ class Backups:
         try:
             given = json.loads(body)
         except ValueError:
-            raise refuse("The request body is not a JSON object.", self._faults) from None
+            raise Refusal(error_document("The request body is not a JSON object.", self._faults)) from None
         password = given.get("password") if isinstance(given, dict) else None
         return str(password) if password is not None else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bic_lib.simulator.framing import Coding, Framing
+from bic_lib.simulator.languages import Language
 from bic_lib.simulator.odd_answers import OddAnswer
 
 Malformation = Literal[
@@ -148,7 +149,8 @@ class Faults:
     refused_reports: set[str] = field(default_factory=set)
     max_report_seconds: int | None = None
     nothing_found: Literal["error", "error_in_list", "empty_list"] = "error"
-    language: Literal["en", "fr"] = "en"
+    language: Language = "en"
+    """Of everything that is said in an `<error>`."""
 
     # Spelling
     namespace: Namespace = "sra"

@@ -11,18 +11,7 @@ from itertools import chain
 from typing import Literal
 from zipfile import ZipFile
 
-from bic_lib.simulator.answers import (
-    EXPIRED,
-    INVALID_LSID,
-    NO_ARCHIVES,
-    NO_RECORDING,
-    NOT_READY,
-    Answer,
-    error_document,
-    nothing_found,
-    odd_answer,
-    refuse,
-)
+from bic_lib.simulator.answers import NO_ARCHIVES, Answer, Refusal, error_document, nothing_found, odd_answer, refuse
 from bic_lib.simulator.documents import record, summary
 from bic_lib.simulator.faults import Faults, Recording
 from bic_lib.simulator.markup import Links
@@ -70,7 +59,7 @@ class Reporting:
         name = parameters.get("generate_report", "")
         report = REPORTS.get(name)
         if report is None or name in self._faults.refused_reports:
-            raise refuse(f"Unknown report: {name or '(none)'}.", self._faults)
+            raise refuse("unknown_report", self._faults, name=name or "(none)")
         permit(report.permission)
         return report.answer(self, report, parameters, moment)
 
@@ -97,15 +86,15 @@ class Reporting:
         lsid = parameters.get("lsid", "").lower()
         truth = self._register.find(report.kind, lsid, moment) if _LSID.fullmatch(lsid) else None
         if truth is None:
-            raise refuse(INVALID_LSID, self._faults)
+            raise refuse("invalid_lsid", self._faults)
         has_instances = report.data in ("command_shell_recordings", "show_my_screen_recordings")
         instance = self._whole(parameters, "instance") if has_instances else 0
         if not self._remembered(truth, moment):
-            raise refuse(EXPIRED, self._faults)
+            raise refuse("expired", self._faults)
         how = self._faults.recording_of(lsid, instance)
         name = recording_name(report.data, lsid, instance)
         if not is_recorded(truth, report.data, instance):
-            raise refuse(NO_RECORDING, self._faults)
+            raise refuse("no_recording", self._faults)
         self._refuse_recording(how, name)
         if how.odd is not None:
             return replace(odd_answer(how.odd), framing=how.framing, coding=how.coding)
@@ -153,9 +142,9 @@ class Reporting:
     def _by_id(self, report: Report, parameters: Parameters, moment: Moment) -> Iterator[SessionTruth]:
         wanted = dict.fromkeys(parameters.get("lsids", parameters.get("lsid", "")).lower().split(","))
         if any(name in parameters for name in _STARTING_POINTS) or ("lsid" in parameters and "lsids" in parameters):
-            raise refuse("Give either a time range, or lsid, or lsids.", self._faults)
+            raise refuse("one_way", self._faults)
         if ("lsid" in parameters and len(wanted) > 1) or not all(_LSID.fullmatch(lsid.strip()) for lsid in wanted):
-            raise refuse(INVALID_LSID, self._faults)
+            raise refuse("invalid_lsid", self._faults)
         found = (self._register.find(report.kind, lsid.strip(), moment) for lsid in wanted)
         return (truth for truth in found if truth is not None and self._given(truth, moment))
 
@@ -180,7 +169,7 @@ class Reporting:
     def _selection(self, parameters: Parameters, moment: Moment) -> _Selection:
         given = [name for name in _STARTING_POINTS if name in parameters]
         if len(given) != 1:
-            raise refuse(f"Exactly one of {', '.join(_STARTING_POINTS)} is required.", self._faults)
+            raise refuse("one_start", self._faults)
         by: Literal["start", "end"] = "start" if given[0].startswith("start") else "end"
         duration = self._whole(parameters, "duration")
         if given[0].endswith("date"):
@@ -190,34 +179,34 @@ class Reporting:
         last = first + length if duration else math.floor(moment.shown) + 1
         longest = self._faults.max_report_seconds
         if longest is not None and last - first > longest:
-            raise refuse("The requested duration is too long.", self._faults)
+            raise refuse("too_long", self._faults)
         return _Selection(by, first, last)
 
     def _midnight(self, text: str) -> int:
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            raise refuse(f"Invalid date: {text}.", self._faults)
+            raise refuse("invalid_date", self._faults, name=text)
         try:
             day = date.fromisoformat(text)
         except ValueError:
-            raise refuse(f"Invalid date: {text}.", self._faults) from None
+            raise refuse("invalid_date", self._faults, name=text) from None
         return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
     def _whole(self, parameters: Parameters, name: str) -> int:
         text = parameters.get(name, "")
         if not re.fullmatch(r"[0-9]{1,12}", text):
-            raise refuse(f"The parameter {name} must be a number that is not negative.", self._faults)
+            raise refuse("no_number", self._faults, name=name)
         return int(text)
 
     def _refuse_recording(self, how: Recording, name: str) -> None:
         self._asked[name] = self._asked.get(name, 0) + 1
         if how.expired:
-            raise refuse(EXPIRED, self._faults)
+            raise refuse("expired", self._faults)
         if how.none:
-            raise refuse(NO_RECORDING, self._faults)
+            raise refuse("no_recording", self._faults)
         if self._asked[name] <= how.not_ready:
-            raise refuse(NOT_READY, self._faults)
+            raise refuse("not_ready", self._faults)
         if how.error is not None:
-            raise refuse(how.error, self._faults)
+            raise Refusal(error_document(how.error, self._faults))
 
 
 def is_recorded(truth: SessionTruth, data: str, instance: int) -> bool:

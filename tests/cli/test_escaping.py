@@ -23,9 +23,9 @@ OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\
 
 
 def demand_tame(text: str) -> None:
-    """Nothing in it is obeyed, and no line of it is forged."""
+    """Nothing in it is obeyed, and no line of it is forged. (What a table wraps is indented.)"""
     assert OBEYED.findall(text.replace("\r\n", "\n")) == []
-    assert [line for line in text.splitlines() if re.match(r"\W*(bic: )?FORGED", line)] == []
+    assert [line for line in text.splitlines() if re.match(r"[^\w ]*(bic: )?FORGED", line)] == []
 
 
 @pytest.fixture

@@ -138,6 +138,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
         found.setdefault(told_name(arguments), []).append(result)
         return result
 
+    appliance.faults.language = "de"
     call("health")
     call("status")
     lsid = next(truth.lsid for truth in appliance.sessions() if truth.state == "ended")

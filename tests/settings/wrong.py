@@ -69,6 +69,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "no lane": (after(HOST, "max_concurrency = 0"), "sites.support.max_concurrency", "at least 1"),
     "no requests": (after(HOST, "requests_per_second = 0"), "sites.support.requests_per_second", "more than 0"),
     "endless requests": (after(HOST, "requests_per_second = inf"), "sites.support.requests_per_second", "number"),
+    "a text that any text holds": (after(HOST, 'texts = { expired = ["  e "] }'), "sites.support.texts.expired[0]", "too short"),
+    "texts of another meaning": (
+        after(HOST, 'texts = { nothing = ["Keine Daten"] }'),
+        "sites.support.texts.nothing",
+        "nothing_found",
+    ),
     "negative per hour": (after(HOST, "requests_per_hour = -1"), "sites.support.requests_per_hour", "at least 1"),
     "ledger's kind": (
         changed('kind = "sqlite"', 'kind = "postgres"'),

@@ -11,7 +11,7 @@ from bic_lib.actions.status import status
 from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
-from bic_lib.cli.json_shape import Key
+from bic_lib.cli.json_shape import ByName, Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.tables import table
 
@@ -73,6 +73,9 @@ JSON = {
                 "host": Key("its host", "support.example.com", null="it is not in the settings any more"),
                 "state": Key("`ok`, `new`, `failing`, `disabled` or `parked`", "ok"),
                 "clock_skew_seconds": Key("the appliance's clock less the ledger's", 0.4, null="it never answered"),
+                "nothing_found": ByName(
+                    "REPORT", "support", Key("the text of which it was learned that nothing was found", "Keine Daten.")
+                ),
                 **_REST,
             }
         ],
@@ -96,6 +99,9 @@ def command(call: Call) -> None:
     columns = ("site", "data", "destination", "behind", "waiting#", "failed#", "forgotten")
     table("Streams", columns, map(_stream, shown["streams"]))
     table("Sites", ("name", "host", "state", "clock", "reason:"), map(_site, shown["sites"]))
+    for site in shown["sites"]:
+        for kind, text in site["nothing_found"].items():
+            line(f"{site['name']} says of an empty {kind} report: “{text}”")
     table("Destinations", ("name", "state", "reason:"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]])
 
 

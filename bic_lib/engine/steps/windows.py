@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bic_lib.core import plan
-from bic_lib.core.errors import BicError, Conflict, ItemError
+from bic_lib.core.errors import BicError, Conflict, ItemError, UnknownText
 from bic_lib.core.losses import merged
 from bic_lib.core.model import DAY, Failure, ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.documents import DocumentIntake
@@ -152,6 +152,7 @@ def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> 
     state = job.ledger.streams.read(job.site.name)
     due = due_streams(job, state, kind)
     rest = rested(state.report_rest(kind), job.ledger.now(), str(error), mark=job.mark(rests.site(job.site.name)))
+    rest = replace(rest, says_only=isinstance(error, UnknownText))
     claim.body = {"span": plan.shorter(int(claim.body.get("span", DAY))), **rest_body(rest)}
     job.troubles.append(f"{job.site.name}: {kind} report: {error}")
     job.tally.failure = type(error).__name__
