@@ -34,7 +34,8 @@ APART = {"simulator": set[str](), "contracts": {"core"}, "plug_in": {"core", "de
 """What stands beside the house. The simulator shares no code with it, so that neither can repeat the other's error."""
 
 VENDORS = {
-    "requests": {"appliance", "credentials"},
+    "requests": {"appliance", "credentials", "notices"},
+    "apprise": {"notices"},
     "click": {"cli"},
     "rich_click": {"cli"},
     "rich": {"cli"},

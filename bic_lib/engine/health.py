@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bic_lib.core.health import (
+    HOUR,
     DestinationFacts,
     Facts,
     Failing,
@@ -25,6 +27,7 @@ from bic_lib.engine.app import App
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.ledger.troubles import Trouble as Listed
+from bic_lib.ledger.work import due_of
 
 _STANDS_STILL = 300.0
 """Seconds without a tick after which nobody ticks any more, or twice the time between two ticks (docs/design.md 13)."""
@@ -52,6 +55,8 @@ class Known:
     waiting: Mapping[Stream, _Waiting]
     noticed: Noticed
     listed: list[Listed] = field(default_factory=list)
+    due: Mapping[str, float] = field(default_factory=dict)
+    """Of each site with steps, when the first of them is due."""
 
 
 def look(app: App) -> Health:
@@ -65,12 +70,15 @@ def read(app: App, standing: Standing | None = None) -> Known:
     if not standing.sites():  # nothing was ever wanted: there is nothing to be read
         return replace(untouched(standing, app.ledger.now()), listed=list(app.ledger.troubles.open()))
     waiting: dict[Stream, _Waiting] = defaultdict(_Waiting)
+    due: dict[str, float] = {}
     for index in app.ledger.work.everywhere(standing):
+        site = index.body["site"]
+        due[site] = min(due_of(index), due.get(site, math.inf))
         for served in index.body["for"]:
             data, _, destination = served.partition(">")
-            waiting[Stream(index.body["site"], DataType(data), destination)].add(index.body["forget"])
+            waiting[Stream(site, DataType(data), destination)].add(index.body["forget"])
     noticed = Notices(app.ledger.store).read()
-    return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()))
+    return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()), due)
 
 
 def untouched(standing: Standing, now: float) -> Known:
@@ -100,7 +108,7 @@ def facts(app: App, known: Known) -> Facts:
         ],
         streams=[fact for name, state in states.items() for fact in _streams(app, name, state, known, periods)],
         items=list(_items(known.listed)),
-        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known), *_works(app, known)],
+        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known), *_works(app, known), *_heartbeat(known)],
     )
 
 
@@ -188,6 +196,14 @@ def _works(app: App, known: Known) -> Iterator[Trouble]:
         if turn.failures:
             subject, text = Subject(work.subject), f"{name}: {turn.reason}"
             yield Trouble(Severity.FAILING, subject, text, "", turn.since, turn.failures, turn.next_try)
+
+
+def _heartbeat(known: Known) -> Iterator[Trouble]:
+    """Whoever listens to the heartbeat hears nothing, and tells so itself; one that is sent no longer is no news."""
+    row = known.noticed.heartbeat
+    if row and row.body.get("why") and known.now - row.body["at"] < HOUR:
+        hint = "Look at [notifications.heartbeat]; `bic notify-test` tries it."
+        yield Trouble(Severity.NOTE, Subject("bic", data="heartbeat"), row.body["why"], hint, row.body["failed"])
 
 
 _TO_DO = {

@@ -24,7 +24,7 @@ from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Deadline
 from bic_lib.engine.visit import perform
 from bic_lib.hosts.current import Current
-from bic_lib.notices import notify, ways
+from bic_lib.notices import notify, telling
 from bic_lib.settings import loading
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import LocalFolderSettings
@@ -61,7 +61,7 @@ class Host:
         except SettingsError:  # logged, with every problem; a failure of the function would say less, and twice
             return []
         visits = tick.tick(current.app)
-        notify.notify(current.app, ways.create(current.settings, self.environ))
+        telling.tell(current.app, current.settings, self.environ)
         return [json.dumps(visit.message()) for visit in visits]
 
     def visit(self, message: str) -> str | None:

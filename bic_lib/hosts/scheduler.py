@@ -13,12 +13,11 @@ from bic_lib.core.model import Visit
 from bic_lib.engine import memory, tick
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.visit import perform
-from bic_lib.hosts.current import Current
+from bic_lib.hosts.current import Current, InUse
 from bic_lib.ledger import Ledger, leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.streams import STATE
-from bic_lib.notices import ways
-from bic_lib.notices.notify import Notifier, notify
+from bic_lib.notices import telling
 
 TICK_SECONDS = 60.0
 """A change of the settings takes effect within a minute (docs/design.md 5)."""
@@ -45,15 +44,16 @@ class Scheduler:
             current.refresh()
         except LedgerError as error:
             log.warning("the settings could not be looked at: %s", error)
-        self.tick(current.held.app, ways.create(current.held.settings))
+        self.tick(current.held)
 
-    def tick(self, app: App, told_by: Sequence[Notifier]) -> None:
+    def tick(self, now: InUse) -> None:
         """One tick, if it is ours to make. An unreachable ledger is no reason to end: the next tick finds what is due."""
+        app = now.app
         try:
             if not self._is_ours(app.ledger):
                 return
             self.visit(app, tick.tick(app))
-            notify(app, told_by)
+            telling.tell(app, now.settings)
         except LedgerError as error:
             log.warning("no tick: %s", error)
 

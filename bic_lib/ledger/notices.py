@@ -6,9 +6,10 @@ rows stand in one partition, with the time of the last look for causes: a tick w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.ports import Delete, Insert, Replace, Row, Store
@@ -16,7 +17,7 @@ from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 
 _NOTICES = "notices"
-_LOOK = "\0look"
+_LOOK, _HEARTBEAT = "\0look", "\0heartbeat"
 """No cause begins like this."""
 
 
@@ -65,10 +66,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """All notices at one moment, and when somebody last looked the whole ledger through for causes."""
+    """All notices at one moment; when somebody last looked the whole ledger through for causes, and sent the heartbeat."""
 
     notices: list[Notice]
     look: Row | None
+    heartbeat: Row | None = None
 
 
 class Notices:
@@ -79,8 +81,8 @@ class Notices:
 
     def read(self) -> Noticed:
         rows = list(self.store.scan(RUNS, _NOTICES))
-        look = next((row for row in rows if row.key == _LOOK), None)
-        return Noticed([_notice(row) for row in rows if row.key != _LOOK], look)
+        ours = {row.key: row for row in rows if row.key in (_LOOK, _HEARTBEAT)}
+        return Noticed([_notice(row) for row in rows if row.key not in ours], ours.get(_LOOK), ours.get(_HEARTBEAT))
 
     def tell(self, cause: Cause) -> None:
         """Note a cause, or that it is still there."""
@@ -116,14 +118,31 @@ class Notices:
 
     def may_look(self, last: Row | None, now: float, every: float) -> bool:
         """Whether the last look at the whole ledger is `every` seconds ago; if so it is noted, and ours to make."""
+        return self._claim(_LOOK, last, now, every, {}) is not None
+
+    def may_beat(self, last: Row | None, now: float, every: float) -> Row | None:
+        """The row of the heartbeat, if the last one is `every` seconds ago and this one is ours to send."""
+        said = {name: value for name, value in (last.body if last else {}).items() if name != "at"}
+        return self._claim(_HEARTBEAT, last, now, every, said)
+
+    def beaten(self, row: Row, failed: float | None, why: str) -> None:
+        """Note since when heartbeats can't be told, and why; None and "" when they can."""
+        body = {"at": row.body["at"], "failed": failed, "why": why}
+        if body != {"failed": None, "why": "", **row.body}:
+            self._write(_HEARTBEAT, row, body)
+
+    def _claim(self, key: str, last: Row | None, now: float, every: float, said: Mapping[str, object]) -> Row | None:
         if last and 0 <= now - last.body["at"] < every:
-            return False
-        body = {"at": now}
+            return None
+        return self._write(key, last, {**said, "at": now})
+
+    def _write(self, key: str, last: Row | None, body: dict[str, Any]) -> Row | None:
+        """None when somebody else wrote it."""
         try:
-            self.store.commit(RUNS, _NOTICES, [Replace(_LOOK, body, last.version) if last else Insert(_LOOK, body)])
+            [version] = self.store.commit(RUNS, _NOTICES, [Replace(key, body, last.version) if last else Insert(key, body)])
         except Conflict:
-            return False
-        return True
+            return None
+        return Row(_NOTICES, key, body, version, self.store.now())
 
     def _change(self, key: str, change: Callable[[Notice | None], Notice | None]) -> None:
         for _ in attempts(f"notice {key}"):

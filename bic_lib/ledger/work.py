@@ -322,6 +322,11 @@ def _index_key(due_at: float, key: str) -> str:
     return f"{_INDEX}{due_at:016.3f}|{key}"
 
 
+def due_of(index: Row) -> float:
+    """When the step that an index row points to is due."""
+    return float(index.key.split("|", 2)[1])
+
+
 def _step(home: Row, index: Row) -> Step:
     table, partition, key = index.body["home"]
     return Step(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bic_lib.core.errors import BicError, SettingsError
-from bic_lib.notices import ways
+from bic_lib.engine.app import App
+from bic_lib.notices import heartbeat, ways
+from bic_lib.notices.heartbeat import Heartbeat
 from bic_lib.notices.mail import Mailer
 from bic_lib.notices.notify import Notifier, Unsent
 
@@ -19,7 +21,7 @@ _TEXT = "This is the test that was asked for: notices of bic reach you.\n"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of one way: `mail`, `channel env:NAME`. `sent_to` and `refused` are addresses of mails."""
+    """What became of one way: `mail`, `channel env:NAME`, `heartbeat`. `sent_to` and `refused` are addresses of mails."""
 
     name: str
     ok: bool
@@ -29,11 +31,12 @@ class Tried:
     refused: Sequence[str] = ()
 
 
-def try_all(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Tried]:
-    """Try each way that the settings name. Raises SettingsError when they name none."""
-    found = [_message(way) for way in ways.create(settings, environ)]
+def try_all(make_app: Callable[[], App], settings: Settings, environ: Mapping[str, str] | None = None) -> list[Tried]:
+    """Try each way that the settings name; only the heartbeat needs the app. Raises SettingsError when they name none."""
+    beat = heartbeat.create(settings, environ)
+    found = [*map(_message, ways.create(settings, environ)), *([_beat(make_app, beat)] if beat else [])]
     if not found:
-        hint = "[notifications.smtp] or [notifications.channels]: docs/settings.md tells what they need."
+        hint = "[notifications.smtp], [notifications.channels], [notifications.heartbeat]: docs/settings.md tells what they need."
         raise SettingsError("There is nobody to be told in the settings: they have no [notifications].", hint=hint)
     return found
 
@@ -57,6 +60,14 @@ def _message(way: Notifier) -> Tried:
     sent_to = [address for address in way.settings.to if address not in refused]
     detail = f"sent to {', '.join(sent_to)}" + (f"; the mail server refused {', '.join(refused)}" if refused else "")
     return Tried(way.name, not refused, detail, sent_to=sent_to, refused=refused)
+
+
+def _beat(make_app: Callable[[], App], beat: Heartbeat) -> Tried:
+    """Whoever listens is told how things stand: a test must not look like a well bic that is ill."""
+    try:
+        return Tried(beat.name, ok=True, detail=beat.send(make_app()))
+    except BicError as error:
+        return _failed(beat.name, error)
 
 
 def _failed(name: str, error: BicError) -> Tried:

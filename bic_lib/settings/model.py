@@ -297,11 +297,21 @@ class ChannelSettings(Section):
     )
 
 
+class HeartbeatSettings(Section):
+    """A URL that is asked (GET) once a minute while all is well, so that somebody else notices when bic is silent."""
+
+    url: spelling.SecretReference = Field(description="Reference to the URL that is asked while health is well.")
+    url_failing: spelling.SecretReference | None = Field(
+        default=None, description="Reference to the URL that is asked while health is ill; left out: then nothing is asked."
+    )
+
+
 class Notifications(Section):
     """Ways by which notices leave."""
 
     smtp: SmtpSettings | None = Field(default=None, description="By mail.")
     channels: ChannelSettings | None = Field(default=None, description="By other services.")
+    heartbeat: HeartbeatSettings | None = Field(default=None, description="By silence, when there is none any more.")
 
 
 class LogSettings(Section):

@@ -164,7 +164,7 @@ def _check(host: Host, request: Request) -> Response:
 
 def _notify_test(host: Host, _request: Request) -> Response:
     try:
-        found = trial.try_all(host.settings())
+        found = trial.try_all(host.app, host.settings())
     except SettingsError as error:
         raise Refusal(400, [str(error)]) from error
     failed = [f"{tried.name}: {tried.detail}" for tried in found if not tried.ok]

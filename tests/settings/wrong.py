@@ -436,6 +436,16 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "notifications.channels.urls",
         "names one twice",
     ),
+    "heartbeat written out": (
+        GOOD + f"[notifications.heartbeat]\nurl = 'https://hc.example.com/{SECRET}'",
+        "notifications.heartbeat.url",
+        "is a secret written out",
+    ),
+    "heartbeat without url": (
+        GOOD + "[notifications.heartbeat]\nurl_failing = 'env:ILL'",
+        "notifications.heartbeat.url",
+        "missing",
+    ),
     "notified by pigeon": (GOOD + "[notifications.pigeon]\nname = 'x'", "notifications.pigeon", "unknown key"),
     "log format": (after('directory = "logs"', 'format = "xml"'), "logs.format", "'text' or 'json'"),
     "log days": (after('directory = "logs"', "keep_days = 0"), "logs.keep_days", "at least 1"),

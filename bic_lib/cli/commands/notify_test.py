@@ -13,7 +13,7 @@ JSON = {
     "notify-test": {
         "ways": [
             {
-                "name": Key("by what people are told: `mail`, `channel` with its reference", "mail"),
+                "name": Key("by what people are told: `mail`, `channel` with its reference, `heartbeat`", "mail"),
                 "ok": Key("it was told, and everybody took it", True),
                 "detail": Key("who was told, or what went wrong", "sent to ops@example.com"),
                 "hint": Key("what to do, where something went wrong", ""),
@@ -28,8 +28,8 @@ JSON = {
 @click.command(name="notify-test")
 @click.pass_obj
 def command(call: Call) -> int:
-    """Send a test by each way of [notifications]: mail, and each channel."""
-    found = trial.try_all(call.settings())
+    """Send a test by each way of [notifications]: mail, each channel, the heartbeat."""
+    found = trial.try_all(call.app, call.settings())
     if call.json:
         print_json(trial.shown(found))
     for tried in found:

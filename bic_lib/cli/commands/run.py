@@ -22,8 +22,7 @@ from bic_lib.core.errors import UsageError
 from bic_lib.engine.app import App
 from bic_lib.hosts.scheduler import forever, scheduling
 from bic_lib.logs import scheduler as log
-from bic_lib.notices import ways
-from bic_lib.notices.notify import notify
+from bic_lib.notices import telling
 
 JSON = {"run --once": OUTCOME, "run --now": OUTCOME}
 
@@ -50,7 +49,7 @@ def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> 
         app = stoppable(results.watching(call.app()), stop, watch)
         with progress("run", app, results, watch):
             drained = running.fire(app, schedules) if now else running.once(app)
-            notify(app, ways.create(call.settings()))
+            telling.tell(app, call.settings())
         nothing = "nothing new at the sites: all that they show is delivered" if drained.steps else _nothing_due(app)
         return conclude(call, results, drained.troubles or failing(health.look(app)), nothing=nothing)
 
