@@ -5,5 +5,6 @@
 * `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
 * `works` what belongs to no site, once a period
 * `resting` ends rests before their time: what was mended is tried at once
-* `health` what the ledger knows, as facts · `waiting` due work that no worker takes in hand · `events` what machines read about the work
+* `health` what the ledger knows, as facts · `waiting` due work that no worker takes in hand
+* `events` what machines read about the work
 """
