@@ -3,6 +3,7 @@
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `verify` the proof: `proving` each transfer, `strangers` that nobody knows, `findings` that stay
 * `session` one session: its copies, how far they are proven, what happened in it
+* `purging` removing what was delivered, `purge_choice` of which sessions
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `overview` how everything stands
 * `database` what its tables lack

@@ -100,15 +100,15 @@ def look(app: App, place: Place, *, contents: bool = True) -> Session:
     """The session at this place of the ledger. `contents`: what happened in it too. Raises LedgerError."""
     ledger = app.ledger.proof
     records = ledger.of_session(place)
-    host = _host(app, place, records)
+    host = host_of(app, place.site, records)
     copies = [copy for record in records for copy in _looked_at(app, host, record)]
     found = Session(place, host, ledger.document(place), copies)
     return _with_content(app, found) if contents else found
 
 
-def _host(app: App, place: Place, records: Iterable[Record]) -> str:
-    """The host under which its rows stand; of a site that left the settings, as their locations have it."""
-    if site := app.sites.get(place.site):
+def host_of(app: App, name: str, records: Iterable[Record]) -> str:
+    """The host under which a site's rows stand; of one that left the settings, as the locations of some have it."""
+    if site := app.sites.get(name):
         return site.host
     rows = (record.outcome.location for record in records if record.outcome.location.startswith("session/"))
     return next(rows, "").removeprefix("session/").partition("/")[0]

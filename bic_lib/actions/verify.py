@@ -13,6 +13,7 @@ from bic_lib.actions.proving import Problem, compare, has_digest, problem
 from bic_lib.actions.selection import demand
 from bic_lib.actions.strangers import holds_ours, strangers
 from bic_lib.core.errors import BicError, LedgerError, Unsupported
+from bic_lib.core.model import State
 from bic_lib.core.ports import Put
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, RowDestination
@@ -211,7 +212,7 @@ class _Run:
         """By destination, every location that the ledger knows, those of publications under way too."""
         known: dict[str, set[str]] = defaultdict(set)
         for record in self.app.ledger.proof.records():
-            if record.outcome.state in HELD and record.outcome.location:
+            if record.outcome.state in (*HELD, State.PURGING) and record.outcome.location:
                 known[record.destination].add(record.outcome.location)
             if record.intent:
                 known[record.destination].add(str(record.intent.get("location", "")))

@@ -27,6 +27,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "failures": ("bic failures", "bic failures --json"),
     "retry": ("bic retry --all", f"bic retry {ID}"),
     "acknowledge": (f"bic acknowledge {ID} --yes", "bic acknowledge --site support --data session_recordings --yes"),
+    "purge": ("bic purge --older-than 365d --dry-run", f"bic purge --lsid {LSID} --yes"),
+    "hold": (f'bic hold {LSID} --reason "case 4711"', f"bic hold {LSID} --release"),
     "notify-test": ("bic notify-test", "bic notify-test --json"),
     "logs": ("bic logs", "bic logs --transfers --since 2h"),
     "settings": ("bic settings show", "bic settings schema"),

@@ -47,6 +47,8 @@ COMMANDS = {
     "failures": "What was not delivered, with the reason.",
     "retry": "Try failed transfers again.",
     "acknowledge": "Say that a loss or a doubt was seen.",
+    "purge": "Remove what was delivered of sessions.",
+    "hold": "Hold sessions: nothing purges or retires them.",
     "notify-test": "Send a test to everybody who would be told.",
     "logs": "What the scheduler and the transfers logged.",
     "settings": "Show the effective settings, or their JSON Schema.",

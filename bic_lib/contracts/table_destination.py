@@ -114,6 +114,27 @@ class TableDestinationContract:
         assert database.destination.rows(HOST, "nobody") is None
         assert database.destination.rows("other.example.com", LSID) is None
 
+    def test_removed_rows_are_gone(self, database: Database) -> None:
+        """`remove` leaves no row of a session in any table, all of every other one, and can be said again."""
+        database.load(document(FULL), *(small(f"s{n}") for n in range(3)))
+        database.load(small("s1"), host="other.example.com")
+        for _ in range(2):
+            database.destination.remove(HOST, [LSID, "s1", "nobody"])
+        assert sorted(database.query("SELECT host_name, lsid FROM session")) == [
+            ("other.example.com", "s1"),
+            (HOST, "s0"),
+            (HOST, "s2"),
+        ]
+        assert database.count("bic_load") == 3
+        for table in COLUMNS:
+            assert database.rows(table, LSID) == []
+        all_rows(database, small("s2"))
+        events = database.query("SELECT COUNT(*) FROM session_event WHERE session_id NOT IN (SELECT id FROM session)")
+        data = database.query(
+            "SELECT COUNT(*) FROM session_event_data WHERE session_event_id NOT IN (SELECT id FROM session_event)"
+        )
+        assert (events, data) == ([(0,)], [(0,)])
+
     def test_children_hang_below_their_own_events(self, database: Database) -> None:
         """In a batch of sessions each value belongs to its own event of its own session."""
         batch = [small(f"s{n}", lines=[f"s{n} line {line}" for line in range(n % 4)]) for n in range(20)]

@@ -62,7 +62,7 @@ class Failure(StrEnum):
 
 
 class State(StrEnum):
-    """Where a transfer stands. `replaced`, `retired` and `purged` are ends of what had been stored.
+    """Where a transfer stands. `replaced`, `retired` and `purged` are ends of what had been stored; `purging` on its way there.
 
     `lost`: known, but the appliance forgot it before it was delivered. `mended`: brought over from another destination, or stored
     anew. `doubtful` is said of what is stored and may not be what was asked for.
@@ -82,6 +82,7 @@ class State(StrEnum):
     MENDED = "mended"
     REPLACED = "replaced"
     RETIRED = "retired"
+    PURGING = "purging"
     PURGED = "purged"
 
 

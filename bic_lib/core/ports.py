@@ -326,6 +326,13 @@ class TableDestination(Protocol):
         """
         raise Unsupported(f"this kind of destination can't read back the rows of {lsid} of {host_name}")
 
+    def remove(self, host_name: str, lsids: Sequence[str]) -> None:
+        """Take these sessions' rows away, of all tables; nothing happens for those that are not there.
+
+        Raises Unsupported where a kind can't take rows away, DestinationError when it refuses: then all are there still.
+        """
+        raise Unsupported(f"this kind of destination can't remove the rows of {len(lsids)} sessions of {host_name}")
+
     def sessions(self) -> Iterator[tuple[str, str, bool]]:
         """(host name, lsid, whether a load of ours is noted for it) of every session that is there, in no certain order.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from bic_lib.core.model import Item
-from bic_lib.core.ports import BATCH, Change, Put, Row, Store
+from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
 from bic_lib.ledger.records import hashed, key_part, partition
 
 INDEX = "index"
@@ -44,6 +44,13 @@ class Index:
             batch = list(rows.values())
             for first in range(0, len(batch), BATCH):
                 self.store.commit(INDEX, month, batch[first : first + BATCH])
+
+    def forget(self, sessions: Sequence[Item]) -> None:
+        """These are found by their lsid only: their external keys go. May be repeated. Raises LedgerError."""
+        for item in sessions:
+            changes: list[Change] = [Put(row.key, row.body) for row in _rows(replace(item, external_key=""))]
+            changes += [Delete(row.key) for row in _rows(item) if row.key.startswith("key|")]
+            self.store.commit(INDEX, _month(item.site, _day(item)), changes)
 
     def find(self, site: str, lsid: str, months: Iterable[date]) -> Place | None:
         """Where the session stands, looked for in these months (any day of each), in their order. Raises LedgerError."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TypeVar
 
 from bic_lib.core.health import Severity
@@ -99,11 +100,11 @@ class Proof:
                 self.store.commit(ITEMS, day, batch[first : first + BATCH])
         return records
 
-    def bury(self, records: Sequence[Record], by: str, session: Item | None = None) -> None:
+    def bury(self, records: Sequence[Record], by: str, sessions: Sequence[Item] = ()) -> None:
         """Leave tombstones where these transfers were: lsid, day, when and by whom, nothing else. May be repeated.
 
-        With `session` the session itself is known as purged, to every destination there will ever be. What had to be removed at
-        the destinations is gone already. Raises LedgerError.
+        With `sessions` these themselves are known as purged, to every destination there will ever be, and found by their lsid
+        only. What had to be removed at the destinations is gone already. Raises LedgerError.
         """
         now = self.store.now()
         purged = [replace(record, outcome=replace(record.outcome, state=State.PURGED)) for record in records]
@@ -122,12 +123,10 @@ class Proof:
         changes: dict[str, list[Change]] = defaultdict(list)
         for grave in graves:
             changes[partition(grave.item)].append(Put(transfer_key(grave), transfer_body(grave)))
-        if session:
-            key, body = (
-                document_key(session.lsid),
-                {"fp": "", "served": [], "open": False, "purged": True, "start": session.start},
-            )
-            changes[partition(session)].append(Put(key, {**body, "end": None}))
+        for session in sessions:
+            body = {"fp": "", "served": [], "open": False, "purged": True, "start": session.start, "end": None}
+            changes[partition(session)].append(Put(document_key(session.lsid), body))
+        self.index.forget(sessions)
         for day, rows in changes.items():
             for first in range(0, len(rows), BATCH):
                 self.store.commit(ITEMS, day, rows[first : first + BATCH])
@@ -176,9 +175,12 @@ class Proof:
             believed = replace(record, outcome=replace(record.outcome, doubt=""), listed="")
             self.store.commit(ITEMS, partition(record.item), [Put(transfer_key(record), transfer_body(believed))])
 
-    def records(self, site: str | None = None) -> Iterator[Record]:
-        """All transfers of one site, or of every site that the ledger ever heard of; a site and day after the other."""
-        bounds = ("", "") if site is None else (f"{site}|", f"{site}|~")
+    def records(self, site: str | None = None, before: date | None = None) -> Iterator[Record]:
+        """All transfers of one site (of days before this one), or of every site that the ledger ever heard of.
+
+        A site and day after the other.
+        """
+        bounds = ("", "") if site is None else (f"{site}|", f"{site}|{before.isoformat() if before else '~'}")
         rows = self.store.everything(ITEMS, *bounds)
         transfers = (row for row in rows if is_transfer(row))
         return readable(self.store, ITEMS, transfers, lambda row: read_record(row, row.partition.rpartition("|")[0]))

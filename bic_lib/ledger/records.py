@@ -16,7 +16,9 @@ from bic_lib.logs import masked
 
 ITEMS = "items"
 FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP, State.LOST})
-SETTLED = frozenset({State.STORED, State.SKIPPED, State.MENDED, State.REPLACED, State.RETIRED, State.PURGED})
+SETTLED = frozenset({State.STORED, State.SKIPPED, State.MENDED, State.REPLACED, State.RETIRED, State.PURGING, State.PURGED})
+ENDED_BY_HAND = frozenset({State.PURGING, State.PURGED})
+"""Somebody wanted it gone: nothing brings it again, not even a document that changed."""
 HELD = frozenset({State.STORED, State.MENDED})
 """The destination holds it, with size and SHA-256 as the record says."""
 _AT_ONCE = DAY
@@ -65,7 +67,7 @@ def severity(record: Record) -> Severity | None:
             return Severity.FAILING
         case State.LOST | State.GIVEN_UP:
             return Severity.LOST
-        case State.EXPIRED | State.NONE:
+        case State.EXPIRED | State.NONE | State.PURGING:
             return Severity.NOTE
         case State.STORED | State.MENDED if record.outcome.doubt:
             return Severity.DOUBTFUL

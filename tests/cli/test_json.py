@@ -163,6 +163,11 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
         return call("session", file.stem.rpartition("-")[2])
 
     call("session", "--key", next(told["external_key"] for told in map(_session, stored[2:]) if told["external_key"]))
+    call("purge", "--lsid", stored[2].stem.rpartition("-")[2], "--yes")
+    call("hold", stored[3].stem.rpartition("-")[2], "--reason", "case 4711")
+    call("purge", "--lsid", stored[3].stem.rpartition("-")[2], "--yes")
+    stored[4].write_bytes(b"cut")
+    call("purge", "--lsid", stored[4].stem.rpartition("-")[2], "--yes")
     call("check")
     call("notify-test")
     call("logs")

@@ -107,6 +107,15 @@ class SqlDatabase:
         self._prepare()
         return self._reader.rows(host_name, lsid)
 
+    def remove(self, host_name: str, lsids: Sequence[str]) -> None:
+        self._prepare()
+
+        def removed() -> None:
+            with self.opened() as transaction, transaction.begun(host_name.casefold()):
+                transaction.remove_sessions([known.id for known in transaction.known(host_name, list(lsids)).values()])
+
+        tried(removed)
+
     def sessions(self) -> Iterator[tuple[str, str, bool]]:
         self._prepare()
         with self.opened() as transaction:

@@ -140,6 +140,14 @@ class Transaction(ABC):
         for table in OF_SESSION:
             self.run(f"DELETE FROM {table.name} WHERE session_id IN ({chosen})", ids)  # noqa: S608
 
+    def remove_sessions(self, session_ids: Sequence[int]) -> None:
+        """Take these sessions away, with all that hangs below them."""
+        self.remove_rows(session_ids)
+        ids = as_json(("session_id",), [(key,) for key in session_ids])
+        chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
+        self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
+        self.run(f"DELETE FROM session WHERE id IN ({chosen})", ids)  # noqa: S608
+
     def record_loads(self, loads: Sequence[LoadRecord], earlier: Sequence[int]) -> None:
         """Write the records, in place of those that the sessions `earlier` may have."""
         if earlier:

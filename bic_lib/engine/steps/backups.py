@@ -16,6 +16,7 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import file_transfer, outcomes
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.holds import Holds
 from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.troubles import Trouble
@@ -171,7 +172,11 @@ def _retire(job: Job, record: Record) -> None:
         return
     others = [other for other in _stored(job, record.destination) if other.item.lsid != record.item.lsid]
     newest_first = sorted([record, *others], key=_made, reverse=True)
-    for old in newest_first[retention.staying([_made(one).good for one in newest_first], prior) :]:
+    leaving = newest_first[retention.staying([_made(one).good for one in newest_first], prior) :]
+    held = Holds(job.ledger.store).all() if leaving else {}
+    for old in leaving:
+        if old.item.lsid in held:
+            continue
         if old is record:  # a late one: its outcome is not written yet, so the next one takes it away
             continue
         try:

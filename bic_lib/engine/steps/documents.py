@@ -30,7 +30,7 @@ from bic_lib.engine.steps import recordings
 from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
-from bic_lib.ledger.records import FAILING, HELD, SETTLED, Record
+from bic_lib.ledger.records import ENDED_BY_HAND, FAILING, HELD, SETTLED, Record
 from bic_lib.ledger.work import Step
 
 BATCH_DOCUMENTS = 200
@@ -190,7 +190,7 @@ class DocumentIntake:
         if known is None or known.purged:
             return known is not None
         before = self.known.transfer(replace(item, data=stream.data), stream.destination)
-        return before is not None and before.outcome.state is State.PURGED
+        return before is not None and before.outcome.state in ENDED_BY_HAND
 
     def _deliverable(self, document: Document, stream: Stream) -> bool:
         rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)

@@ -11,6 +11,7 @@ from bic_lib.core.errors import Unexpected
 from bic_lib.core.model import DAY, State
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine import tick
+from bic_lib.ledger.holds import Hold, Holds
 from bic_lib.simulator import Backup, Simulator
 from tests.engine.steps.world import World, asked, digest
 
@@ -64,6 +65,25 @@ def test_retention_keeps_the_newest_and_n_prior_ones(world: World, sim: Simulato
     states = [r.outcome.state for r in world.records() if r.item.data == "site_backups" and r.destination == "archive"]
     assert (states.count(State.STORED), states.count(State.RETIRED)) == (retention + 1, 4 - retention)
     assert world.failures() == []
+
+
+def test_a_held_backup_is_not_retired(world: World, sim: Simulator) -> None:
+    """What is held stays beside those that retention keeps, and goes with the next one after its hold is released."""
+    nightly(world, retention=0)
+    world.once()
+    ledger = world.ledger()
+    [first] = [one.item.lsid for one in world.records() if (one.item.data, one.destination) == ("site_backups", "archive")]
+    holds = Holds(ledger.store)
+    holds.put(Hold(first, "case 4711", "ann", ledger.now()))
+    for released in (False, True):
+        if released:
+            holds.release(first)
+        world.pass_time(DAY)
+        world.once()
+        [state] = [one.outcome.state for one in world.records() if (one.item.lsid, one.destination) == (first, "archive")]
+        assert state is (State.RETIRED if released else State.STORED)
+        assert len(backups(world)) == (1 if released else 2)
+    ledger.store.close()
 
 
 def test_retention_goes_past_one_that_cannot_be_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def purge(world: World, lsid: str, destination: str | None = None) -> None:
     for record in records:
         (world.folder / record.destination / record.outcome.location).unlink()
     session = next(one.item for one in records if one.item.data is DataType.SESSIONS)
-    app.ledger.proof.bury(records, "ann", None if destination else Item("support", session.data, lsid, start=session.start))
+    app.ledger.proof.bury(records, "ann", [] if destination else [Item("support", session.data, lsid, start=session.start)])
     app.ledger.store.close()
 
 
