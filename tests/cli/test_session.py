@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 
+from bic_lib import wiring
 from bic_lib.actions import session
 from bic_lib.core.model import DAY, DataType, Item
 from bic_lib.core.ports import Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.index import INDEX
 from bic_lib.ledger.stores.sqlite import SqliteStore
+from bic_lib.settings import loading
 from bic_lib.simulator import Recording, Simulator
 from tests.engine.steps.world import World
 from tests.support import Bic, archive, hourly, other_name, site
@@ -160,3 +167,66 @@ def test_a_session_of_three_years_ago_is_found_without_a_scan(tmp_path: Path, ap
     assert [one.lsid for one in session.find(app, key=oldest.external_key, site="support")] == [oldest.lsid]
     assert store.rows == 1
     assert session.find(app, lsid="nobody", site="support") == []
+
+
+# --- as MP4 ----------------------------------------------------------------------------------------------------------
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+
+
+@pytest.fixture
+def with_ffmpeg(tmp_path: Path) -> dict[str, str]:
+    """An environment in which ffmpeg is found."""
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "ffmpeg").symlink_to(FFMPEG)
+    return {"PATH": f"{tmp_path / 'programs'}:{os.environ['PATH']}"}
+
+
+def flash_video(folder: Path) -> bytes:
+    """A film of one second, as appliances record them."""
+    made = folder / "made.flv"
+    source = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=1"]
+    subprocess.run([FFMPEG, "-loglevel", "error", *source, "-c:v", "flv", str(made)], check=True)
+    return made.read_bytes()
+
+
+def test_a_recording_as_mp4_is_a_copy(filled: Bic, appliance: Simulator, tmp_path: Path, with_ffmpeg: dict[str, str]) -> None:
+    """It plays, it lies where it was asked for, and the recording is untouched; nothing is ever replaced."""
+    lsid, film = next(one.lsid for one in appliance.sessions() if one.state == "ended" and one.recordings), flash_video(tmp_path)
+    [stored] = (filled.folder / "archive").glob(f"*{lsid}.flv")
+    put_in_place_of(filled, stored, film)
+    ended = filled("session", lsid, "--mp4", "film.mp4", **with_ffmpeg)
+    assert ended.status == 0, ended.err
+    assert (filled.folder / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    seen = subprocess.run([FFMPEG, "-i", str(filled.folder / "film.mp4")], capture_output=True, text=True, check=False).stderr
+    assert ("h264" in seen, "160x120" in seen) == (True, True)
+    assert stored.read_bytes() == film
+    again = filled("session", lsid, "--mp4", "film.mp4", **with_ffmpeg)
+    assert (again.status, "is there already" in again.err) == (2, True)
+    assert [path.name for path in filled.folder.iterdir() if path.name.startswith(".bic-mp4")] == []
+
+
+def put_in_place_of(bic: Bic, file: Path, content: bytes) -> None:
+    """Let the ledger know this content as what was stored in this file."""
+    before = file.read_bytes()
+    file.write_bytes(content)
+    old, new = hashlib.sha256(before).hexdigest(), hashlib.sha256(content).hexdigest()
+    settings = loading.load(bic.folder / "bic.toml")
+    ledger = wiring.ledger(settings)
+    [record] = [one for one in ledger.proof.records() if one.outcome.sha256 == old and one.outcome.location == file.name]
+    ledger.proof.settle([replace(record, outcome=replace(record.outcome, size=len(content), sha256=new))])
+    ledger.store.close()
+
+
+def test_what_is_no_film_is_said(filled: Bic, appliance: Simulator, with_ffmpeg: dict[str, str]) -> None:
+    """What ffmpeg can't read, a recording that was altered, a program that is not there: each says so, and writes nothing."""
+    lsid = next(one.lsid for one in appliance.sessions() if one.state == "ended" and one.recordings)
+    [stored] = (filled.folder / "archive").glob(f"*{lsid}.flv")
+    unreadable = filled("session", lsid, "--mp4", "film.mp4", **with_ffmpeg)
+    assert (unreadable.status, "ffmpeg can't convert" in unreadable.err) == (1, True)
+    without = filled("session", lsid, "--mp4", "film.mp4", PATH="/nowhere")
+    assert (without.status, "ffmpeg is not here" in without.err) == (2, True)
+    stored.write_bytes(stored.read_bytes()[::-1])
+    altered = filled("session", lsid, "--mp4", "film.mp4", **with_ffmpeg)
+    assert (altered.status, "is not what was stored" in altered.err) == (1, True)
+    assert not (filled.folder / "film.mp4").exists()

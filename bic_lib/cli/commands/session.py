@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import rich_click as click
 
+from bic_lib.actions.converting import to_mp4
 from bic_lib.actions.formatting import count, size
 from bic_lib.actions.session import Copy, Session, brief, find, look, shown
 from bic_lib.actions.timestamps import iso, minute
@@ -66,11 +69,13 @@ JSON = {
 @click.argument("lsid", default="")
 @click.option("--key", default="", metavar="K", help="By its external key instead of its id.")
 @click.option("--site", default="", metavar="S", help="Only of this site.")
+@click.option("--mp4", type=click.Path(path_type=Path), metavar="FILE", help="Also write its recording as MP4 to this file.")
 @click.pass_obj
-def command(call: Call, lsid: str, key: str, site: str) -> int:
+def command(call: Call, lsid: str, key: str, site: str, mp4: Path | None) -> int:
     """Show one session: who, when, chat, files, and where each copy lies, with its SHA-256 and how far it is proven.
 
-    Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed.
+    Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed. --mp4
+    converts the recording where ffmpeg is installed: a copy for players, beside what is proven.
     """
     if bool(lsid) == bool(key):
         raise UsageError(
@@ -86,6 +91,8 @@ def command(call: Call, lsid: str, key: str, site: str) -> int:
         print_json({"sessions": [brief(place) for place in places]})
     elif len(places) == 1:
         found = look(app, places[0])
+        if mp4:
+            note(f"bic: {mp4} is a copy of {to_mp4(app, found, mp4)}, converted: what is proven is the recording itself")
         print_json(shown(found)) if call.json else _show(found)
     elif call.json:
         raise UsageError(f"session: {lsid} is of {', '.join(place.site for place in places)}", hint="Name one by --site.")
