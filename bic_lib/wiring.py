@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
-from bic_lib.core.model import BrokenDocument, Document, Site
+from bic_lib.core.model import BrokenDocument, Document, Site, Work
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.credentials.references import ENVIRONMENT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
-from bic_lib.engine.app import App, unobserved
+from bic_lib.engine.app import App, PeriodicWork, unobserved
 from bic_lib.engine.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.engine.events import refused
 from bic_lib.engine.steps.job import Observer, Uploads
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.seals import Seals
 from bic_lib.settings import access, places, plug_ins
 from bic_lib.settings.marks import Marks
 from bic_lib.settings.model import (
@@ -33,6 +34,7 @@ from bic_lib.settings.model import FileDestination as FileSettings
 
 if TYPE_CHECKING:
     from bic_lib.appliance.transport import Account
+    from bic_lib.evidence.sealing import Setup
     from bic_lib.settings.loading import Settings
 
 Made = TypeVar("Made")
@@ -58,6 +60,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         destinations=tuple(settings.destinations),
         observe=observe,
         marks=Marks(settings, environ),
+        works=_works(settings),
     )
 
 
@@ -73,6 +76,45 @@ def _demand_apart(settings: Settings, environ: Mapping[str, str] | None) -> None
 
 _SAME_FILE = "is the storage database of destinations.{0}, by its connection_string."
 _APART = "Name a file of its own for each."
+
+
+def _works(settings: Settings) -> dict[Work, PeriodicWork]:
+    """What is done once a period over all sites."""
+    if settings.seal is None:
+        return {}
+    from bic_lib.evidence import sealing as days  # noqa: PLC0415
+
+    def seal(app: App, check: Callable[[], None]) -> None:
+        setup = sealing(settings, app)
+        if setup and days.head_of(Seals(app.ledger.store).chain()):
+            for _ in days.seal(app.ledger, setup, check):
+                check()
+
+    return {Work.SEAL: PeriodicWork(days.due, seal, "seal")}
+
+
+def sealing(settings: Settings, app: App) -> Setup | None:
+    """What days are sealed with; None without `[seal]`. Nothing is asked yet."""
+    if settings.seal is None:
+        return None
+    from bic_lib.evidence import keys, sealing  # noqa: PLC0415
+
+    name, path = settings.seal.destination, settings.path(settings.seal.key)
+
+    def store() -> FileStore:
+        found = app.destination(name)
+        if not isinstance(found, FileDestination):
+            raise SettingsError(f"[seal] destination: {name} takes no files.")
+        return found.store
+
+    def is_rows(destination: str) -> bool:
+        configured = settings.destinations.get(destination) or places.recall(app.ledger, destination, settings)
+        return isinstance(configured, SqlDatabaseSettings)
+
+    enabled = [schedule for schedule in app.schedules if schedule.enabled]
+    streams = {(transfer.site, transfer.destination) for schedule in enabled for transfer in schedule.transfers}
+    roots = tuple({"name": one, "root": places.root(configured)} for one, configured in sorted(settings.destinations.items()))
+    return sealing.Setup(name, store, partial(keys.of_id, path), is_rows, sorted(streams), roots)
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:

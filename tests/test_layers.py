@@ -24,6 +24,7 @@ BELOW = {
     "appliance": {"core", "logs"},
     "destinations": {"core", "logs"},
     "engine": {"core", "logs", "ledger"},
+    "evidence": {"core", "logs", "ledger"},
 }
 """The floors under the composition root: what each wing may know. An adapter knows the core, and logs for their masking."""
 

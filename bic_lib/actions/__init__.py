@@ -2,6 +2,7 @@
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `verify` the proof: `proving` each transfer, `strangers` that nobody knows, `findings` that stay
+* `seals` sealed days, and checking a folder against them
 * `session` one session: its copies, how far they are proven, what happened in it, `converting` its recording
 * `purging` removing what was delivered, `purge_choice` of which sessions
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen

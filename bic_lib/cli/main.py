@@ -41,6 +41,7 @@ COMMANDS = {
     "import": "Import session XML that was stored earlier.",
     "session": "One session: who, when, what, where it lies, how far proven.",
     "verify": "Compare what is stored with the ledger.",
+    "seal": "Seal finished days, and check sealed ones.",
     "health": "Is anything wrong, and what will be lost when?",
     "status": "Schedules, streams and sites: what is done, what waits.",
     "runs": "What the last runs did.",

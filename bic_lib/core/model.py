@@ -261,6 +261,7 @@ class Work(StrEnum):
     """What is done once a period and belongs to no site (docs/design.md 2)."""
 
     VERIFY = "verify"
+    SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True)

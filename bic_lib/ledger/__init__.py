@@ -8,6 +8,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new pl
 * `proof` what became of every item · `records` one transfer as a row · `index` where a session stands
 * `troubles` what is wrong, and what of it was acknowledged · `journal` what changed at destinations, day by day
 * `holds` what nobody may purge or retire
+* `seals` how far days are sealed, and which lines hold
 * `history`, `days` runs and their sums · `notices` · `migration` what older ledgers lack · `contention` rows that many change
 * `stores/` what a ledger can be kept in
 """

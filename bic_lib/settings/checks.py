@@ -31,6 +31,7 @@ def contradictions(raw: Table, base: Path) -> Iterator[str]:
     yield from _roots(raw, base)
     yield from _ledger(raw, base)
     yield from _vault(raw)
+    yield from _seals(raw)
 
 
 # --- reading raw tables ----------------------------------------------------------------------------------------------
@@ -154,6 +155,27 @@ def _vault(raw: Table) -> Iterator[str]:
     for path, text in _texts(raw, ""):
         if text.startswith(KEY_VAULT) and not text.startswith(f"{KEY_VAULT}https://"):
             yield f'{path}: names a secret, but no vault is configured; [key_vault] url = "https://VAULT.vault.azure.net"'
+
+
+# --- seals -----------------------------------------------------------------------------------------------------------
+
+
+_RESERVED = re.compile(r"seals(?=/|%|$)", re.IGNORECASE)
+"""Below a destination's root sealed days lie in `seals/`: nothing else may be put there."""
+
+
+def _seals(raw: Table) -> Iterator[str]:
+    for name, table in _tables(raw, "destinations").items():
+        for path, text in _texts(table.get("file_name_format"), f"destinations.{name}.file_name_format"):
+            if _RESERVED.match(text):
+                yield f'{path}: begins with "seals", where sealed days lie; another folder'
+    seal = raw.get("seal")
+    destination = _text(seal, "destination") if isinstance(seal, dict) else ""
+    known = _table(raw, "destinations")
+    if is_name(destination) and destination not in known:
+        yield f'seal.destination: "{destination}" is not in [destinations]; {meant(destination, known)}'
+    elif _text(_tables(raw, "destinations").get(destination, {}), "kind") == "sql_database":
+        yield f"seal.destination: {destination} is a sql_database, and seals are files; a destination for files"
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

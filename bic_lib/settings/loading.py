@@ -137,6 +137,8 @@ def parse(texts: Texts | str, base: Path, origin: str) -> Settings:
         settings = None
         problems += [problem(form, details) for details in error.errors(include_url=False)]
     problems += contradictions(filled.raw, base)
+    if including.is_url(origin) and settings and settings.seal:
+        problems.append("seal.key: is a file, and these settings come from a URL; settings in a file of the machine that seals")
     problems = composed.problems + [composed.placed(filled.told(told)) for told in problems]
     if problems or settings is None:
         raise _unusable(origin, problems)

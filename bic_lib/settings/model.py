@@ -314,6 +314,15 @@ class Notifications(Section):
     heartbeat: HeartbeatSettings | None = Field(default=None, description="By silence, when there is none any more.")
 
 
+class SealSettings(Section):
+    """Sealed days: each day's list of what was stored, signed and chained (docs/evidence.md). Left out: nothing is sealed."""
+
+    destination: spelling.Name = Field(description="A destination for files; `seals/` below its root holds the seals.")
+    key: spelling.SealKey = Field(
+        default="seal-key.pem", description="The private key's file, made by `bic seal init`; on P-256."
+    )
+
+
 class LogSettings(Section):
     """Log files, a file a day for each of the two loggers. Without this section no files are written."""
 
@@ -350,4 +359,5 @@ class File(Section):
     destinations: dict[spelling.Name, Destination] = Field(default={}, description="Where data go, by name.")
     schedules: dict[spelling.Name, ScheduleSettings] = Field(default={}, description="What goes when, by name.")
     notifications: Notifications = Field(default_factory=Notifications, description="Who is told.")
+    seal: SealSettings | None = Field(default=None, description="Sealed days.")
     logs: LogSettings | None = Field(default=None, description="Log files.")

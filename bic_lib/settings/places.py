@@ -11,7 +11,7 @@ from bic_lib.core.ports import BATCH, Put
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked
-from bic_lib.settings.model import Destination
+from bic_lib.settings.model import AzureBlobSettings, Destination, LocalFolderSettings, SmbShareSettings
 
 if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
@@ -38,6 +38,16 @@ def recall(ledger: Ledger, name: str, settings: Settings) -> Destination | None:
         return adapter.validate_python(dict(row.body), context={"base": settings.base})
     except ValidationError:
         return None
+
+
+def root(configured: BaseModel) -> str:
+    """Where a destination's files lie, as it was set; empty for databases and kinds that tell no such place."""
+    match configured:
+        case LocalFolderSettings(directory=directory) | SmbShareSettings(directory=directory):
+            return directory
+        case AzureBlobSettings(directory=directory):
+            return "/".join(part for part in (configured.container_url or configured.container, directory) if part)
+    return ""
 
 
 def _body(configured: BaseModel) -> Mapping[str, Any]:

@@ -367,6 +367,7 @@ TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("ht
 VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
+SealKey = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]
 BlobDirectory = Annotated[str, AfterValidator(_blob_directory), _schema("path")]
 ContainerName = Annotated[

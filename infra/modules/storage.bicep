@@ -34,7 +34,7 @@ param administratorRanges string[]
 var skus = { Local: 'Standard_LRS', Zone: 'Standard_ZRS', Geo: 'Standard_GRS' }
 
 @description('Tables of the ledger.')
-var ledgerTables = ['bicstate', 'bicitems', 'bicdue', 'bicruns', 'bicindex', 'bicjournal']
+var ledgerTables = ['bicstate', 'bicitems', 'bicdue', 'bicruns', 'bicindex', 'bicjournal', 'bicseals']
 
 @description('Queues of visits.')
 var queues = ['bic-visits', 'bic-visits-poison']

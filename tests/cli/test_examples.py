@@ -32,7 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sim
     smtp = f'[notifications.smtp]\nhost = "127.0.0.1"\nport = {mail_server.port}\nsecurity = "none"\n'
     with Simulator(Profile(sessions=20, days=3)) as appliance:
         settings = site(appliance) + archive() + hourly("sessions", "session_recordings") + smtp
-        (place / "bic.toml").write_text(settings + 'from = "a@example.com"\nto = ["b@example.com"]\n[logs]\n', encoding="utf-8")
+        (place / "bic.toml").write_text(
+            settings + 'from = "a@example.com"\nto = ["b@example.com"]\n[logs]\n[seal]\ndestination = "archive"\n',
+            encoding="utf-8",
+        )
         bic = Bic(place, {SECRET: appliance.client_secret})
         failed, *doubtful = _recorded(appliance)
         appliance.faults.recordings = {lsid: Recording(odd="pdf" if n else "png") for n, lsid in enumerate(doubtful)}

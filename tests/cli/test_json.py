@@ -126,7 +126,7 @@ transfers = [{ site = "support", destination = "archive", data = ["site_backups"
         + hourly("sessions", "command_shell_recordings")
         + backups
         + smtp
-        + '[logs]\ndirectory = "logs"\n'
+        + '[logs]\ndirectory = "logs"\n[seal]\ndestination = "archive"\n'
     )
 
 
@@ -168,6 +168,11 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("purge", "--lsid", stored[3].stem.rpartition("-")[2], "--yes")
     stored[4].write_bytes(b"cut")
     call("purge", "--lsid", stored[4].stem.rpartition("-")[2], "--yes")
+    call("seal", "init")
+    call("seal", "now")
+    call("seal", "head")
+    (bic.folder / "archive" / stored[1].name).write_bytes(b"cut again")
+    call("seal", "verify", "archive")
     call("check")
     call("notify-test")
     call("logs")

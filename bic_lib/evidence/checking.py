@@ -1,0 +1,263 @@
+"""Checking what was sealed, from the files alone: no ledger, no settings, no network (docs/design.md 14).
+
+The lists, in the order of their numbers, give what must lie there now; statements that follow from each other, with signatures,
+say that these are the lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from bic_lib.core.errors import ItemError, Unexpected
+from bic_lib.evidence import keys, lists, names
+from bic_lib.evidence.keys import PublicKey
+from bic_lib.evidence.names import Stem
+from bic_lib.evidence.statement import Head, Kind, Statement, digest, read
+
+
+class Place(Protocol):
+    """Where files lie; a :class:`bic_lib.core.ports.FileStore` is one."""
+
+    def read(self, location: str) -> Iterator[bytes]: ...
+
+
+class Found(StrEnum):
+    """What can be wrong."""
+
+    MISSING = "missing"
+    ALTERED = "altered"
+    FOREIGN = "foreign"
+    GAP = "gap"
+    SIGNATURE = "signature"
+    CHAIN = "chain"
+    KEY = "key"
+    LIST = "list"
+    HEAD = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it was sealed: what, under which name, and more words."""
+
+    problem: Found
+    location: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Chain:
+    """A chain of statements as it lies there. `rooted`: it begins with a key that whoever asks has from elsewhere.
+
+    `must` is what must lie at the seals' own destination now; `elsewhere` counts lines of other destinations and databases.
+    """
+
+    ledger: str
+    key: str = ""
+    rooted: bool = False
+    head: Head | None = None
+    must: dict[str, str] = field(default_factory=dict)
+    elsewhere: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for."""
+
+    @property
+    def state(self) -> str:
+        if self.problems:
+            return "broken"
+        return "proven" if self.rooted else "consistent"
+
+
+def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str]) -> Chain:
+    """Check the seals of a ledger. `found`: the names below its folder; `trusted`: fingerprints of keys, known from elsewhere."""
+    return _Check(place, ledger, sorted(found), frozenset(trusted)).chain()
+
+
+class _Check:
+    def __init__(self, place: Place, ledger: str, found: list[str], trusted: frozenset[str]) -> None:
+        self.place = place
+        self.folder = f"{names.SEALS}/{ledger}/"
+        self.found = found
+        self.trusted = trusted
+        self.checked = Chain(ledger)
+        self.keys = dict(self._keys())
+        self._elsewhere: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+
+    def chain(self) -> Chain:
+        checked, before = self.checked, None
+        stems: dict[int, list[Stem]] = defaultdict(list)
+        for stem in filter(None, map(names.stem_of, self.found)):
+            stems[stem.number].append(stem)
+        numbers = sorted(filter(None, (names.number_of(name) for name in self.found)))
+        for number in range(max([*stems, 0]) + 1):
+            before = self._next(before, number, stems.get(number, []))
+            if before is None:
+                break
+        if before and (late := [n for n in numbers if n > before.number]):
+            self._tell(Found.GAP, f"{late[-1]:05d}", "files of a seal without its statement: the chain was cut")
+        checked.elsewhere = sum(map(len, self._elsewhere.values()))
+        return checked
+
+    def _keys(self) -> Iterator[tuple[str, PublicKey]]:
+        for name in self.found:
+            if name.startswith(f"{names.KEYS}/") and name.endswith(".pem"):
+                try:
+                    key = keys.public(self._content(name) or b"")
+                except ItemError:
+                    continue
+                yield key.id, key
+                self.checked.known.add(name)
+
+    # --- one statement after the other ---
+
+    def _next(self, before: Statement | None, number: int, stems: list[Stem]) -> Statement | None:
+        """The statement that follows, checked with all its files; None where none does, which is told."""
+        told: list[Problem] = []
+        for stem in stems:
+            content = self._content(stem.statement) or b""
+            try:
+                statement = read(content)
+                self._demand_follows(stem, statement, before)
+                self._demand_signed(stem, content, statement)
+            except _Wrong as wrong:
+                told.append(Problem(wrong.found, self.folder + stem.statement, wrong.detail))
+            except Unexpected as error:
+                told.append(Problem(Found.CHAIN, self.folder + stem.statement, error.message))
+            else:
+                self.checked.head = Head(number, statement.day, digest(content))
+                self.checked.heads.append(self.checked.head.sha256)
+                self.checked.known |= {stem.statement, stem.signature}
+                self._take_lists(stem, statement)
+                return statement
+        if not told:
+            told = [Problem(Found.GAP, f"{self.folder}{number:05d}", "there is no statement of this number")]
+        self.checked.problems += told
+        return None
+
+    def _demand_follows(self, stem: Stem, statement: Statement, before: Statement | None) -> None:
+        """Raises _Wrong."""
+        if (statement.ledger, statement.number, statement.day) != (self.checked.ledger, stem.number, stem.day):
+            raise _Wrong(Found.CHAIN, "it says to be another one than its name tells")
+        if before is None:
+            if statement.previous is not None:
+                raise _Wrong(Found.CHAIN, "it is the first, and names one before it")
+            return
+        if statement.previous != (self.checked.head.sha256 if self.checked.head else None):
+            raise _Wrong(Found.CHAIN, "it does not follow the statement before it")
+        if statement.day != before.day + timedelta(days=1):
+            raise _Wrong(Found.GAP, f"its day does not follow {before.day}")
+        if statement.key != before.key:
+            raise _Wrong(Found.KEY, "it is of another key than the statement before it")
+
+    def _demand_signed(self, stem: Stem, content: bytes, statement: Statement) -> None:
+        """Raises _Wrong."""
+        key = self.keys.get(statement.key)
+        if key is None:
+            raise _Wrong(Found.KEY, f"its key {statement.key} is not among the keys")
+        if statement.number == 0:
+            self.checked.key, self.checked.rooted = key.id, key.fingerprint in self.trusted
+        signature = self._content(stem.signature)
+        if signature is None:
+            raise _Wrong(Found.SIGNATURE, "it has no signature")
+        if not key.verifies(signature, content):
+            raise _Wrong(Found.SIGNATURE, f"its signature is not one of key {key.id}")
+
+    # --- the lists of a statement ---
+
+    def _take_lists(self, stem: Stem, statement: Statement) -> None:
+        named = self._named(stem, statement)
+        for one in sorted(statement.files, key=lambda one: one.kind is not Kind.GONE):
+            if one.kind is Kind.COMPLETENESS:
+                continue
+            name = named.get(one.n)
+            if name is None:
+                self._tell(Found.LIST, f"{stem}", f"file {one.n} of its statement is named nowhere")
+                continue
+            content = self._sealed(name, one.sha256) if one.lines else b""
+            site, destination = names.parts(name, stem)
+            if content is not None:
+                self._apply(name, (site, destination), one.kind, content, statement)
+
+    def _named(self, stem: Stem, statement: Statement) -> dict[int, str]:
+        """The names of a statement's lists by their numbers, from the completeness of each site."""
+        wanted = {one.sha256 for one in statement.files if one.kind is Kind.COMPLETENESS}
+        found: dict[int, str] = {}
+        for name in self.found:
+            if not (name.startswith(f"{stem}.") and name.endswith(names.STATEMENT)):
+                continue
+            content = self._content(name) or b""
+            if digest(content) in wanted:
+                wanted.remove(digest(content))
+                told = json.loads(content)
+                self.checked.known.add(name)
+                ours = {int(n): text for n, text in told["files"].items() if names.parts(text, stem)[0] == told["site"]}
+                found |= ours if name == stem.completeness(told["site"]) else {}
+        if wanted:
+            self._tell(Found.LIST, f"{stem}", "the completeness of a site is missing or altered")
+        return found
+
+    def _sealed(self, name: str, sha256: str) -> bytes | None:
+        """A list as it was sealed; None where it is missing or another, which is told."""
+        content = self._content(name)
+        if content is None or digest(content) != sha256:
+            self._tell(Found.LIST, name, "the list is missing" if content is None else "the list was altered")
+            return None
+        self.checked.known.add(name)
+        return content
+
+    def _apply(self, name: str, of: tuple[str, str], kind: Kind, content: bytes, statement: Statement) -> None:
+        must = self.checked.must if of[1] == statement.destination and kind is not Kind.ROWS else self._elsewhere[of]
+        for location, sha256 in lists.read(content):
+            if kind is not Kind.GONE:
+                must[location] = sha256
+            elif must.get(location) == sha256:
+                del must[location]
+            else:
+                self._tell(Found.LIST, name, f"{location} was never listed so")
+
+    # --- reading ---
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            return b"".join(self.place.read(self.folder + name))
+        except FileNotFoundError:
+            return None
+
+    def _tell(self, found: Found, name: str, detail: str) -> None:
+        self.checked.problems.append(Problem(found, self.folder + name, detail))
+
+
+class _Wrong(Exception):
+    """A statement is not what it should be."""
+
+    def __init__(self, found: Found, detail: str) -> None:
+        super().__init__(detail)
+        self.found, self.detail = found, detail
+
+
+# --- files against lists ---------------------------------------------------------------------------------------------
+
+
+def files(place: Place, must: Mapping[str, str]) -> Iterator[Problem]:
+    """What of the files that must lie there is missing or another one."""
+    for location, sha256 in must.items():
+        found = hashlib.sha256()
+        try:
+            for chunk in place.read(location):
+                found.update(chunk)
+        except FileNotFoundError:
+            yield Problem(Found.MISSING, location)
+            continue
+        except ItemError as error:
+            yield Problem(Found.ALTERED, location, str(error))
+            continue
+        if found.hexdigest() != sha256:
+            yield Problem(Found.ALTERED, location)

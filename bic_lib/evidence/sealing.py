@@ -1,0 +1,362 @@
+"""Sealing: each finished day's lists and statement, published once, signed, and noted as the head of the chain.
+
+What is about to be published stands in the ledger first. So a seal that was killed is taken up again: what lies there with the
+digests of the intent is ours, and only that is ever signed. Somebody else's bytes under a name of ours are left as they are, and
+named; the seal takes the next stem.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from bic_lib.core.errors import BicError, DestinationError, Unexpected, UsageError
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DAY
+from bic_lib.core.ports import FileStore
+from bic_lib.core.version import VERSION
+from bic_lib.evidence import lists, names, standing
+from bic_lib.evidence.keys import Signer
+from bic_lib.evidence.names import Stem
+from bic_lib.evidence.standing import Changed
+from bic_lib.evidence.statement import Head, Kind, Listed, Statement, canonical, digest, read
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.seals import Seals, Spot
+from bic_lib.ledger.troubles import Trouble
+
+log = logging.getLogger("bic.transfers")
+
+_MOST_STEMS = 100
+"""So many stems of one seal are tried: whoever takes them all wants to stop us, and is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What seals are made with. `store` holds them, at `destination`; `signer` gives the key of an id ("": the first one).
+
+    `is_rows` tells which destinations are databases, `streams` which site sends where, `places` destinations with their roots.
+    """
+
+    destination: str
+    store: Callable[[], FileStore]
+    signer: Callable[[str], Signer]
+    is_rows: Callable[[str], bool]
+    streams: Sequence[tuple[str, str]]
+    places: tuple[Mapping[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Seal:
+    """A seal as it is to be published: what lies under which name, and the statement over it."""
+
+    stem: Stem
+    files: dict[str, bytes]
+    statement: bytes
+
+    @property
+    def head(self) -> Head:
+        return Head(self.stem.number, self.stem.day, digest(self.statement))
+
+
+def last_finished(now: float) -> date:
+    """The UTC day before that of `now` (Unix seconds)."""
+    return datetime.fromtimestamp(now, UTC).date() - timedelta(days=1)
+
+
+def head_of(chain: Mapping[str, Any]) -> Head | None:
+    """The head as the ledger noted it last."""
+    told = chain.get("head")
+    return Head(told["number"], date.fromisoformat(told["day"]), told["sha256"]) if told else None
+
+
+def begin(ledger: Ledger, setup: Setup) -> Head:
+    """Statement 0: an inventory of all that is there. May be repeated until it stands. Raises UsageError, DestinationError."""
+    with _held(ledger) as lease:
+        if head_of(lease.body):
+            raise UsageError("the days of this ledger are sealed already", hint="`bic seal head` tells how far.")
+        if "ledger" not in lease.body:
+            public = setup.signer("").public
+            lease.body.update(ledger=secrets.token_hex(8), key=public.id, fingerprint=public.fingerprint)
+            lease.commit([])
+        sealer, day = _Sealer(ledger, setup, lease), last_finished(ledger.now())
+        return sealer.taken_up(day) or sealer.seal(day, standing.Standing(list(standing.inventory(ledger))))
+
+
+def seal(ledger: Ledger, setup: Setup, check: Callable[[], None] = lambda: None) -> Iterator[Head]:
+    """Seal each finished day that is not, one after the other; the new heads. Raises UsageError, DestinationError, ClaimLost.
+
+    `check` is called before each thing that is written; what it raises ends the call, and the next one goes on from there.
+    """
+    last = last_finished(ledger.now())
+    with _held(ledger) as lease:
+        sealer = _Sealer(ledger, setup, lease, check)
+        if head_of(lease.body) is None:
+            raise UsageError("nothing is sealed yet", hint="`bic seal init` begins.")
+        while (head := head_of(lease.body)) and head.day < last:
+            day = head.day + timedelta(days=1)
+            yield sealer.taken_up(day) or sealer.seal(day, standing.since(ledger, day, lease.body.get("days", {})))
+
+
+SETTLED = 900
+"""Seconds after midnight at which a day is sealed by itself: by then workers have written what they did before it."""
+
+
+def due(last: float | None, now: float) -> float | None:
+    """When a day became due to be sealed: once a day, at a quarter past midnight UTC (as :data:`bic_lib.engine.app.Due`)."""
+    newest = (now - SETTLED) // DAY * DAY + SETTLED
+    return newest if last is None or last < newest else None
+
+
+@contextmanager
+def _held(ledger: Ledger) -> Iterator[Lease]:
+    """The chain in hand, renewed. Raises BicError while somebody else has it."""
+    lease = Seals(ledger.store).lease(ledger.holder)
+    if lease is None:
+        raise BicError("another process seals just now", hint="Wait a minute, then look at `bic seal head`.")
+    with Keeper().running() as keeper, keeper.held(lease):
+        yield lease
+
+
+class _Sealer:
+    """The chain in hand."""
+
+    def __init__(self, ledger: Ledger, setup: Setup, lease: Lease, check: Callable[[], None] = lambda: None) -> None:
+        self.check = check
+        self.ledger = ledger
+        self.setup = setup
+        self.lease = lease
+        self.store = setup.store()
+        self.seals = Seals(ledger.store)
+        self.folder = f"{names.SEALS}/{lease.body['ledger']}/" if "ledger" in lease.body else ""
+
+    def seal(self, day: date, found: standing.Standing) -> Head:
+        """Publish the day's seal, and note it."""
+        before = head_of(self.lease.body)
+        signer = self.setup.signer(self.lease.body["key"])
+        for attempt in range(_MOST_STEMS):
+            stem = Stem(before.number + 1 if before else 0, day, attempt)
+            made = self._made(stem, before, found)
+            if self._publish(made, signer):
+                break
+        else:
+            raise DestinationError(f"{_MOST_STEMS} names for the seal of {day} are taken by others: look at {self.folder}.")
+        self.seals.note((one.spot, one.held.sha256 if one.held else "") for one in found.changed)
+        self._note_head(made.head, found.days)
+        return made.head
+
+    def _note_head(self, head: Head, days: Mapping[str, str]) -> None:
+        self.lease.body.update(head=head.told(), days=dict(days), at=self.ledger.now())
+        self.lease.body.pop("intent", None)
+        self.lease.commit([])
+        log.info("sealed %s: statement %d, SHA-256 %s", head.day, head.number, head.sha256)
+
+    # --- what lies there already ---
+
+    def taken_up(self, day: date) -> Head | None:
+        """The day's seal where it lies there already: as the intent says, unsigned yet; or signed, and the ledger restored."""
+        before = head_of(self.lease.body)
+        for attempt in range(_MOST_STEMS):
+            stem = Stem(before.number + 1 if before else 0, day, attempt)
+            content = self._content(self.folder + stem.statement)
+            if content is None:
+                return None
+            ours = digest(content) == self.lease.body.get("intent", {}).get("sha256")
+            if ours or self._is_signed(stem, content, before):
+                return self._take_up(stem, content, ours=ours)
+        return None
+
+    def _is_signed(self, stem: Stem, content: bytes, before: Head | None) -> bool:
+        """A statement that follows our head, with a signature that our key made."""
+        signature = self._content(self.folder + stem.signature)
+        key = self.setup.signer(self.lease.body["key"]).public
+        if signature is None or not key.verifies(signature, content):
+            return False
+        try:
+            statement = read(content)
+        except Unexpected:
+            return False
+        return (statement.ledger, statement.previous) == (self.lease.body["ledger"], before.sha256 if before else None)
+
+    def _take_up(self, stem: Stem, content: bytes, *, ours: bool) -> Head:
+        signer = self.setup.signer(self.lease.body["key"])
+        made = _Seal(stem, {}, content)
+        if ours and not self._sign(made, signer):
+            raise DestinationError(f"{self.folder}{stem.signature} is no signature of ours: take it away, and seal again.")
+        self.seals.note(self._lines_of(stem, read(content)))
+        if not ours:
+            log.warning("statement %d of %s was sealed already by this ledger before it was restored", stem.number, stem.day)
+        # What this ledger has in its journal of these days, it had when it sealed them; what it wrote since is of later ones.
+        self._note_head(made.head, {} if ours else standing.as_they_are(self.ledger, stem.day))
+        return made.head
+
+    def _lines_of(self, stem: Stem, statement: Statement) -> Iterator[tuple[Spot, str]]:
+        """What the lists of a statement tell, `gone` first. Raises DestinationError where one is missing or another."""
+        files = {one.n: one for one in statement.files}
+        told = [(n, name) for one in files.values() for n, name in self._named(stem, one)]
+        for n, name in sorted(told, key=lambda pair: files[pair[0]].kind is not Kind.GONE):
+            content = b"" if not files[n].lines else self._content(self.folder + name)
+            if content is None or digest(content) != files[n].sha256:
+                raise DestinationError(f"{self.folder}{name} is not as its statement says, so the seal can't be taken up.")
+            site, destination = names.parts(name, stem)
+            before = "session/" if self.setup.is_rows(destination) else ""
+            for location, sha256 in lists.read(content):
+                yield Spot(site, destination, before + location), "" if files[n].kind is Kind.GONE else sha256
+
+    def _named(self, stem: Stem, listed: Listed) -> Iterator[tuple[int, str]]:
+        """The numbers and names of a site's lists, from its completeness."""
+        if listed.kind is not Kind.COMPLETENESS:
+            return
+        pages = self.store.pages(self.folder.rstrip("/"))
+        ours = f"{self.folder}{stem}."
+        for location in (entry.location for page in pages for entry in page if entry.location.startswith(ours)):
+            content = self._content(location) if location.endswith(names.STATEMENT) else None
+            if content is not None and digest(content) == listed.sha256:
+                yield from ((int(n), name) for n, name in json.loads(content)["files"].items())
+                return
+        raise DestinationError(f"a file of statement {stem} is missing or another, so the seal can't be taken up.")
+
+    # --- making ---
+
+    def _made(self, stem: Stem, before: Head | None, found: standing.Standing) -> _Seal:
+        files: dict[str, bytes] = {}
+        listed: list[Listed] = []
+        by_site: dict[str, dict[int, str]] = defaultdict(dict)
+        for site, destination, kind, lines in self._lists(found.changed):
+            content = lists.written((location, sha256) for location, sha256, _ in lines)
+            name = stem.of(site, destination, _ENDINGS[kind])
+            listed.append(_listed(len(listed) + 1, kind, content, lines))
+            by_site[site][len(listed)] = name
+            if content:
+                files[name] = content
+        for site, numbers in sorted(by_site.items()):
+            content = canonical({"site": site, "files": {str(n): name for n, name in numbers.items()}, "days": []})
+            listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
+            files[stem.completeness(site)] = content
+        statement = Statement(
+            ledger=self.lease.body["ledger"],
+            number=stem.number,
+            day=stem.day,
+            previous=before.sha256 if before else None,
+            key=self.lease.body["key"],
+            program=f"bic {VERSION}",
+            destination=self.setup.destination,
+            destinations=self.setup.places,
+            files=tuple(listed),
+            passed_over=found.passed_over,
+            more={} if before else {"inherited": True},
+        )
+        return _Seal(stem, files, statement.written())
+
+    def _lists(self, changed: Iterable[Changed]) -> Iterator[tuple[str, str, Kind, list[tuple[str, str, str]]]]:
+        """Site, destination, kind, and (location, SHA-256, origin or reason) of each list; an empty list where nothing is new."""
+        present: dict[tuple[str, str], list[tuple[str, str, str]]] = {pair: [] for pair in self.setup.streams}
+        gone: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+        for one in changed:
+            pair = (one.spot.site, one.spot.destination)
+            location = one.spot.location
+            if self.setup.is_rows(one.spot.destination):
+                location = location.removeprefix("session/")
+            present.setdefault(pair, [])
+            if one.held:
+                present[pair].append((location, one.held.sha256, one.held.origin))
+            if one.before:
+                gone[pair].append((location, one.before, one.why))
+        for pair, lines in sorted(present.items()):
+            yield (*pair, Kind.ROWS if self.setup.is_rows(pair[1]) else Kind.LIST, lines)
+            if pair in gone:
+                yield (*pair, Kind.GONE, gone[pair])
+
+    # --- publishing ---
+
+    def _publish(self, made: _Seal, signer: Signer) -> bool:
+        """Publish a seal; False when a name of it is taken by what is not of it."""
+        if self._is_taken(made, signer):
+            return False
+        self._intend(made)
+        for name, content in (*sorted(made.files.items()), (made.stem.statement, made.statement)):
+            if not self._put(name, content.__eq__, content):
+                return False
+        return self._sign(made, signer)
+
+    def _is_taken(self, made: _Seal, signer: Signer) -> bool:
+        """Somebody else's bytes are where its statement or signature belongs: nothing of it need be published there."""
+        stem, statement = made.stem, self._content(self.folder + made.stem.statement)
+        signature = self._content(self.folder + stem.signature)
+        taken = statement is not None and statement != made.statement and self._is_foreign(stem.statement, statement)
+        forged = signature is not None and not signer.public.verifies(signature, made.statement)
+        return taken or (forged and self._is_foreign(stem.signature, signature or b""))
+
+    def _sign(self, made: _Seal, signer: Signer) -> bool:
+        key = signer.public
+        self._put(names.key_name(key.id), key.pem.__eq__, key.pem)
+        return self._put(
+            made.stem.signature,
+            lambda there: key.verifies(there, made.statement),
+            signer.sign(made.statement),
+        )
+
+    def _intend(self, made: _Seal) -> None:
+        """Say in the ledger what is about to be published. What an intent before this one had published is known as ours."""
+        known = self.lease.body.get("intent", {}).get("ours", [])
+        ours = [digest(content) for content in (*made.files.values(), made.statement)]
+        self.lease.body["intent"] = {"stem": str(made.stem), "sha256": made.head.sha256, "ours": sorted({*known, *ours})}
+        self.lease.commit([])
+
+    def _put(self, name: str, fits: Callable[[bytes], bool], content: bytes) -> bool:
+        """Publish a file that never replaces one; whether what lies under its name then is right."""
+        self.check()
+        self.lease.check()
+        location = self.folder + name
+        if self.store.put(location, content, replace=False):
+            return True
+        there = self._content(location)
+        if there is not None and fits(there):
+            return True
+        self._is_foreign(name, there or b"")
+        return False
+
+    def _is_foreign(self, name: str, content: bytes) -> bool:
+        """Whether it is nothing that a seal of ours which was killed has left; if so it is named."""
+        if digest(content) in self.lease.body.get("intent", {}).get("ours", ()):
+            return False
+        self._name_foreign(self.folder + name)
+        return True
+
+    def _content(self, location: str) -> bytes | None:
+        try:
+            return b"".join(self.store.read(location))
+        except FileNotFoundError:
+            return None
+
+    def _name_foreign(self, location: str) -> None:
+        reason = f"{location}: somebody else's file lies where a seal of ours belongs; it is left as it is, and not signed"
+        trouble = Trouble(
+            Severity.UNPROVEN,
+            "",
+            "",
+            self.setup.destination,
+            "foreign",
+            kind="seal",
+            reason=reason,
+            last_failed=self.ledger.now(),
+            place=location,
+        )
+        self.ledger.troubles.note([replace(trouble, first_failed=trouble.last_failed)])
+
+
+_ENDINGS = {Kind.LIST: names.LIST, Kind.ROWS: names.ROWS, Kind.GONE: names.GONE}
+
+
+def _listed(n: int, kind: Kind, content: bytes, lines: Sequence[tuple[str, str, str]]) -> Listed:
+    if kind is Kind.GONE:
+        in_order = sorted(lines, key=lambda line: line[0].encode("utf-8", "surrogateescape"))
+        return Listed(n, kind, digest(content), len(lines), why=tuple(why for _, _, why in in_order))
+    return Listed(n, kind, digest(content), len(lines), Counter(origin for _, _, origin in lines))

@@ -1,0 +1,64 @@
+"""What the ledger keeps of sealed days: how far the chain is, what is about to be published, and which line holds for a location.
+
+The chain stands in one leased row, so that of two hosts one seals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bic_lib.core.ports import BATCH, Change, Delete, Put, Store
+from bic_lib.ledger import leases
+from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.records import hashed
+
+SEALS = "seals"
+_CHAIN = ("chain", "chain")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Spot:
+    """Where something of a site lies."""
+
+    site: str
+    destination: str
+    location: str
+
+    @property
+    def partition(self) -> str:
+        return f"line|{self.site}|{self.destination}"
+
+
+class Seals:
+    """Reading and writing it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def chain(self) -> Mapping[str, Any]:
+        """How far the chain is, as it was written last; empty where there is none. Raises LedgerError."""
+        row = self.store.get(SEALS, *_CHAIN)
+        return leases.content(row) if row else {}
+
+    def lease(self, holder: str) -> Lease | None:
+        """The chain in hand; None while somebody else has it. Raises LedgerError."""
+        return leases.take_at(self.store, SEALS, *_CHAIN, self.store.get(SEALS, *_CHAIN), holder)
+
+    def line(self, spot: Spot) -> str:
+        """The SHA-256 that the seals tell of a place; empty where they tell none. Raises LedgerError."""
+        row = self.store.get(SEALS, spot.partition, hashed(spot.location))
+        return str(row.body["sha256"]) if row else ""
+
+    def note(self, lines: Iterable[tuple[Spot, str]]) -> None:
+        """Write down what the seals tell from now on; an empty SHA-256: nothing. May be repeated. Raises LedgerError."""
+        changes: dict[str, dict[str, Change]] = {}
+        for spot, sha256 in lines:
+            key = hashed(spot.location)
+            change: Change = Put(key, {"location": spot.location, "sha256": sha256}) if sha256 else Delete(key)
+            changes.setdefault(spot.partition, {})[key] = change
+        for partition, rows in changes.items():
+            batch = list(rows.values())
+            for first in range(0, len(batch), BATCH):
+                self.store.commit(SEALS, partition, batch[first : first + BATCH])

@@ -1,0 +1,152 @@
+"""What an insider tries who may write the archive: named by `bic seal verify` and by the script alike (docs/evidence.md).
+
+Each attack is made on a copy, so that the seals themselves stay as honest as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bic_lib.actions import seals
+from bic_lib.evidence import keys, statement
+from tests.evidence.sealed import Sealed, audit
+
+Attack = Callable[[Path, Path], None]
+
+
+def stored(root: Path) -> list[Path]:
+    return sorted(root.glob("*.xml"))
+
+
+def alter(root: Path, folder: Path) -> None:
+    stored(root)[0].write_bytes(stored(root)[0].read_bytes().replace(b"<session ", b"<session  "))
+
+
+def delete(root: Path, folder: Path) -> None:
+    stored(root)[0].unlink()
+
+
+def swap(root: Path, folder: Path) -> None:
+    one, other = stored(root)[:2]
+    contents = one.read_bytes(), other.read_bytes()
+    other.write_bytes(contents[0])
+    one.write_bytes(contents[1])
+
+
+def back_date(root: Path, folder: Path) -> None:
+    """A file of today, put into the list of a day that was sealed."""
+    (root / "late.xml").write_bytes(b"<late/>")
+    [listed] = folder.glob("00000-*.sha256")
+    listed.write_bytes(listed.read_bytes() + f"{statement.digest(b'<late/>')}  late.xml\n".encode())
+
+
+def unlist(root: Path, folder: Path) -> None:
+    """A file deleted, with its line, and the statement made to fit."""
+    [listed] = folder.glob("00000-*.sha256")
+    first, *rest = listed.read_bytes().splitlines(keepends=True)
+    listed.write_bytes(b"".join(rest))
+    (root / first[66:].decode().rstrip("\n")).unlink()
+    path = statement_of(folder, 0)
+    told = json.loads(path.read_bytes())
+    for file in told["files"]:
+        if file["kind"] == "list":
+            file.update(sha256=statement.digest(listed.read_bytes()), lines=len(rest), origins={"inherited": len(rest)})
+    path.write_bytes(statement.canonical(told))
+
+
+def cut(root: Path, folder: Path) -> None:
+    """The last statement goes, and what it lists stays."""
+    last = statement_of(folder, 2)
+    last.unlink()
+    Path(f"{last}.sig").unlink()
+
+
+def drop_a_day(root: Path, folder: Path) -> None:
+    for path in folder.glob("00001-*"):
+        path.unlink()
+
+
+def strip_a_signature(root: Path, folder: Path) -> None:
+    Path(f"{statement_of(folder, 1)}.sig").unlink()
+
+
+def replace_the_key(root: Path, folder: Path) -> None:
+    """All statements signed anew by a key of the insider's, under the id of the one before."""
+    signer = keys.make(root / "own.pem")
+    (root / "own.pem").unlink()
+    [pem] = (folder / "keys").iterdir()
+    pem.unlink()
+    (folder / f"keys/{signer.public.id}.pem").write_bytes(signer.public.pem)
+    before = None
+    for number in range(3):
+        path = statement_of(folder, number)
+        told = {**json.loads(path.read_bytes()), "key": signer.public.id, "previous": before}
+        path.write_bytes(statement.canonical(told))
+        Path(f"{path}.sig").write_bytes(signer.sign(path.read_bytes()))
+        before = statement.digest(path.read_bytes())
+
+
+def no_seals(root: Path, folder: Path) -> None:
+    shutil.rmtree(root / "seals")
+
+
+ATTACKS: dict[Attack, str] = {
+    alter: "altered",
+    delete: "missing",
+    swap: "altered",
+    back_date: "list",
+    unlist: "signature",
+    cut: "gap",
+    drop_a_day: "gap",
+    strip_a_signature: "signature",
+    replace_the_key: "key",
+    no_seals: "gap",
+}
+
+
+def statement_of(folder: Path, number: int) -> Path:
+    [path] = [path for path in folder.glob(f"{number:05d}-*.json") if path.name.count(".") == 1]
+    return path
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+def test_it_is_named(attack: Attack, thrice: Sealed, tmp_path: Path) -> None:
+    """By us with what it is, by the script with its exit status."""
+    root = tmp_path / "copy"
+    shutil.copytree(thrice.root, root)
+    attack(root, root / "seals" / thrice.folder.name)
+    checked = seals.check(root, [thrice.fingerprint])
+    assert checked.state == "broken"
+    assert ATTACKS[attack] in {str(problem.problem) for problem in checked.problems}
+    script = audit(root, thrice.fingerprint)
+    assert script.returncode == 1, script.stdout + script.stderr
+
+
+def test_what_is_added_is_in_no_list(thrice: Sealed, tmp_path: Path) -> None:
+    """A file more breaks nothing, and is named where that is asked for."""
+    root = tmp_path / "copy"
+    shutil.copytree(thrice.root, root)
+    (root / "more.xml").write_bytes(b"<more/>")
+    assert seals.check(root, [thrice.fingerprint]).state == "proven"
+    [problem] = seals.check(root, [thrice.fingerprint], strict=True).problems
+    assert (problem.problem, problem.location) == ("foreign", "more.xml")
+
+
+def test_a_roll_back_of_everything_is_seen_by_who_kept_the_head(thrice: Sealed, tmp_path: Path) -> None:
+    """The archive of the day before is proven by itself; the head that was noted since is not in it."""
+    root = tmp_path / "copy"
+    shutil.copytree(thrice.root, root)
+    for path in (root / "seals" / thrice.folder.name).glob("00002-*"):
+        path.unlink()
+    noted = thrice.check().chain
+    assert noted
+    assert seals.check(root, [thrice.fingerprint]).state == "proven"
+    [problem] = seals.check(root, [thrice.fingerprint], head=noted.heads[2]).problems
+    assert problem.problem == "head"
+    assert noted.heads[2] in thrice.audit().stdout
+    assert noted.heads[2] not in audit(root, thrice.fingerprint).stdout

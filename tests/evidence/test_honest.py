@@ -1,0 +1,221 @@
+"""Honest changes never make a check red: overwriting, retention, purging, restored ledgers, kills, two hosts (issue 18)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bic_lib.actions import seals
+from bic_lib.core.errors import BicError
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DAY, Outcome, State
+from bic_lib.core.ports import Put
+from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.evidence import sealing
+from bic_lib.evidence.statement import Kind, digest, read
+from bic_lib.ledger.leases import LEASE_SECONDS
+from bic_lib.ledger.records import ITEMS, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.stores.sqlite import SqliteStore
+from bic_lib.simulator import Simulator
+from tests.engine.steps.world import World
+from tests.evidence.conftest import begun
+from tests.evidence.sealed import Sealed
+
+KINDS = ("list", "gone")
+
+
+def documents(sealed: Sealed) -> list[Record]:
+    return [one for one in sealed.world.records() if one.outcome.location.endswith(".xml") and one.outcome.state is State.STORED]
+
+
+def stored_anew(sealed: Sealed, record: Record, content: bytes, state: State = State.STORED) -> None:
+    """Another version of it in the same place, as Overwrite does."""
+    (sealed.root / record.outcome.location).write_bytes(content)
+    ledger = sealed.world.ledger()
+    newer = replace(
+        record,
+        version=record.version + 1,
+        at=ledger.now(),
+        outcome=Outcome(state, record.outcome.location, len(content), digest(content)),
+    )
+    ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.REPLACED)), newer])
+
+
+def removed(sealed: Sealed, record: Record, state: State) -> None:
+    (sealed.root / record.outcome.location).unlink()
+    ledger = sealed.world.ledger()
+    if state is State.PURGED:
+        ledger.proof.bury([record], "somebody")
+    else:
+        ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=state))])
+
+
+def gone(sealed: Sealed, number: int) -> list[tuple[str, ...]]:
+    statement = read(sealed.named(rf"{number:05d}-[0-9-]*\.json").read_bytes())
+    return [one.why for one in statement.files if one.kind is Kind.GONE]
+
+
+def test_what_was_overwritten_retired_or_purged_is_gone(sealed: Sealed) -> None:
+    """Its line goes by a later seal, with the reason, byte for byte as it was; what lies there now is listed."""
+    before = sealed.named(r"00000-.*\.archive\.sha256").read_bytes().splitlines()
+    over, retired, purged = documents(sealed)[:3]
+    stored_anew(sealed, over, b"<newer/>")
+    removed(sealed, retired, State.RETIRED)
+    removed(sealed, purged, State.PURGED)
+    sealed.next_day()
+    sealed.demand_proven()
+    lines = sealed.named(r"00002-.*\.gone").read_bytes().splitlines()
+    assert len(lines) == 3
+    assert set(lines) <= set(before)
+    places = sorted(
+        [(over.outcome.location, "replaced"), (retired.outcome.location, "retired"), (purged.outcome.location, "purged")]
+    )
+    assert gone(sealed, 2) == [tuple(why for _, why in places)]
+
+
+def test_what_was_stored_and_replaced_before_its_seal_stands_with_its_last_state(sealed: Sealed) -> None:
+    """Twice replaced on one day: one line, one gone; what was in between is counted."""
+    record = documents(sealed)[0]
+    stored_anew(sealed, record, b"<second/>")
+    [second] = [one for one in documents(sealed) if one.outcome.location == record.outcome.location]
+    stored_anew(sealed, second, b"<third/>", State.MENDED)
+    sealed.next_day()
+    sealed.demand_proven()
+    assert gone(sealed, 2) == [("mended",)]
+    assert read(sealed.named(r"00002-[0-9-]*\.json").read_bytes()).passed_over == 1
+
+
+def test_a_row_whose_item_does_not_agree_yet_waits(sealed: Sealed) -> None:
+    """A worker was killed between the journal and the item: the seal leaves it out, the next one has it."""
+    record = documents(sealed)[0]
+    (sealed.root / "killed.xml").write_bytes(b"<killed/>")
+    ledger = sealed.world.ledger()
+    outcome = Outcome(State.STORED, "killed.xml", 9, digest(b"<killed/>"))
+    new = replace(record, item=replace(record.item, lsid="k" * 32), outcome=outcome, at=ledger.now())
+    ledger.proof.announce([new])
+    sealed.next_day()
+    assert [problem.location for problem in sealed.check().problems] == ["killed.xml"]
+
+    ledger.store.commit(ITEMS, partition(new.item), [Put(transfer_key(new), transfer_body(new))])
+    sealed.next_day()
+    sealed.demand_proven()
+
+
+def test_somebody_elses_file_under_our_name_is_named_and_left(sealed: Sealed) -> None:
+    """The seal takes the next stem, health names the file, nobody signs or replaces it, and the check is not red."""
+    sealed.world.once()
+    head = sealed.check().chain
+    assert head
+    assert head.head
+    foreign = sealed.folder / f"00002-{sealing.last_finished(sealed.world.clock() + 86_400)}.json"
+    foreign.write_bytes(b"{}")
+    sealed.next_day()
+    assert foreign.read_bytes() == b"{}"
+    assert sealed.named(r"00002-[0-9-]*\.1\.json.sig")
+    assert [problem.location for problem in sealed.check().problems] == [f"seals/{sealed.folder.name}/{foreign.name}"]
+    assert sealed.check(strict=False).state == "proven"
+    assert sealed.audit().returncode == 0
+    [trouble] = sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN)
+    assert (trouble.kind, trouble.place) == ("seal", f"seals/{sealed.folder.name}/{foreign.name}")
+
+
+def test_a_restored_ledger_takes_over_what_it_sealed(sealed: Sealed) -> None:
+    """The ledger of two days ago finds its own longer chain, signed with its key: it goes on from there."""
+    kept = sealed.world.folder / "kept"
+    shutil.copytree(sealed.world.folder, kept, ignore=lambda _, names: [name for name in names if "ledger" not in name])
+    record = documents(sealed)[0]
+    stored_anew(sealed, record, b"<newer/>")
+    sealed.next_day()
+    for file in sealed.world.folder.glob("*ledger*"):
+        file.unlink()
+    for file in kept.iterdir():
+        shutil.copy(file, sealed.world.folder / file.name)
+    assert [head.number for head in sealed.seal()] == [2]
+    assert len([*sealed.folder.glob("00002-*.sig")]) == 1
+    sealed.next_day()
+    sealed.demand_proven()
+
+
+def test_two_ledgers_in_one_archive_are_told_apart(sealed: Sealed, sim: Simulator, tmp_path: Path) -> None:
+    """Each has its own chain; by its key each is proven, whatever becomes of the other's."""
+    (tmp_path / "other").mkdir()
+    other = Sealed(World(tmp_path / "other", sim))
+    settings = (sealed.world.folder / "bic.toml").read_text()
+    (other.world.folder / "bic.toml").write_text(settings.replace('directory = "archive"', f'directory = "{sealed.root}"'))
+    other.world.clock.offset = sealed.world.clock.offset
+    other.world.once()
+    other.begin()
+    chains = [seals.check(sealed.root, [one.fingerprint], strict=False) for one in (sealed, other)]
+    assert [(one.state, one.others) for one in chains] == [("proven", 1), ("proven", 1)]
+    for path in sealed.folder.glob("00000-*"):
+        path.unlink()
+    assert seals.check(sealed.root, [other.fingerprint]).state == "proven"
+    assert seals.check(sealed.root, [sealed.fingerprint]).state == "broken"
+
+
+def test_two_hosts_at_once_make_one_chain(sealed: Sealed) -> None:
+    """Of two that seal at the same time one does, or the other after it; never both."""
+    sealed.world.pass_time(3 * 86_400)
+
+    def seal(_: int) -> int:
+        try:
+            return len(sealed.seal())
+        except BicError:
+            return 0
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(seal, range(2)))
+    assert sum(made) == 3 or (sum(made) == 0 and len(sealed.seal()) == 3)
+    sealed.demand_proven()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Killer:
+    """Ends this process, as far as its writes go, before the n-th of them."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+            return act(*arguments, **named)
+
+        return wrapped
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_point_costs_nothing(tmp_path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before each write in turn; the next call completes the chain: one statement a day, and nothing left over."""
+    honest = begun(tmp_path, sim)
+    survived, point = False, 0
+    while not survived:
+        [record, *_] = documents(honest)
+        stored_anew(honest, record, b"<point %d/>" % point)
+        honest.world.pass_time(DAY)
+        with monkeypatch.context() as patched, suppress(Killed):
+            killer = Killer(point)
+            patched.setattr(SqliteStore, "commit", killer(SqliteStore.commit))
+            patched.setattr(LocalFolder, "put", killer(LocalFolder.put))
+            honest.seal()
+        survived, point = killer.left >= 0, point + 1
+        honest.world.pass_time(LEASE_SECONDS + 1)
+        assert len(honest.seal()) <= 1
+        checked = honest.check()
+        assert (checked.state, checked.problems) == ("proven", []), point
+        assert checked.chain
+        assert len(checked.chain.heads) == point + 1
+    assert point > 8
+    assert honest.audit().returncode == 0
