@@ -20,7 +20,7 @@ from bic_lib.core.ports import Loaded, TableDestination
 from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
 
-EVENTS = ("session_event_data", "system_information")
+EVENTS = ("session_event_data", "system_information", "bic_event_performer")
 
 
 Query = Callable[[str], Sequence[tuple[Any, ...]]]
@@ -58,7 +58,8 @@ class Database:
         else:
             joined = f"{table} AS t JOIN session AS s ON s.id = t.session_id"
         named = "t" if table == "session" else "s"
-        found = self.query(f"SELECT {columns} FROM {joined} WHERE {named}.lsid = '{lsid}' ORDER BY t.id")
+        key = "session_event_id" if table == "bic_event_performer" else "id"
+        found = self.query(f"SELECT {columns} FROM {joined} WHERE {named}.lsid = '{lsid}' ORDER BY t.{key}")
         return [tuple(_plain(value) for value in row) for row in found]
 
 

@@ -8,6 +8,7 @@
 * `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof
 * `session_content` rows of a session → what happened in it, as people read it
+* `searching` what can be asked of the sessions that a database holds
 * `azure_hosts` the hosts that a token may be sent to
 * `recognition` what came, by its first bytes · `packing` the beginning of what is packed · `containers` whether a video is whole
 * `retention` which backups are good, and how many stay

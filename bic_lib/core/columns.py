@@ -153,5 +153,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "team": _columns(TEAM),
     "custom_attribute": _columns(CUSTOM_ATTRIBUTE),
     "bic_recording": ("data", "instance"),
+    "bic_survey_answer": ("survey", "gs_number", "question", "answer"),
+    "bic_event_performer": ("gs_number",),
 }
 """The columns of each table that come from the document, in the order of the rows here; ids and keys are the database's."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bic_lib.core.errors import Unsupported
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, Outcome, ReportKind, Selection, Window
 from bic_lib.core.recognition import Recognised
+from bic_lib.core.searching import Search, Sought
 
 if TYPE_CHECKING:
     from bic_lib.core.rows import SessionRows
@@ -296,6 +297,24 @@ class Loaded:
     rows_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a session, as the ledger knows it; `size` in bytes, `stored_at` in Unix seconds, `state` as the journal says."""
+
+    data: DataType
+    instance: int | None
+    destination: str
+    location: str
+    size: int
+    sha256: str
+    stored_at: float
+    state: str
+
+
+FILES_AT_ONCE = 500
+"""Most sessions whose files are noted in one call."""
+
+
 class TableDestination(Protocol):
     """A place for rows."""
 
@@ -339,6 +358,24 @@ class TableDestination(Protocol):
         Raises Unsupported where a kind can't list what it holds.
         """
         raise Unsupported("this kind of destination can't list the sessions that it holds")
+
+    def search(self, sought: Sought) -> Search:
+        """The newest sessions that have all that is sought; the answer tells what was not looked at.
+
+        Raises DestinationError when the database fails, Unsupported where a kind can't search its rows.
+        """
+        raise Unsupported(f"this kind of destination can't be searched for {sought}")
+
+    def note_files(self, host_name: str, files: Mapping[str, Sequence[StoredFile]]) -> None:
+        """Write where the files of these sessions (by lsid, at most FILES_AT_ONCE) lie, in place of what was noted of them.
+
+        Sessions that are not there are passed over. Raises DestinationError, Unsupported where a kind keeps no such list.
+        """
+        raise Unsupported(f"this kind of destination keeps no list of the files of {len(files)} sessions of {host_name}")
+
+    def catch_up(self) -> bool:
+        """Do a little of what loads left for later because nobody waits for it; False when nothing is left of that."""
+        return False
 
     def checks(self) -> list[Check]: ...
 

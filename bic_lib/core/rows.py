@@ -12,11 +12,12 @@ import base64
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 
 from lxml import etree
 
-from bic_lib.core.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment
+from bic_lib.core.columns import CUSTOM_ATTRIBUTE, CUSTOMER, REPRESENTATIVE, SESSION, TEAM, Source, Value, moment, number
 from bic_lib.core.model import DataType, instance_of
 
 Row = tuple[Value, ...]
@@ -29,8 +30,8 @@ ChildRow = tuple[int, str | None, str | None]
 class SessionRows:
     """The rows of one session, named as their tables; columns as in :data:`bic_lib.core.columns.COLUMNS`, without ids.
 
-    `bic_recording` is ours: data type and instance of each recording that the document announces. `warnings` name the values
-    that could not be read.
+    Three are ours: `bic_recording`, data type and instance of each recording that the document announces; `bic_survey_answer`;
+    `bic_event_performer`, the event's place and the number of who did it. `warnings` name the values that could not be read.
     """
 
     session: Row
@@ -42,6 +43,8 @@ class SessionRows:
     team: list[Row] = field(default_factory=list)
     custom_attribute: list[Row] = field(default_factory=list)
     bic_recording: list[Row] = field(default_factory=list)
+    bic_survey_answer: list[Row] = field(default_factory=list)
+    bic_event_performer: list[tuple[int, int]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -165,11 +168,20 @@ def _recordings(part: etree._Element, _session: Places, rows: SessionRows) -> No
         rows.bic_recording.append((part.tag, instance_of(recording.get("instance", ""))))
 
 
+def _surveys(part: etree._Element, _session: Places, rows: SessionRows) -> None:
+    """Answers by survey (docs/appliance.md 3.9); a line break is written as a backslash and an n."""
+    for survey in part.iterchildren("cust_exit_survey", "rep_exit_survey"):
+        who = "customer" if survey.tag == "cust_exit_survey" else "representative"
+        for value in survey.iterchildren("value"):
+            answer = (value.get("value") or "").replace("\\n", "\n") or None
+            rows.bic_survey_answer.append((who, _gs_number(survey.get("gsnumber")), value.get("name") or None, answer))
+
+
 # --- events: nine rows in ten are here, so this is written for speed --------------------------------------------------
 
 
 def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
-    events, data = rows.session_event, rows.session_event_data
+    events, data, performers = rows.session_event, rows.session_event_data, rows.bic_event_performer
     for place, event in enumerate(part.iterchildren("event")):
         performed_by = performed_by_type = destination = destination_type = None
         for child in event:
@@ -186,6 +198,8 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
                 ]
             elif tag == "performed_by":
                 performed_by, performed_by_type = (child.text or "").strip() or None, child.get("type") or None
+                if gs_number := _gs_number(child.get("gsnumber")):
+                    performers.append((place, gs_number))
             elif tag == "destination":
                 destination, destination_type = (child.text or "").strip() or None, child.get("type") or None
             elif tag in _FURTHER:
@@ -197,6 +211,15 @@ def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
             when = None
             rows.warnings.append(_unreadable("session_event", "event_time", stamp or ""))
         events.append((event.get("event_type") or None, when, performed_by, performed_by_type, destination, destination_type))
+
+
+@lru_cache(maxsize=1024)  # a session has few who act, and many acts
+def _gs_number(raw: str | None) -> int | None:
+    """The number of a connection; None for the system (0), and for what is no number."""
+    try:
+        return number((raw or "").strip()) or None
+    except ValueError:
+        return None
 
 
 _LINK = frozenset(map("".join, product(*zip("_url", "_URL", strict=True))))
@@ -269,5 +292,7 @@ _PARTS: dict[str, Callable[[etree._Element, Places, SessionRows], None]] = {
     "custom_attributes": _custom_attributes,
     "command_shell_recordings": _recordings,
     "show_my_screen_recordings": _recordings,
+    "cust_survey_list": _surveys,
+    "rep_survey_list": _surveys,
     "session_details": _events,
 }

@@ -5,6 +5,7 @@
 * `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
 * `works` what belongs to no site, once a period
 * `resting` ends rests before their time: what was mended is tried at once
+* `file_lists` where each session's files lie, as rows · `loads` which databases are awake for that
 * `health` what the ledger knows, as facts · `waiting` due work that no worker takes in hand
 * `events` what machines read about the work
 """

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from bic_lib.destinations.sql.tables import metadata
 from bic_lib.simulator import Simulator
 from tests.support import Bic, hourly, served_sessions, site
 
@@ -33,7 +34,7 @@ def test_a_taken_over_database(rows: Bic, appliance: Simulator) -> None:
     assert refused.status == 1
     [check] = [line for line in rows("check", "--json").json["checks"] if line["subject"] == "destination rows"]
     missing = check["detail"].partition("To be changed before the first load: missing: ")[2].partition(";")[0]
-    assert set(missing.split(", ")) == {"team", "bic_recording", "bic_load", "bic_schema"}
+    assert set(missing.split(", ")) == {"team", *(name for name in metadata.tables if name.startswith("bic_"))}
     assert "session has no unique key on (host_name, lsid)" in check["detail"]
     assert "customer has no index on session_id" in check["detail"]
     assert "bic schema --sql --missing" in check["hint"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +12,16 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from bic_lib.core.columns import Value, moment
 from bic_lib.core.errors import BicError, SettingsError, Unexpected
 from bic_lib.core.model import Document, Outcome
-from bic_lib.core.ports import Check, Loaded
+from bic_lib.core.ports import Check, Loaded, StoredFile
 from bic_lib.core.rows import SessionRows
+from bic_lib.core.searching import Search, Sought
 from bic_lib.destinations.sql import connection_strings, odbc, schema, sqlite, sqlserver, sqlserver_errors, tables
 from bic_lib.destinations.sql.load import Loader, tried
 from bic_lib.destinations.sql.reading import Reader
+from bic_lib.destinations.sql.search import search
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect
 
@@ -63,6 +66,12 @@ def create(
 
 
 _FORMS = "Write sqlite:///sessions.sqlite, mssql+pyodbc://user:password@server/database, or SERVER=…;DATABASE=…;UID=…;PWD=…"
+
+
+def _row(session: int, file: StoredFile) -> tuple[Value, ...]:
+    stored_at = moment(str(int(file.stored_at)))
+    values = (file.data, file.instance, file.destination, file.location, file.size, file.sha256, stored_at, file.state)
+    return session, *(None if value == "" else value for value in values)
 
 
 _SESSIONS = "SELECT s.host_name, s.lsid, l.session_id FROM session AS s LEFT JOIN bic_load AS l ON l.session_id = s.id"
@@ -121,6 +130,25 @@ class SqlDatabase:
         with self.opened() as transaction:
             for host, lsid, load in transaction.stream(_SESSIONS):
                 yield host or "", lsid or "", load is not None
+
+    def search(self, sought: Sought) -> Search:
+        self._prepare()
+        with self.opened() as transaction:
+            return search(transaction, self.dialect, sought)
+
+    def note_files(self, host_name: str, files: Mapping[str, Sequence[StoredFile]]) -> None:
+        self._prepare()
+        tried(lambda: self._note_files(host_name, files))
+
+    def _note_files(self, host_name: str, files: Mapping[str, Sequence[StoredFile]]) -> None:
+        with self.opened() as transaction, transaction.begun(host_name.casefold()):
+            keys = {lsid: known.id for lsid, known in transaction.known(host_name, list(files)).items()}
+            transaction.note_files(list(keys.values()), [_row(key, file) for lsid, key in keys.items() for file in files[lsid]])
+
+    def catch_up(self) -> bool:
+        self._prepare()
+        with self.opened() as transaction, transaction.begun("bic_search"):
+            return transaction.index_earlier()
 
     def checks(self) -> list[Check]:
         """Connects, makes the tables if they are not there, writes and removes one session."""

@@ -9,7 +9,7 @@ from sqlalchemy import Unicode
 
 from bic_lib.core.columns import COLUMNS, Value
 from bic_lib.core.rows import SessionRows
-from bic_lib.destinations.sql.tables import metadata
+from bic_lib.destinations.sql.tables import KEY_LENGTH, metadata
 
 _Rows = Sequence[tuple[Value, ...]]
 
@@ -49,6 +49,11 @@ def _fitted(table: str, row: tuple[Value, ...], warnings: list[str]) -> tuple[Va
         for column, value, limit in zip(COLUMNS[table], row[place:], limits, strict=True)
     ]
     return (*row[:place], *values)
+
+
+def cut(text: str) -> str | None:
+    """A text as it is looked up: what an index of SQL Server can hold of it; None for none."""
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * KEY_LENGTH].decode("utf-16-le", "ignore") or None
 
 
 def _held(column: str, value: str, limit: int, warnings: list[str]) -> str:

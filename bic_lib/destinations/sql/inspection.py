@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Unicode, UniqueConstraint
+from sqlalchemy import Index as TableIndex
 from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateIndex
 
@@ -40,6 +41,22 @@ class Described:
     columns: dict[str, dict[str, Found]] = field(default_factory=lambda: defaultdict(dict))
     indexes: dict[str, list[Index]] = field(default_factory=lambda: defaultdict(list))
     collation: str | None = None
+
+
+INDEX_BYTES = 1_700
+"""What SQL Server takes into the key of an index. It refuses rows with more: columns that may have it get no index there."""
+
+
+def indexable(index: TableIndex, there: Mapping[str, Found]) -> bool:
+    """Whether no row can have more in these columns, as they are defined, or as they are there."""
+    size = 0
+    for column in index.columns:
+        length = column.type.length if isinstance(column.type, Unicode) else 0
+        found = there.get(column.name, Found()).length
+        if length is None or found == -1:
+            return False
+        size += 2 * max(length, found or 0)
+    return size <= INDEX_BYTES
 
 
 class Difference(NamedTuple):

@@ -16,7 +16,7 @@ from bic_lib.core.model import Document, Failure, Outcome, State
 from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
 from bic_lib.destinations.sql import tables
-from bic_lib.destinations.sql.fitting import fit
+from bic_lib.destinations.sql.fitting import cut, fit
 from bic_lib.destinations.sql.transaction import Known, LoadRecord, Transaction
 
 BATCH_SESSIONS = 2_000
@@ -72,10 +72,11 @@ class Loading:
         told = self.fetched_at or ""
         if there and there.fingerprint == self.document.fingerprint:
             told = max(told, there.fetched_at or "")
-        return key, self.document.fingerprint, told or None, self.rows_sha256
+        external_key = self.rows.session[_EXTERNAL_KEY]
+        return key, self.document.fingerprint, told or None, self.rows_sha256, cut(str(external_key or ""))
 
 
-_LSID, _HOST_NAME = (COLUMNS["session"].index(column) for column in ("lsid", "host_name"))
+_LSID, _HOST_NAME, _EXTERNAL_KEY = (COLUMNS["session"].index(column) for column in ("lsid", "host_name", "external_key"))
 
 
 def loading(document: Document, rows: SessionRows) -> Loading:
@@ -184,6 +185,7 @@ def store(
         transaction.update(tables.session, columns, rows)
         transaction.remove_rows([keys[one.document.lsid] for one in replaced])
     _insert_children(transaction, [(keys[one.document.lsid], one.rows) for one in added + replaced])
+    transaction.index_words(*([keys[one.document.lsid] for one in some] for some in (added, replaced)))
     loads = [one.record(keys[one.document.lsid], known.get(one.document.lsid)) for one in added + replaced]
     loads += _seen_again(batch, acts, known)
     transaction.record_loads(loads, [key for key, *_ in loads[len(added) :]])
@@ -208,8 +210,8 @@ def _below_events(
     """Rows below events, with their event's id in place of its number within the session."""
     first = 0
     for _, rows in sessions:
-        for place, name, value in getattr(rows, table):
-            yield event_ids[first + place], name, value
+        for place, *values in getattr(rows, table):
+            yield event_ids[first + place], *values
         first += len(rows.session_event)
 
 

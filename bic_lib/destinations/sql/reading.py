@@ -77,7 +77,7 @@ def _rows(transaction: Transaction, keys: Sequence[int], most: int | None) -> di
             if table.name == "session_event":
                 places[child] = len(rows)
             rows.append(_plain(row))
-    for table in OF_EVENT:
+    for table in (table for table in OF_EVENT if table in GUIDE):
         for key, _, event, *row in sorted(held.counted(_below_events(transaction, keys, table)), key=itemgetter(1)):
             getattr(sessions[key], table.name).append((places[event], *row))
     return sessions

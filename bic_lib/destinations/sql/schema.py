@@ -15,8 +15,9 @@ from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.destinations.sql.inspection import differences
-from bic_lib.destinations.sql.tables import GUIDE, VERSION, metadata
+from bic_lib.destinations.sql.inspection import Described, differences, indexable
+from bic_lib.destinations.sql.tables import GUIDE, KEY_LENGTH, VERSION, metadata
+from bic_lib.destinations.sql.text_index import TEXT_INDEX, TEXT_TABLE
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect, views
 
@@ -25,6 +26,9 @@ _END: dict[Dialect, str] = {"sqlite": ";\n", "mssql": "\nGO\n"}
 
 Columns = Mapping[str, set[str]]
 """Column names of each table that is there, in lower case."""
+
+NOTHING = Described()
+"""An empty database."""
 
 
 def ddl(dialect: Dialect) -> str:
@@ -47,8 +51,11 @@ def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
     with transaction.begun("bic_schema"):
         there = transaction.columns()
         if not _ready(transaction, dialect, there, database):
-            for statement in additions(dialect, there):
-                transaction.run(statement)
+            for statement in additions(dialect, there, transaction.described()):
+                if statement != TEXT_INDEX or transaction.can_index_words():
+                    transaction.run(statement)
+        if "bic_load" in there:
+            _in_pieces(transaction, "bic_load", _keys(dialect), "session_id")
 
 
 _LINKS = {
@@ -58,24 +65,35 @@ _LINKS = {
 }
 """Versions before 2 wrote links, which open a recording for whoever reads them."""
 
+
+def _keys(dialect: Dialect) -> str:
+    """Versions before 3 kept no external key to look up."""
+    cut = f"{'SUBSTR' if dialect == 'sqlite' else 'SUBSTRING'}(s.external_key, 1, {KEY_LENGTH})"
+    source = f"SELECT {cut} FROM session AS s WHERE s.id = bic_load.session_id"  # noqa: S608  our own names
+    return f"UPDATE bic_load SET external_key = ({source}) WHERE external_key IS NULL"  # noqa: S608
+
+
 _PIECE = 100_000
 """Ids in one piece: far from the ten minutes that a statement may take."""
 _MOST_PIECES = 1_000
 """However far apart ids lie, for a hand may have written one."""
 
 
-def _in_pieces(transaction: Transaction, table: str, change: str) -> None:
+def _in_pieces(transaction: Transaction, table: str, change: str, key: str = "id") -> None:
     """Change a table that may hold hundreds of millions of rows: range by range, each a short transaction of its own."""
-    [(first, last)] = transaction.run(f"SELECT MIN(id), MAX(id) FROM {table}")  # noqa: S608  a name of ours
+    [(first, last)] = transaction.run(f"SELECT MIN({key}), MAX({key}) FROM {table}")  # noqa: S608  a name of ours
     if first is not None:
         size = max(_PIECE, (last - first) // _MOST_PIECES + 1)
         for begin in range(first, last + 1, size):
-            transaction.run(f"{change} AND id BETWEEN {begin} AND {begin + size - 1}")
+            transaction.run(f"{change} AND {key} BETWEEN {begin} AND {begin + size - 1}")
 
 
-def additions(dialect: Dialect, there: Columns) -> Iterator[str]:
+def additions(dialect: Dialect, there: Columns, described: Described = NOTHING) -> Iterator[str]:
     """The statements that lead from what is there to what this version needs."""
     yield from _tables(dialect, there)
+    yield from _indexes(dialect, there, described)
+    if dialect == "sqlite" and TEXT_TABLE not in there:
+        yield TEXT_INDEX
     for name, query in views(dialect).items():
         if name in there:
             yield f"DROP VIEW {name}"
@@ -88,23 +106,36 @@ def _tables(dialect: Dialect, there: Columns) -> Iterator[str]:
     for table in metadata.sorted_tables:
         if table.name not in there:
             yield str(CreateTable(table).compile(dialect=compiler)).strip()
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                yield str(CreateIndex(index).compile(dialect=compiler)).strip()
         for column in table.columns if table.name in there else ():
             if column.name not in there[table.name]:
                 yield f"ALTER TABLE {table.name} ADD {CreateColumn(column).compile(dialect=compiler)}"
 
 
+def _indexes(dialect: Dialect, there: Columns, described: Described) -> Iterator[str]:
+    """By what people look things up. SQL Server has none on what may be too long for it."""
+    compiler = _COMPILERS[dialect]()
+    for table in metadata.sorted_tables:
+        held = described.indexes.get(table.name, [])
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            names = tuple(column.name for column in index.columns)
+            known = table.name in there and any(one.columns[: len(names)] == names for one in held)
+            if not known and (dialect == "sqlite" or indexable(index, described.columns.get(table.name, {}))):
+                yield str(CreateIndex(index).compile(dialect=compiler)).strip()
+
+
 def missing(transaction: Transaction, dialect: Dialect) -> str:
     """Only what this database lacks, or has otherwise than it must be, printed as :func:`ddl` prints; empty where all is well."""
     there = transaction.columns()
-    statements = [difference.statement for difference in differences(transaction.described(), _COMPILERS[dialect]())]
+    described = transaction.described()
+    statements = [difference.statement for difference in differences(described, _COMPILERS[dialect]())]
     if _version(transaction, there) < VERSION:
-        statements += [*(change for table, change in _LINKS.items() if table in there), *additions(dialect, there)]
+        statements += [change for table, change in _LINKS.items() if table in there]
+        statements += additions(dialect, there, described)
+        statements += [_keys(dialect)] if "bic_load" in there else []
     else:
-        statements += _tables(dialect, there)
+        statements += [*_tables(dialect, there), *_indexes(dialect, there, described)]
         statements += [f"CREATE VIEW {name} AS\n{query}" for name, query in views(dialect).items() if name not in there]
-    return _END[dialect].join([*statements, ""])
+    return _END[dialect].join([*dict.fromkeys(statements), ""])
 
 
 def _version(transaction: Transaction, there: Columns) -> int:

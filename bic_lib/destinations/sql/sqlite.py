@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
@@ -9,12 +11,18 @@ from operator import methodcaller
 
 from sqlalchemy import Engine, NullPool, Table, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
+from bic_lib.core.searching import Sought
+from bic_lib.destinations.sql import text_index
 from bic_lib.destinations.sql.inspection import Described, Found, Index
-from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load
-from bic_lib.destinations.sql.transaction import Transaction
+from bic_lib.destinations.sql.load import Clash
+from bic_lib.destinations.sql.tables import BESIDE, OF_EVENT, OF_SESSION
+from bic_lib.destinations.sql.transaction import Having, Transaction
+
+log = logging.getLogger("bic.transfers")
 
 
 def engine(url: URL, *, wait: float) -> Engine:
@@ -92,9 +100,75 @@ class SqliteTransaction(Transaction):
             values = ", ".join(f"{column} = ?{number}" for number, column in enumerate(columns, 2))
             self._connection.exec_driver_sql(f"UPDATE {table.name} SET {values} WHERE id = ?1", list(rows))  # noqa: S608
 
+    def can_index_words(self) -> bool:
+        return bool(self.run("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'"))
+
+    def index_words(self, added: Sequence[int], replaced: Sequence[int]) -> None:
+        if not self._has_words():
+            return
+        try:
+            first = self._first_indexed() or min(added, default=None)
+            taken = [] if first is None else [key for key in (*added, *replaced) if key >= first]
+            self.run(text_index.INDEX_LOADED, json.dumps(taken))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _OF_THE_INDEX:
+                raise
+            log.warning("the index of words refuses (%s); it is made anew", error.orig)
+            self._index_anew()
+            raise Clash(Unexpected(f"the index of words refuses: {error.orig}")) from error
+
+    def index_earlier(self) -> bool:
+        if not self._has_words():
+            return False
+        first = self._first_indexed()
+        if first is None:
+            [(first,)] = self.run("SELECT COALESCE(MAX(id), 0) + 1 FROM session")
+        self.run(text_index.INDEX_EARLIER, first, _EARLIER_AT_ONCE)
+        return not self.searches_words()
+
+    def searches_words(self) -> bool:
+        if not self._has_words():
+            return False
+        [(lowest,)] = self.run("SELECT MIN(id) FROM session")
+        return lowest is None or (self._first_indexed() or lowest + 1) <= lowest
+
+    def having(self, sought: Sought) -> Having:
+        key = (("s.external_key = ?",), (sought.key,)) if sought.key else ((), ())
+        match = text_index.match(sought)
+        if not match:
+            return Having("session AS s", *key)
+        table = text_index.TEXT_TABLE
+        source = f"{table} AS f CROSS JOIN session AS s ON s.id = f.rowid"
+        return Having(source, (f"{table} MATCH ?", *key[0]), (match, *key[1]))
+
+    def _has_words(self) -> bool:
+        names = f"'{text_index.TEXT_TABLE}', '{text_index.GIVEN_UP}'"
+        found = self.run(f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({names})")  # noqa: S608  our own names
+        return [name for (name,) in found] == [text_index.TEXT_TABLE]
+
+    def _first_indexed(self) -> int | None:
+        [(first,)] = self.run(text_index.FIRST_INDEXED)
+        return None if first is None else int(first)
+
+    def _index_anew(self) -> None:
+        """An index that refuses ends the whole transaction: the same load goes on with an empty one, or without any."""
+        self.rollback()
+        try:
+            self.run(f"DROP TABLE {text_index.TEXT_TABLE}")
+            self.run(text_index.TEXT_INDEX)
+        except DBAPIError as error:
+            log.warning("the index of words can't be made anew (%s); loads go on without it", error.orig)
+            self.run(f"CREATE TABLE {text_index.GIVEN_UP} (reason TEXT)")
+
     def rowset(self, table: Table, columns: Sequence[str]) -> str:  # noqa: ARG002  SQLite takes the types of JSON
         chosen = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in columns)
         return f"(SELECT {chosen} FROM json_each(?))"  # noqa: S608
+
+
+_EARLIER_AT_ONCE = 500
+"""Sessions that were there before the index, taken in at a time: a tenth of a second, for which others wait."""
+_OF_THE_INDEX = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT})
+"""How an index of words refuses; whatever else goes wrong is about the whole file."""
 
 
 @cache
@@ -102,7 +176,7 @@ def _highest(table: Table) -> str:
     """Asks for the highest id that is in use, or that a row still names whose parent somebody took away past the foreign key."""
     named = (
         f"(SELECT COALESCE(MAX({key.parent.name}), 0) FROM {child.name})"  # noqa: S608  our own names
-        for child in (*OF_SESSION, *OF_EVENT, bic_load)
+        for child in (*OF_SESSION, *OF_EVENT, *BESIDE)
         for key in child.foreign_keys
         if key.column.table is table
     )

@@ -19,8 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
+from bic_lib.core.searching import Sought
+from bic_lib.destinations.sql import text_index
+from bic_lib.destinations.sql.fitting import cut
 from bic_lib.destinations.sql.inspection import Described, Found, Index
-from bic_lib.destinations.sql.transaction import Transaction, as_json
+from bic_lib.destinations.sql.transaction import Having, Transaction, as_json
 
 LOCK_SECONDS = 120
 """How long a batch waits for another process that loads sessions of the same site."""
@@ -108,6 +111,17 @@ class SqlServerTransaction(Transaction):
                 f" FROM {table.name} INNER JOIN {source} AS j ON j.id = {table.name}.id",
                 as_json(("id", *columns), rows),
             )
+
+    def searches_words(self) -> bool:
+        [(indexes,)] = self.run(text_index.HAS_FULL_TEXT)
+        return bool(indexes)
+
+    def having(self, sought: Sought) -> Having:
+        conditions, parameters = text_index.contained(sought)
+        if sought.key:  # the table's own column is too wide for an index
+            found = "s.id IN (SELECT l.session_id FROM bic_load AS l WHERE l.external_key = ?)"
+            conditions, parameters = (*conditions, found, "s.external_key = ?"), (*parameters, cut(sought.key) or "", sought.key)
+        return Having("session AS s", conditions, parameters)
 
     def rowset(self, table: Table, columns: Sequence[str]) -> str:
         typed = ", ".join(f"{column} {_type(table, column)} '$.{column}'" for column in columns)

@@ -13,8 +13,11 @@ from sqlalchemy.types import TypeEngine
 
 from bic_lib.core.model import LSID_LIMIT
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a column or table is added here, or a view changes: see :mod:`.schema`."""
+
+KEY_LENGTH = 400
+"""UTF-16 units of an external key by which SQL Server finds it: an index takes 1,700 bytes."""
 
 metadata = MetaData(
     naming_convention={
@@ -54,14 +57,14 @@ def _table(name: str, *parts: SchemaItem) -> Table:
 session = _table(
     "session",
     _id(),
-    Column("lsid", _anyhow_spelt(LSID_LIMIT), nullable=False),
+    Column("lsid", _anyhow_spelt(LSID_LIMIT), nullable=False, index=True),
     Column("type", _SHORT),
     Column("start_time", _TIME, index=True),
     Column("end_time", _TIME),
     Column("duration", _SHORT),
     Column("file_transfers", _NUMBER),
     Column("host_name", _anyhow_spelt(255), nullable=False),
-    Column("external_key", _NAME),
+    Column("external_key", _NAME, index=True),
     Column("public_site_id", _NUMBER),
     Column("public_site_name", _SHORT),
     Column("lseq", _NUMBER),
@@ -103,9 +106,9 @@ representative = _table(
     _id(),
     _parent("session"),
     Column("gs_number", _NUMBER),
-    Column("user_id", _NUMBER),
-    Column("user_name", _NAME),
-    Column("display_name", _NAME),
+    Column("user_id", _NUMBER, index=True),
+    Column("user_name", _NAME, index=True),
+    Column("display_name", _NAME, index=True),
     Column("public_display_name", _NAME),
     Column("display_number", _NUMBER),
     Column("public_ip", _SHORT),
@@ -124,13 +127,13 @@ customer = _table(
     Column("gs_number", _NUMBER),
     Column("issue", _SHORT),
     Column("issue_description", _LONG),
-    Column("display_name", _NAME),
+    Column("display_name", _NAME, index=True),
     Column("company_name", _NAME),
     Column("company_code", _NAME),
     Column("public_ip", _SHORT),
     Column("private_ip", _SHORT),
     Column("rpat_support", _FLAG),
-    Column("host_name", _SHORT),
+    Column("host_name", _SHORT, index=True),
     Column("operating_system", _SHORT),
 )
 
@@ -162,21 +165,70 @@ bic_recording = _table(
 )
 """`location` held the appliance's signed link, which opens a recording for whoever has it: since version 2 it is NULL."""
 
+bic_survey_answer = _table(
+    "bic_survey_answer",
+    _id(),
+    _parent("session"),
+    Column("survey", _SHORT),
+    Column("gs_number", _NUMBER),
+    Column("question", _NAME),
+    Column("answer", _LONG),
+)
+"""What was answered in exit surveys, which the guide's tables have no place for."""
+
+bic_event_performer = _table(
+    "bic_event_performer",
+    Column(
+        "session_event_id",
+        _KEY,
+        ForeignKey("session_event.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("gs_number", _NUMBER),
+)
+"""Who did it, by number: names alone are not unique. No row where it was the system, or a program before version 3 loaded it."""
+
 bic_load = _table(
     "bic_load",
     Column("session_id", _KEY, ForeignKey("session.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("fingerprint", _SHORT, nullable=False),
     Column("fetched_at", _TIME),
     Column("rows_sha256", _SHORT),
+    Column("external_key", Unicode(KEY_LENGTH), index=True),
 )
-"""What was loaded last. Programs before version 2 write no `rows_sha256`: whatever they load has NULL there."""
+"""What was loaded last. Programs before version 2 write no `rows_sha256`: whatever they load has NULL there.
+
+`external_key` is the session's, cut, for SQL Server to find it by; programs before version 3 write none.
+"""
+
+bic_file = _table(
+    "bic_file",
+    _id(),
+    _parent("session"),
+    Column("data", _SHORT),
+    Column("instance", _NUMBER),
+    Column("destination", _SHORT),
+    Column("location", _LONG),
+    Column("bytes", _NUMBER),
+    Column("sha256", _SHORT),
+    Column("stored_at", _TIME),
+    Column("state", _SHORT),
+)
+"""Where the session's files lie, as the ledger knows it: derived, outside the digest, and maybe behind (docs/sql.md)."""
+
+FILE_COLUMNS = ("data", "instance", "destination", "location", "bytes", "sha256", "stored_at", "state")
 
 bic_schema = _table("bic_schema", Column("version", Integer, primary_key=True, autoincrement=False))
 
-OF_SESSION = (session_event, representative, customer, team, custom_attribute, bic_recording)
+OF_SESSION = (session_event, representative, customer, team, custom_attribute, bic_recording, bic_survey_answer)
 """Tables whose rows hang below a session, in the order in which they are written."""
 
-OF_EVENT = (session_event_data, system_information)
+OF_EVENT = (session_event_data, system_information, bic_event_performer)
+"""Tables whose rows hang below an event."""
+
+BESIDE = (bic_load, bic_file)
+"""Tables about a session that are no part of it: a load leaves `bic_file` as it is."""
 
 GUIDE = (session, session_event, session_event_data, system_information, representative, customer, team, custom_attribute)
 """The guide's eight tables."""

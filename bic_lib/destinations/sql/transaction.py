@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Table
 
 from bic_lib.core.columns import Value
+from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql.inspection import Described
-from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, bic_load, session
+from bic_lib.destinations.sql.tables import FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,20 @@ class Known:
     rows_sha256: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Having:
+    """Where sessions `s` with something come from, what they must be, and the parameters of both in their order."""
+
+    source: str = "session AS s"
+    conditions: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
 _ROWS_AT_ONCE = 1_000
 """Rows that a query's answer is taken in: few enough to be held, many enough that taking them costs nothing."""
 
-LoadRecord = tuple[int, str, str | None, str]
-"""Session id, fingerprint, time of the answer, digest of the rows."""
+LoadRecord = tuple[int, str, str | None, str, str | None]
+"""Session id, fingerprint, time of the answer, digest of the rows, external key as it is looked up."""
 
 
 class Transaction(ABC):
@@ -154,7 +164,35 @@ class Transaction(ABC):
             ids = as_json(("session_id",), [(key,) for key in earlier])
             chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
             self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
-        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at", "rows_sha256"), loads)
+        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at", "rows_sha256", "external_key"), loads)
+
+    def note_files(self, noted: Sequence[int], rows: Sequence[tuple[Value, ...]]) -> None:
+        """Write the rows of `bic_file` (session id first) in place of those that the sessions `noted` have."""
+        ids = as_json(("session_id",), [(key,) for key in noted])
+        chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
+        self.run(f"DELETE FROM bic_file WHERE session_id IN ({chosen})", ids)  # noqa: S608
+        self.insert(bic_file, ("session_id", *FILE_COLUMNS), rows)
+
+    # --- searching ---
+
+    def can_index_words(self) -> bool:
+        """Whether this database, as it is built, can hold an index of words that we write."""
+        return False
+
+    def index_words(self, added: Sequence[int], replaced: Sequence[int]) -> None:  # noqa: B027  a database may have none
+        """Take sessions that were just written into the index of words, where we write one. Never fails a load."""
+
+    def index_earlier(self) -> bool:
+        """Take in some of those that were there before the index; False when none is left."""
+        return False
+
+    @abstractmethod
+    def searches_words(self) -> bool:
+        """Whether all sessions can be found by their words through an index."""
+
+    @abstractmethod
+    def having(self, sought: Sought) -> Having:
+        """What sessions must have, asked of indexes."""
 
     # --- the pieces of statements ---
 

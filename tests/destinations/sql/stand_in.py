@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from bic_lib.destinations.sql import SqlDatabase, odbc, sqlserver_errors
 from bic_lib.destinations.sql.database import Kind
 from bic_lib.destinations.sql.sqlserver import COLUMNS_THERE, INDEXES_THERE, THERE, SqlServerTransaction
+from bic_lib.destinations.sql.text_index import HAS_FULL_TEXT
 
 pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
 
@@ -39,6 +40,7 @@ _CATALOG = {
     INDEXES_THERE: 'SELECT m.name, l.seq, l."unique", i.name FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
     " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' ORDER BY m.name, l.seq, i.seqno",
     THERE: _COLUMNS,
+    HAS_FULL_TEXT: "SELECT 0",
 }
 """What the product asks of the catalog."""
 _OF_THE_DIALECT = {

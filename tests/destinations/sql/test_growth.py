@@ -114,7 +114,7 @@ def _rows_everywhere(connection: sqlite3.Connection) -> None:
     for table in OF_SESSION:
         connection.execute(f"INSERT INTO {table.name} (session_id) SELECT id FROM session")
     for table in OF_EVENT:
-        connection.execute(f"INSERT INTO {table.name} (session_event_id) SELECT id FROM session_event")
+        connection.execute(f"INSERT OR IGNORE INTO {table.name} (session_event_id) SELECT id FROM session_event")
     connection.commit()
 
 

@@ -46,17 +46,25 @@ def test_a_session_a_row(connection: sqlite3.Connection) -> None:
     """The overview names the primary people and counts what happened; a session with nothing in it is there too."""
     [row] = ask(connection, f"SELECT * FROM bic_session_overview WHERE lsid = '{LSID}'")
     assert {key: row[key] for key in row if key not in {"session_id", "host_name", "lsid"}} == {
+        "type": "support",
         "external_key": "INC0012345",
         "start_time": "2025-03-11 14:02:17",
         "end_time": "2025-03-11 14:37:09",
         "duration": "100:34:52",
+        "duration_seconds": 100 * 3600 + 34 * 60 + 52,
         "customer": "Ada Example",
+        "customer_machine": "NB-00871",
+        "customer_public_ip": "203.0.113.17:61606",
+        "customer_private_ip": "Unknown",
         "representative": "Bo Tester",
         "representatives": 2,
         "team": "Second Level",
+        "teams": "First Level, Second Level",
+        "jump_group": "Servers",
         "files_moved": 3,
         "chat_lines": 2,
         "recordings": 2,
+        "files_stored": 0,
         "recording_location": None,
     }
     [row] = ask(connection, "SELECT * FROM bic_session_overview WHERE lsid = 'running'")
@@ -91,3 +99,94 @@ def test_the_pages_first_query_answers(connection: sqlite3.Connection) -> None:
     [row] = ask(connection, QUERIES[0])
     assert row["lsid"] == LSID
     assert row["team"] == "Second Level"
+
+
+def test_an_event_a_row(connection: sqlite3.Connection) -> None:
+    """Who did it is found by number: two of one name are told apart, and the system has no machine."""
+    rows = ask(connection, f"SELECT * FROM bic_event WHERE lsid = '{LSID}' AND performed_by IS NOT NULL ORDER BY event_id")
+    assert [(row["type"], row["performer_gs_number"], row["performer_name"], row["performer_machine"]) for row in rows] == [
+        ("Conference Member Added", 118, "Ada Example", "NB-00871"),
+        ("Chat Message", 95, "cara", None),
+        ("File Upload", 95, "cara", None),
+        ("Chat Message", 97, "bo", "DESK-14"),
+    ]
+    assert (rows[3]["performer_system"], rows[3]["performer_public_ip"]) == ("macOS 14.4", "[2001:db8::17]:56722")
+    assert rows[3]["performer_private_ip"] == "192.0.2.61"
+
+
+SURVEYED = """<session lsid="surveyed"><start_time timestamp="1741701737"/>
+<customer_list><customer gsnumber="118"><info><name>Ada</name></info></customer></customer_list>
+<cust_survey_list><cust_exit_survey gsnumber="118"><value name="rating" value="5"/>
+<value name="comments" value="Fast\\nand good"/></cust_exit_survey></cust_survey_list>
+<rep_survey_list><rep_exit_survey gsnumber="97"><value name="resolved" value="Yes"/></rep_exit_survey></rep_survey_list>
+<session_details><event timestamp="1741701800" event_type="Customer Exit Survey"><performed_by type="customer" gsnumber="118">Ada
+</performed_by><data><value name="rating" value="5"/></data></event></session_details></session>"""
+
+
+def test_an_answer_a_row(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    """Answers come from the session's surveys; where it has none, from the events that tell them; none comes twice."""
+    told = SURVEYED.replace("surveyed", "told").replace("cust_survey_list", "x").replace("rep_survey_list", "y")
+    create(connection_string=f"sqlite:///{tmp_path / 'sessions.sqlite'}").load(HOST, [document(SURVEYED), document(told)])
+    columns = "lsid, survey, author, answered_at, question, answer"
+    assert [tuple(row.values()) for row in ask(connection, f"SELECT {columns} FROM bic_survey ORDER BY lsid, question")] == [
+        ("surveyed", "customer", "Ada", "2025-03-11 14:03:20", "comments", "Fast\nand good"),
+        ("surveyed", "customer", "Ada", "2025-03-11 14:03:20", "rating", "5"),
+        ("surveyed", "representative", None, None, "resolved", "Yes"),
+        ("told", "customer", "Ada", "2025-03-11 14:03:20", "rating", "5"),
+    ]
+
+
+def test_a_team_and_week_a_row(connection: sqlite3.Connection) -> None:
+    """A week begins on Monday; a session with two teams counts for both."""
+    rows = ask(connection, "SELECT * FROM bic_team_week ORDER BY team")
+    seconds = 100 * 3600 + 34 * 60 + 52
+    assert [tuple(row.values()) for row in rows] == [
+        ("2025-03-10", HOST, "First Level", 1, seconds),
+        ("2025-03-10", HOST, "Second Level", 1, seconds),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        ("00:00:07", 7),
+        ("100:00:00", 360_000),
+        ("-1:00:00", 60),
+        ("1e9:00:00", 60),
+        ("", 60),
+        ("9999999:00:00", 60),
+        ("0:99:00", 60),
+    ],
+)
+def test_what_is_no_duration_is_reckoned(tmp_path: Path, duration: str, seconds: int) -> None:
+    """The appliance's figure counts if it is one; else the time from start to end."""
+    file = tmp_path / "sessions.sqlite"
+    times = '<start_time timestamp="1741701737"/><end_time timestamp="1741701797"/>'
+    one = document(f'<session lsid="a">{times}<duration>{duration}</duration></session>')
+    create(connection_string=f"sqlite:///{file}").load(HOST, [one])
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT duration_seconds FROM bic_session_overview").fetchone() == (seconds,)
+
+
+LOOKED_UP = {
+    "session.external_key": "SELECT * FROM session WHERE external_key = 'x'",
+    "session.lsid": "SELECT * FROM session WHERE lsid = 'x'",
+    "session.start_time": "SELECT * FROM bic_session_overview WHERE start_time >= '2025-01-01'",
+    "customer.host_name": "SELECT * FROM customer WHERE host_name = 'x'",
+    "customer.display_name": "SELECT * FROM customer WHERE display_name = 'x'",
+    "representative.user_name": "SELECT * FROM representative WHERE user_name = 'x'",
+    "representative.display_name": "SELECT * FROM representative WHERE display_name = 'x'",
+    "one session's chat": "SELECT * FROM bic_chat WHERE lsid = 'x'",
+    "one session's events": "SELECT * FROM bic_event WHERE lsid = 'x'",
+    "one session's files moved": "SELECT * FROM bic_file_transfer WHERE lsid = 'x'",
+    "one session's answers": "SELECT * FROM bic_survey WHERE lsid = 'x'",
+    "one key's overview": "SELECT * FROM bic_session_overview WHERE external_key = 'x'",
+}
+
+
+@pytest.mark.parametrize("query", LOOKED_UP.values(), ids=LOOKED_UP)
+def test_what_people_look_up_is_found_by_an_index(connection: sqlite3.Connection, query: str) -> None:
+    """No table is read for one machine, key, representative, time or session, but the rows of that one view or list."""
+    plan = [str(row["detail"]) for row in ask(connection, f"EXPLAIN QUERY PLAN {query}")]
+    assert plan
+    assert not [step for step in plan if step.startswith("SCAN") and not step.startswith(("SCAN t", "SCAN bic_survey"))], plan
