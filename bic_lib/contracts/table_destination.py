@@ -15,8 +15,9 @@ import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
 from bic_lib.core.columns import COLUMNS
-from bic_lib.core.model import Document, Failure, State
-from bic_lib.core.ports import Loaded, TableDestination
+from bic_lib.core.errors import Unsupported
+from bic_lib.core.model import DataType, Document, Failure, State
+from bic_lib.core.ports import Loaded, StoredFile, TableDestination
 from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
 
@@ -434,6 +435,33 @@ class TableDestinationContract:
         assert set(states) <= {State.STORED, State.SKIPPED}
         assert database.query("SELECT DISTINCT external_key FROM session") == [("23",)]
         assert database.counts()["session"] == database.counts()["session_event"] == database.counts()["bic_load"] == 12
+
+    def test_the_files_of_a_session_are_told(self, database: Database) -> None:
+        """Where a session's files lie replaces what was told before, leaves others alone, and a load leaves it as it is."""
+        database.load(small("a"), small("b"))
+
+        def note(lsid: str, *locations: str) -> None:
+            files = [
+                StoredFile(DataType.SESSION_RECORDINGS, None, "archive", one, 7, "ab", 1_741_701_737, "stored")
+                for one in locations
+            ]
+            try:
+                database.destination.note_files(HOST, {lsid: files, "unknown": files})
+            except Unsupported:
+                pytest.skip("this kind keeps no list of files")
+
+        note("a", "early.mp4")
+        note("b", "other.mp4")
+        note("a", "one.mp4", "two.mp4")
+        database.load(small("a", key="changed", as_of=1_741_720_000))
+        found = database.query(
+            "SELECT s.lsid, f.location, f.bytes, f.sha256, f.stored_at, f.state"
+            " FROM bic_file AS f JOIN session AS s ON s.id = f.session_id ORDER BY f.location"
+        )
+        assert [(lsid, location, size, digest, str(when)[:19], state) for lsid, location, size, digest, when, state in found] == [
+            (lsid, location, 7, "ab", "2025-03-11 14:02:17", "stored")
+            for lsid, location in (("a", "one.mp4"), ("b", "other.mp4"), ("a", "two.mp4"))
+        ]
 
     def test_checks_are_well(self, database: Database) -> None:
         """A database that can be written passes its preflight, which leaves nothing behind."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream, Visit, Work
 from bic_lib.core.ports import Appliance
 from bic_lib.engine.delivery import Destination
+from bic_lib.engine.loads import Loads
 from bic_lib.engine.steps.job import Leave, Observer, Uploads, unnoticed
 from bic_lib.ledger import Ledger
 
@@ -95,6 +96,7 @@ class App:
     observe: Observer = unobserved
     leave: Leave = unnoticed
     marks: Marks = UNMARKED
+    loads: Loads = field(default_factory=Loads)
     works: Mapping[Work, PeriodicWork] = field(default_factory=dict)
     stopped: Callable[[], bool] = _never
 

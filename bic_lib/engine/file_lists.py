@@ -8,32 +8,24 @@ list gets it from all that the ledger knows. A pass that was cut short goes on w
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import batched, groupby
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import Any
 
 from bic_lib.core.errors import DestinationError, Unsupported
 from bic_lib.core.model import REPORT_OF, ReportKind, State
 from bic_lib.core.ports import FILES_AT_ONCE, Put, StoredFile, TableDestination
+from bic_lib.engine.app import App
 from bic_lib.engine.delivery import RowDestination
 from bic_lib.ledger.records import Record, partition
 from bic_lib.ledger.streams import STATE
 
-if TYPE_CHECKING:
-    from bic_lib.engine.app import App
-
 log = logging.getLogger("bic.transfers")
 
-_SETTLES = 300.0
-"""So long, in seconds, a list waits for the recordings of the sessions that were loaded, while visits are at work."""
-_AWAKE = 600.0
-"""So long after a load a database still is awake: the shortest time that Azure lets a serverless one wait is 15 minutes."""
 _PASS_SECONDS = 20.0
 """A pass takes no longer, so that the visit's lane is free for what is due; the next one goes on."""
 _OVERLAP = 300.0
@@ -45,35 +37,12 @@ _LIES_THERE = frozenset({State.STORED, State.MENDED})
 _LISTED = _LIES_THERE | {State.LOST, State.GIVEN_UP}
 
 
-@dataclass(slots=True)
-class Loads:
-    """Which destinations this process has loaded, and how many of its visits are at work."""
-
-    _at: dict[str, float] = field(default_factory=dict)
-    _visits: int = 0
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, destination: str) -> None:
-        with self._guard:
-            self._at[destination] = time.monotonic()
-
-    @contextmanager
-    def visit(self) -> Iterator[None]:
-        with self._guard:
-            self._visits += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._visits -= 1
-
-    def due(self) -> list[str]:
-        """Destinations whose lists are to be written now, each once a load."""
-        with self._guard:
-            now = time.monotonic()
-            settled = [name for name, at in self._at.items() if not self._visits or now - at > _SETTLES]
-            ages = {name: now - self._at.pop(name) for name in settled}
-        return [name for name, age in ages.items() if age <= _AWAKE]
+@contextmanager
+def written(app: App) -> Iterator[None]:
+    """A visit's work, and then the lists of what it loaded. Raises LedgerError."""
+    with app.loads.visit():
+        yield
+    write_due(app)
 
 
 def write_due(app: App) -> None:
@@ -111,8 +80,9 @@ class _Pass:
         body: dict[str, Any] = {"since": min(began, now) - _OVERLAP}
         for day, files in self._days(kept["since"], after):
             site = day.partition("|")[0]
-            for some in batched(files.items(), FILES_AT_ONCE):
-                self.table.note_files(self.hosts[site], dict(some))
+            sessions = list(files)
+            for first in range(0, len(sessions), FILES_AT_ONCE):
+                self.table.note_files(self.hosts[site], {lsid: files[lsid] for lsid in sessions[first : first + FILES_AT_ONCE]})
             if self._over:
                 body = {"since": kept["since"], "began": began, "after": day}
                 break

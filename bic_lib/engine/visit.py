@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.core.ports import Appliance
-from bic_lib.engine import events, memory, works
+from bic_lib.engine import events, file_lists, memory, works
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.steps import backups, windows
 from bic_lib.engine.steps.imports import Unconnected
@@ -38,11 +38,12 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
     site = app.sites.get(visit.site)
     if site is None or not site.enabled:
         return Visited()
-    visited = _visit(app, site, deadline, reports=True)
-    if visited.carries or visited.again or not _to_carry(app, site):
-        return visited
-    more = _visit(app, site, deadline, reports=False)
-    return Visited(visited.steps + more.steps, more.again, [*visited.troubles, *more.troubles])
+    with file_lists.written(app):
+        visited = _visit(app, site, deadline, reports=True)
+        if visited.carries or visited.again or not _to_carry(app, site):
+            return visited
+        more = _visit(app, site, deadline, reports=False)
+        return Visited(visited.steps + more.steps, more.again, [*visited.troubles, *more.troubles])
 
 
 def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) -> Visited:
@@ -66,6 +67,7 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
             if not only:
                 _tell_spent(worker.job, lane)
             worker.job.check()
+            file_lists.write_due(app)
 
     # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
     carries = number > 0 or site.max_concurrency == 1
@@ -86,7 +88,8 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
         for step in itertools.chain(steps, worker.job.planned):
             worker.until_done(step, wait)
 
-    return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+    with file_lists.written(app):
+        return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
 
 
 def ask(app: App, site: Site, question: Callable[[Job], None], wait: Callable[[], None]) -> Visited:
@@ -139,7 +142,7 @@ def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance
     """A job under the one claim on the site's reports of a kind, for work that needs no visit. Raises LedgerError, ClaimLost."""
     while (claim := app.ledger.streams.claim_reports(site.name, kind)) is None:
         wait()
-    with Keeper().running() as keeper, keeper.held(claim):
+    with file_lists.written(app), Keeper().running() as keeper, keeper.held(claim):
         job = _job(app, site, appliance, claim, [], None)
         with job.counting():
             yield job
@@ -203,6 +206,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         uploads=app.uploads,
         troubles=troubles,
         mark=app.marks.mark,
+        loaded=app.loads.note,
         deadline=deadline,
         leases=[lease],
         rests=app.ledger.streams.rests(),

@@ -175,6 +175,16 @@ class Proof:
             believed = replace(record, outcome=replace(record.outcome, doubt=""), listed="")
             self.store.commit(ITEMS, partition(record.item), [Put(transfer_key(record), transfer_body(believed))])
 
+    def of_day(self, day: str) -> Iterator[Record]:
+        """The transfers of one site and day (as :func:`bic_lib.ledger.records.partition` names it), in key order."""
+        rows = (row for row in self.store.scan(ITEMS, day) if is_transfer(row))
+        return _records(self.store, day.rpartition("|")[0], rows)
+
+    def since_day(self, site: str, day: str) -> Iterator[Record]:
+        """All transfers of the site's sessions that began on that day (`YYYY-MM-DD`; "": ever) or later, day after day."""
+        rows = (row for row in self.store.everything(ITEMS, f"{site}|{day}", f"{site}|:") if is_transfer(row))
+        return _records(self.store, site, rows)
+
     def records(self, site: str | None = None, before: date | None = None) -> Iterator[Record]:
         """All transfers of one site (of days before this one), or of every site that the ledger ever heard of.
 

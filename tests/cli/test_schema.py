@@ -62,6 +62,14 @@ def test_which_database(rows: Bic) -> None:
     assert "CREATE TABLE session" in rows("schema", "--sql", "--missing", "--destination", "second").out
 
 
+def test_full_text_for_a_dba(bic: Bic) -> None:
+    """What makes SQL Server search by an index of words is printed by itself; SQLite's is part of its tables."""
+    printed = bic("schema", "--sql", "--full-text").out
+    assert "CREATE FULLTEXT INDEX ON session_event_data (value LANGUAGE 0)" in printed
+    assert "CREATE TABLE" not in printed
+    assert bic("schema", "--sql", "--full-text", "--dialect", "sqlite").out in bic("schema", "--sql", "--dialect", "sqlite").out
+
+
 @pytest.mark.parametrize("path", ["rows.sqlite", "linked.sqlite"])
 def test_the_ledger_is_no_storage_database(bic: Bic, appliance: Simulator, path: str) -> None:
     """One file for both is refused before anything is written to it, also where the environment or a link makes it one."""

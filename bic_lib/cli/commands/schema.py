@@ -22,18 +22,20 @@ JSON = {
 @click.option("--sql", is_flag=True, required=True, help="As SQL.")
 @click.option("--dialect", type=click.Choice(["mssql", "sqlite"]), default="mssql", show_default=True)
 @click.option("--missing", is_flag=True, help="Only what the database of a destination lacks, or has otherwise than it must be.")
+@click.option("--full-text", is_flag=True, help="What a DBA runs on SQL Server so that search goes by an index of words.")
 @click.option("--destination", metavar="D", help="With --missing: which, where there are several databases.")
 @click.pass_obj
-def command(call: Call, sql: bool, dialect: str, missing: bool, destination: str | None) -> int:  # noqa: ARG001 -- the only form there is; the flag says it
+def command(call: Call, sql: bool, dialect: str, missing: bool, full_text: bool, destination: str | None) -> int:  # noqa: ARG001 -- the only form there is; the flag says it
     """Print the DDL of the storage database: tables, keys, indexes and views."""
     if missing:
         from bic_lib.actions.database import missing_of  # noqa: PLC0415 -- SQLAlchemy is needed here only
 
         dialect, text = missing_of(call.app(), call.settings(), destination)
     else:
-        from bic_lib.destinations.sql.schema import ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
+        from bic_lib.destinations.sql.schema import ddl, full_text_ddl  # noqa: PLC0415 -- SQLAlchemy is needed here only
 
-        text = ddl("mssql" if dialect == "mssql" else "sqlite")
+        printed = full_text_ddl if full_text else ddl
+        text = printed("mssql" if dialect == "mssql" else "sqlite")
     if call.json:
         print_json({"dialect": dialect, "sql": text})
     else:

@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from bic_lib.core.errors import DestinationError
 from bic_lib.destinations.sql.inspection import Described, differences, indexable
 from bic_lib.destinations.sql.tables import GUIDE, KEY_LENGTH, VERSION, metadata
-from bic_lib.destinations.sql.text_index import TEXT_INDEX, TEXT_TABLE
+from bic_lib.destinations.sql.text_index import TEXT_INDEX, TEXT_TABLE, full_text
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect, views
 
@@ -34,6 +34,11 @@ NOTHING = Described()
 def ddl(dialect: Dialect) -> str:
     """Everything that bic makes in an empty database, for whoever makes tables by hand (sqlite3, or sqlcmd with its GO)."""
     return _END[dialect].join([*additions(dialect, {}), ""])
+
+
+def full_text_ddl(dialect: Dialect) -> str:
+    """What makes search go by an index of words: for a DBA of SQL Server; in SQLite it is part of :func:`ddl`."""
+    return _END[dialect].join([*(full_text() if dialect == "mssql" else [TEXT_INDEX]), ""])
 
 
 def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:

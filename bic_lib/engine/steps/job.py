@@ -105,6 +105,7 @@ class Job:
     uploads: Uploads
     troubles: list[str]
     mark: Mark = lambda _: ""
+    loaded: Callable[[str], None] = lambda _: None
     deadline: Deadline | None = None
     leases: list[Lease] = field(default_factory=list)
     destinations: frozenset[str] = frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import Item, Outcome, State, Stream
-from bic_lib.engine.delivery import Delivered, Delivery, usual_location
+from bic_lib.engine.delivery import Delivered, Delivery, RowDestination, usual_location
 from bic_lib.engine.steps.job import Job, unexpected
 
 
@@ -47,6 +47,10 @@ def location(job: Job, item: Item, destination: str) -> str:
 
 def _sent(job: Job, stream: Stream, deliveries: list[Delivery]) -> Delivered:
     try:
-        return job.connect(stream.destination).deliver(job.site.host, deliveries, job.check)
+        destination = job.connect(stream.destination)
+        delivered = destination.deliver(job.site.host, deliveries, job.check)
     except DestinationError as error:
         return Delivered(error=error)
+    if isinstance(destination, RowDestination) and any(one.state is State.STORED for one in delivered.outcomes):
+        job.loaded(stream.destination)
+    return delivered
