@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from operator import methodcaller
 
@@ -104,12 +105,22 @@ class SqliteTransaction(Transaction):
         return bool(self.run("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'"))
 
     def index_words(self, added: Sequence[int], replaced: Sequence[int]) -> None:
-        if not self._has_words():
-            return
+        if self._has_words():
+            with self._changing_words():
+                first = self._first_indexed() or min(added, default=None)
+                taken = [] if first is None else [key for key in (*added, *replaced) if key >= first]
+                self.run(text_index.INDEX_LOADED, json.dumps(taken))
+
+    def forget_words(self, sessions: Sequence[int]) -> None:
+        if self._has_words():
+            with self._changing_words():
+                self.run(text_index.FORGET, json.dumps(list(sessions)))
+
+    @contextmanager
+    def _changing_words(self) -> Iterator[None]:
+        """An index that refuses is made anew, and what was begun is to be done again. Raises Clash."""
         try:
-            first = self._first_indexed() or min(added, default=None)
-            taken = [] if first is None else [key for key in (*added, *replaced) if key >= first]
-            self.run(text_index.INDEX_LOADED, json.dumps(taken))
+            yield
         except DBAPIError as error:
             if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _OF_THE_INDEX:
                 raise

@@ -59,6 +59,7 @@ INTO = f"INSERT OR REPLACE INTO {TEXT_TABLE} (rowid, words, people, machine, ext
 
 INDEX_LOADED = f"{INTO} {INDEXED} json_each(?) AS j CROSS JOIN session AS s ON s.id = j.value"
 """Take in the sessions of a JSON list of ids."""
+FORGET = f"DELETE FROM {TEXT_TABLE} WHERE rowid IN (SELECT value FROM json_each(?))"  # noqa: S608
 INDEX_EARLIER = f"{INTO} {INDEXED} session AS s WHERE s.id < ? ORDER BY s.id DESC LIMIT ?"
 FIRST_INDEXED = f"SELECT MIN(id) FROM {TEXT_TABLE}_content"  # noqa: S608
 """FTS5 keeps what it indexes in this table: the lowest id in it is that down to which all sessions are in the index."""

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table
 from bic_lib.core.columns import Value
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql.inspection import Described
-from bic_lib.destinations.sql.tables import FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session
+from bic_lib.destinations.sql.tables import BESIDE, FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,9 @@ class Transaction(ABC):
         self.remove_rows(session_ids)
         ids = as_json(("session_id",), [(key,) for key in session_ids])
         chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
-        self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
+        for table in BESIDE:
+            self.run(f"DELETE FROM {table.name} WHERE session_id IN ({chosen})", ids)  # noqa: S608
+        self.forget_words(session_ids)
         self.run(f"DELETE FROM session WHERE id IN ({chosen})", ids)  # noqa: S608
 
     def record_loads(self, loads: Sequence[LoadRecord], earlier: Sequence[int]) -> None:
@@ -181,6 +183,9 @@ class Transaction(ABC):
 
     def index_words(self, added: Sequence[int], replaced: Sequence[int]) -> None:  # noqa: B027  a database may have none
         """Take sessions that were just written into the index of words, where we write one. Never fails a load."""
+
+    def forget_words(self, sessions: Sequence[int]) -> None:  # noqa: B027  likewise
+        """Take sessions out of the index of words, where we write one."""
 
     def index_earlier(self) -> bool:
         """Take in some of those that were there before the index; False when none is left."""

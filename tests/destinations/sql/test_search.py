@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
-from bic_lib.core.model import Document, State
+from bic_lib.core.model import DataType, Document, State
+from bic_lib.core.ports import StoredFile
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import SqlDatabase, create
 from tests.destinations.sql.stand_in import stand_in
@@ -167,3 +169,22 @@ def test_an_index_that_refuses_fails_no_load(file: Path, harm: str, gone: bool |
     answer = database.search(Sought(words="late"))
     assert {one.lsid for one in answer.sessions} == {"a", "b"}
     assert gone is None or bool(answer.note) is gone
+
+
+@pytest.mark.parametrize("harm", ["", "DROP TABLE bic_search_content"])
+def test_what_is_removed_is_in_no_index(file: Path, harm: str) -> None:
+    """Whoever removes a session removes its words and the list of its files too, whatever state the index is in."""
+    database = create(connection_string=f"sqlite:///{file}")
+    database.load(HOST, [session("a", line="secret"), session("b", line="other")])
+    note = StoredFile(DataType.SESSIONS, None, "archive", "a.xml", 1, "00", 0.0, "stored")
+    database.note_files(HOST, {"a": [note]})
+    if harm:
+        script(file, harm)
+    database.remove(HOST, ["a"])
+    while database.catch_up():
+        pass
+    assert database.search(Sought(words="secret")).sessions == []
+    assert [one.lsid for one in database.search(Sought(words="other")).sessions] == ["b"]
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM bic_search").fetchone() == (1,)
+        assert connection.execute("SELECT COUNT(*) FROM bic_file").fetchone() == (0,)
