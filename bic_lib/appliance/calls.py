@@ -12,13 +12,17 @@ import requests
 import urllib3
 
 from bic_lib.appliance.answers import missing_right
-from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, TooOften, Unexpected
+from bic_lib.core.errors import BicError, Interrupted, Overtaxed, Refused, SiteError, TooOften, Unexpected
 
 REPORT_SECONDS = 300.0
 """Longest silence of a report or command (docs/appliance.md 8.4)."""
 
 RECORDING_SECONDS = 660.0
 """Longest silence of a recording or backup: it is rendered on demand (docs/appliance.md 5.3.7)."""
+
+
+_OVERTAXED = frozenset({408, 500, 502, 504})
+"""An appliance, or a gateway before it, says so of a report that takes it too long; 503 is said while it restarts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
         case _ if (status >= 500 or status == 408) and call.is_item:
             error = Interrupted(f"{subject}: the appliance failed (HTTP {status})")
         case _ if status >= 500 or status == 408:
+            failed = Overtaxed if status in _OVERTAXED else SiteError
             hint = "It may be restarting or failing over."
-            error = SiteError(f"{subject}: the appliance failed (HTTP {status})", hint=hint, retry_after=pause)
+            error = failed(f"{subject}: the appliance failed (HTTP {status})", hint=hint, retry_after=pause)
         case _:
             error = Unexpected(f"{subject}: HTTP {status}: {message}")
     return error

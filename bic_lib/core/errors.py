@@ -9,6 +9,7 @@
     ├── Unsupported          this kind of destination has no way to do that: it is named, and not tried again
     ├── ClaimLost            somebody else holds the work now: stop before the next publish
     ├── SiteError            pause the site; costs items no attempts
+    │   ├── Overtaxed        ... it failed over a question: the next one is smaller
     │   └── Refused          ... credentials not accepted, or only a right is missing: then just what needs it pauses
     ├── DestinationError     pause the destination; costs items no attempts
     │   └── NotAdmitted      ... it does not accept our credentials: they are read again once
@@ -89,6 +90,10 @@ class SiteError(BicError):
     def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class Overtaxed(SiteError):
+    """The appliance, or a gateway before it, failed over a question (408, 500, 502, 504): a smaller one may succeed."""
 
 
 class Refused(SiteError):

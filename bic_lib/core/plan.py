@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ SHORTEST_WINDOW = 15 * MINUTE
 """Shorter windows would ask an appliance that is slow anyway too often: a day in 96 questions at most."""
 CAUGHT_UP = HOUR
 """A stream whose watermark is less than this behind the appliance's clock is caught up."""
+_TRUSTED_AGAIN = 10
+"""Questions that go well before one is asked again that was too long: what is lost by asking is a pause of the site."""
 EARLY = 0.5
 """Seconds. Timers fire a few milliseconds early (docs/functions.md); without it a schedule would wait for the next tick."""
 CLOCK_TOLERANCE = 60
@@ -162,21 +165,38 @@ def rewound(mark: int, now: float, since: float) -> int:
     return mark if mark <= then + CLOCK_TOLERANCE else then
 
 
-def shorter(span: int) -> int:
-    """The window length after a time-out, a cut-off body or a deadline."""
-    return max(SHORTEST_WINDOW, span // 2)
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long a time the next question is about, in seconds. `too_long` failed last (0: none did), `well` went well since.
+
+    It is halved by a time-out, a cut-off body, a gateway's 504 and the like, and grows back; to what failed only after ten that
+    went well, so that an appliance with a limit fails over one question in eleven.
+    """
+
+    length: int = DAY
+    too_long: int = 0
+    well: int = 0
+
+    def failed(self, seconds: int) -> Span:
+        """After a question about so many seconds, by which an appliance was overtaxed."""
+        tried = min(self.length, seconds)
+        return Span(max(SHORTEST_WINDOW, tried // 2), tried)
+
+    def succeeded(self, seconds: int) -> Span:
+        """After one that went well; one about much less time than may be asked for proves nothing."""
+        if 2 * seconds <= self.length:
+            return self
+        well, wanted = self.well + 1, min(DAY, 2 * self.length)
+        if not self.too_long or wanted < self.too_long:
+            return Span(wanted, self.too_long, well)
+        return Span(wanted) if well >= _TRUSTED_AGAIN else Span(self.length, self.too_long, well)
 
 
-def longer(span: int) -> int:
-    """The window length after a success."""
-    return min(DAY, span * 2)
-
-
-def days(window: Window) -> Iterator[Window]:
-    """The window in pieces of at most a day, without holes."""
+def pieces(window: Window, length: Callable[[], int] = lambda: DAY) -> Iterator[Window]:
+    """The window in pieces of at most `length` seconds, which is asked before each, without holes."""
     begin = window.begin
     while begin < window.end:
-        end = min(begin + DAY, window.end)
+        end = min(begin + length(), window.end)
         yield Window(begin, end)
         begin = end
 

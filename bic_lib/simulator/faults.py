@@ -148,6 +148,8 @@ class Faults:
     malformed: dict[str, Malformation] = field(default_factory=dict)
     refused_reports: set[str] = field(default_factory=set)
     max_report_seconds: int | None = None
+    too_long_status: int | None = None
+    """What a longer one is answered with; None: a text."""
     nothing_found: Literal["error", "error_in_list", "empty_list"] = "error"
     language: Language = "en"
     """Of everything that is said in an `<error>`."""

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Literal
 from zipfile import ZipFile
 
-from bic_lib.simulator.answers import NO_ARCHIVES, Answer, Refusal, error_document, nothing_found, odd_answer, refuse
+from bic_lib.simulator.answers import NO_ARCHIVES, Answer, Refusal, error_document, json_answer, nothing_found, odd_answer, refuse
 from bic_lib.simulator.documents import record, summary
 from bic_lib.simulator.faults import Faults, Recording
 from bic_lib.simulator.markup import Links
@@ -179,6 +179,10 @@ class Reporting:
         last = first + length if duration else math.floor(moment.shown) + 1
         longest = self._faults.max_report_seconds
         if longest is not None and last - first > longest:
+            if self._faults.too_long_status is not None:
+                raise Refusal(
+                    json_answer(self._faults.too_long_status, {"error": "timeout", "message": "The upstream timed out."})
+                )
             raise refuse("too_long", self._faults)
         return _Selection(by, first, last)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib.appliance.client import Client
-from bic_lib.core.errors import BicError, Interrupted, SiteError, Unexpected
+from bic_lib.core.errors import BicError, Interrupted, Overtaxed, SiteError, Unexpected
 from bic_lib.core.model import DataType, ReportKind, Selection, Window
 from bic_lib.logs import STARS, masked
 from bic_lib.simulator.certificates import make_certificates
@@ -197,6 +197,17 @@ def test_what_is_no_message_is_not_quoted(odd: OddServer, odd_client: MakeClient
     with pytest.raises(BicError, match=r"\d+ bytes of text/plain, SHA-256 [0-9a-f]{16}") as told:
         recording(odd_client())
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504])
+def test_what_may_have_been_too_much_is_told_from_an_appliance_that_restarts(
+    odd: OddServer, odd_client: MakeClient, status: int
+) -> None:
+    """A smaller question may succeed after a time-out of whoever stands in between; the site rests all the same."""
+    odd.on_call = lambda handler: answer(handler, status)
+    with pytest.raises(SiteError) as told:
+        sessions(odd_client())
+    assert isinstance(told.value, Overtaxed) == (status not in (501, 503))
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 403, 404, 405, 408, 418, 429, 500, 503])

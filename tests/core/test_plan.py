@@ -134,16 +134,39 @@ def test_a_watermark_never_passes_the_appliance_s_own_clock(begin: int, length: 
 
 
 @given(spans)
-def test_windows_are_halved_down_to_a_quarter_of_an_hour_and_grow_back(span: int) -> None:
-    """After a time-out half as long, never under 15 minutes; after a success twice as long, never over a day."""
-    assert plan.shorter(span) == max(15 * MINUTE, span // 2)
-    assert plan.longer(span) == min(DAY, 2 * span)
+def test_windows_are_halved_down_to_a_quarter_of_an_hour_and_grow_back(length: int) -> None:
+    """After a time-out half as long, never under 15 minutes; after successes twice as long, never over a day."""
+    shorter = plan.Span(length).failed(length)
+    assert shorter.length == max(15 * MINUTE, length // 2)
+    for _ in range(100):
+        shorter = shorter.succeeded(shorter.length)
+    assert shorter.length == DAY
+    assert plan.Span(length).succeeded(length).length == min(DAY, 2 * length)
+
+
+@given(st.integers(plan.SHORTEST_WINDOW, 2 * DAY))
+def test_a_limit_costs_one_question_in_eleven(limit: int) -> None:
+    """An appliance fails over what is longer than its limit: windows are as long as it allows, by a factor of two."""
+    span, asked, failed = plan.Span(), 0, 0
+    for _ in range(200):
+        asked += span.length <= limit
+        failed += span.length > limit
+        span = span.failed(span.length) if span.length > limit else span.succeeded(span.length)
+    assert failed <= 10 + asked / 10
+    assert 2 * span.length >= min(limit, DAY)
+
+
+def test_a_short_window_that_fails_shortens_what_is_asked_next() -> None:
+    """Not the day that might have been asked, of which nothing is known; nor does one that goes well tell anything of a day."""
+    assert plan.Span(DAY).failed(HOUR).length == HOUR // 2
+    limited = plan.Span(6 * HOUR, 12 * HOUR, 9)
+    assert limited.succeeded(HOUR) == limited
 
 
 @given(st.integers(0, 10**10), st.integers(0, 400 * DAY))
 def test_days_cover_the_window_without_holes(begin: int, length: int) -> None:
     """Pieces of at most a day, one after the other, that begin and end as the whole does."""
-    pieces = list(plan.days(Window(begin, begin + length)))
+    pieces = list(plan.pieces(Window(begin, begin + length)))
     assert all(0 < piece.seconds <= DAY for piece in pieces)
     assert [begin, *(piece.end for piece in pieces)] == [*(piece.begin for piece in pieces), begin + length]
 

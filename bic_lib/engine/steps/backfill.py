@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bic_lib.core import plan
 from bic_lib.core.errors import ItemError
 from bic_lib.core.model import ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
@@ -23,10 +22,10 @@ def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     body = claimed.body
     known = job.ledger.proof.known(job.site.name)
     try:
-        for window in plan.days(Window(body["cursor"], body["until"])):
+        for window in job.pieces(Window(body["cursor"], body["until"])):
             job.need(NEEDED_SECONDS)
             if _put_off(job, kind, body, window.begin):
-                take_window(job, kind, _filled(job, kind, body), known, Selection(ended=window), window.begin)
+                take_window(job, kind, _filled(job, kind, body), known, Selection(ended=window), window)
                 members = dict.fromkeys(_filled(job, kind, body), int(body["since"]))
                 job.planned += compare(job, kind, members, known, window)
             if not _put_off(job, kind, body, window.begin):

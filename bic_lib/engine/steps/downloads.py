@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
-from bic_lib.core import plan
 from bic_lib.core.errors import ItemError
 from bic_lib.core.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.documents import DocumentIntake
@@ -47,10 +47,10 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
     body, reason = claimed.body, ""
     try:
-        for selection, placed_at, intake in _taken(job, kind, body):
+        for selection, intake in _taken(job, kind, body):
             job.check()
             job.planned += intake.planned
-            plan_lsids(job, kind, intake.again, placed_at)
+            plan_lsids(job, kind, intake.again, intake.placed_at)
             for stream, error in intake.dropped.items():
                 reason = str(error)
                 job.rest_destination(stream.destination, reason)
@@ -66,7 +66,7 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
 def look(job: Job, kind: ReportKind, step: Step) -> None:
     """Tell what a download would do; nothing is written anywhere. Raises SiteError."""
     try:
-        for selection, _, intake in _taken(job, kind, step.body, dry_run=True):
+        for selection, intake in _taken(job, kind, step.body, dry_run=True):
             _unknown(job, selection, intake)
     except ItemError as error:
         job.troubles.append(f"{job.site.name}: {error}")
@@ -74,13 +74,13 @@ def look(job: Job, kind: ReportKind, step: Step) -> None:
 
 def _taken(
     job: Job, kind: ReportKind, body: Mapping[str, Any], *, dry_run: bool = False
-) -> Iterator[tuple[Selection, int, DocumentIntake]]:
-    """Take in each report that the download needs: what was asked, where unreadable sessions stand, what came."""
+) -> Iterator[tuple[Selection, DocumentIntake]]:
+    """Take in each report that the download needs: what was asked, and what came."""
     members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
     configured = frozenset(job.streams)
     job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
     known = job.ledger.proof.known(job.site.name)
-    for selection, placed_at in _selections(body):
+    for selection in _selections(job, body):
         intake = DocumentIntake(
             job,
             kind,
@@ -89,19 +89,20 @@ def _taken(
             force=body["force"],
             dry_run=dry_run,
             by_lsid=bool(selection.lsids),
-            placed_at=placed_at,
+            placed_at=selection.began.begin if selection.began else 0,
             tried_again=configured,
         )
-        with job.appliance.report(kind, selection) as report:
+        asked = job.question(selection.began) if selection.began else nullcontext()
+        with asked, job.appliance.report(kind, selection) as report:
             intake.take(report)
-        yield selection, placed_at, intake
+        yield selection, intake
 
 
-def _selections(body: Mapping[str, Any]) -> list[tuple[Selection, int]]:
+def _selections(job: Job, body: Mapping[str, Any]) -> Iterator[Selection]:
     if body["began"]:
-        return [(Selection(began=window), window.begin) for window in plan.days(Window(*body["began"]))]
+        yield from (Selection(began=window) for window in job.pieces(Window(*body["began"])))
     lsids = body["lsids"]
-    return [(Selection(lsids=tuple(lsids[at : at + LSIDS_PER_CALL])), 0) for at in range(0, len(lsids), LSIDS_PER_CALL)]
+    yield from (Selection(lsids=tuple(lsids[at : at + LSIDS_PER_CALL])) for at in range(0, len(lsids), LSIDS_PER_CALL))
 
 
 def _unknown(job: Job, selection: Selection, intake: DocumentIntake) -> str:

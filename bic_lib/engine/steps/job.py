@@ -6,10 +6,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
-from bic_lib.core.errors import ClaimLost, LedgerError, SiteError, Unexpected
+from bic_lib.core.errors import ClaimLost, Interrupted, LedgerError, Overtaxed, SiteError, Unexpected, UnknownText
 from bic_lib.core.model import (
     REPORT_OF,
     BrokenDocument,
@@ -23,8 +24,9 @@ from bic_lib.core.model import (
     Site,
     State,
     Stream,
+    Window,
 )
-from bic_lib.core.plan import pause
+from bic_lib.core.plan import Span, pause, pieces
 from bic_lib.core.ports import Appliance, FileStore
 from bic_lib.engine import memory
 from bic_lib.engine.delivery import Destination
@@ -115,6 +117,7 @@ class Job:
     refused: dict[DataType, str] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     tally: Tally = field(default_factory=Tally)
+    span: Span = field(default_factory=Span)
 
     def check(self) -> None:
         """Raises ClaimLost when the lane or a claim is no longer ours."""
@@ -129,6 +132,34 @@ class Job:
             yield
         finally:
             self.leases.remove(lease)
+
+    @contextmanager
+    def holding_reports(self, claim: Lease) -> Iterator[None]:
+        """Likewise, with the claim on the reports of a kind, beside which it is kept how much may be asked at once."""
+        self.span = Span(*claim.body.get("asks", ()))
+        try:
+            with self.holding(claim):
+                yield
+        finally:
+            self.keep_span(claim, claim.body)
+
+    def keep_span(self, claim: Lease, body: Mapping[str, Any]) -> None:
+        """What stands beside the claim from now on."""
+        claim.body = {**body, "asks": astuple(self.span)}
+
+    @contextmanager
+    def question(self, window: Window) -> Iterator[None]:
+        """A report or listing of this time; after one that the appliance fails over the next is about a shorter one."""
+        try:
+            yield
+        except (Interrupted, Overtaxed, UnknownText):
+            self.span = self.span.failed(window.seconds)
+            raise
+        self.span = self.span.succeeded(window.seconds)
+
+    def pieces(self, window: Window) -> Iterator[Window]:
+        """The window in pieces that may be asked for at once."""
+        return pieces(window, lambda: self.span.length)
 
     def need(self, seconds: float) -> None:
         """Raises OutOfTime when less than this is left."""

@@ -100,9 +100,9 @@ def _first_shown(job: Job, kind: ReportKind, hole: Sequence[Window]) -> int | No
 
     An appliance forgets what ended first: from there on it has forgotten nothing.
     """
-    for window in plan.days(Window(hole[0].begin - DAY, hole[-1].end)):
+    for window in job.pieces(Window(hole[0].begin - DAY, hole[-1].end)):
         job.need(NEEDED_SECONDS)
-        with job.appliance.report(kind, Selection(ended=window)) as report:
+        with job.question(window), job.appliance.report(kind, Selection(ended=window)) as report:
             ends = [one.end for one in report if isinstance(one, Document) and one.end is not None]
         job.check()
         if ends:

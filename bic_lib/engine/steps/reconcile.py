@@ -7,7 +7,7 @@ look fetches the newest windows again: shell lists, surveys and notes come late.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,7 +51,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         losses.settle(job, kind, members)
         if any(served_name(stream) in passes for stream in members):
             _second_look(job, kind, members, known, int(now))
-        for window in plan.days(Window(body["cursor"], body["until"])):
+        for window in job.pieces(Window(body["cursor"], body["until"])):
             job.need(NEEDED_SECONDS)
             compare(job, kind, members, known, window)
             body["streams"] = sorted(served_name(stream) for stream in members if not job.rests_now(stream.destination))
@@ -99,21 +99,21 @@ def postpone(job: Job, claimed: ClaimedStep, error: ItemError) -> None:
 
 
 def _second_look(job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, now: int) -> None:
-    for window in plan.days(Window(now - job.site.second_look, now)):
+    for window in job.pieces(Window(now - job.site.second_look, now)):
         job.need(NEEDED_SECONDS)
-        take_window(job, kind, members, known, Selection(ended=window), window.begin)
+        take_window(job, kind, members, known, Selection(ended=window), window)
 
 
 def take_window(
-    job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, selection: Selection, placed_at: int
+    job: Job, kind: ReportKind, members: Iterable[Stream], known: Known, selection: Selection, window: Window
 ) -> None:
-    """Fetch one report outside the walk, for streams that no run made due. Raises ItemError, SiteError, ClaimLost."""
+    """Fetch one report of a window outside the walk, for streams that no run made due. Raises ItemError, SiteError, ClaimLost."""
     usable = [stream for stream in members if not job.rests_now(stream.destination)]
-    intake = DocumentIntake(job, kind, dict.fromkeys(usable), known, placed_at=placed_at)
-    with job.appliance.report(kind, selection) as report:
+    intake = DocumentIntake(job, kind, dict.fromkeys(usable), known, placed_at=window.begin)
+    with job.question(window), job.appliance.report(kind, selection) as report:
         intake.take(report)
     job.check()
-    plan_lsids(job, kind, intake.again, placed_at)
+    plan_lsids(job, kind, intake.again, window.begin)
     for stream, error in intake.dropped.items():
         job.rest_destination(stream.destination, str(error))
 
@@ -124,16 +124,23 @@ def compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known
     So are those whose recording only the listing tells of (docs/appliance.md 5.1).
     """
     serving = [stream for stream, begin in members.items() if begin < window.end]
-    try:
-        listing = job.appliance.listing(kind, window)
-    except (Unexpected, Refused):
-        # Not every appliance may list (docs/appliance.md 2.3, presentations above all): the full report tells the same.
-        take_window(job, kind, serving, known, Selection(began=window), window.begin)
+    with job.question(window):
+        listing = _listing(job, kind, window)
+    if listing is None:
+        take_window(job, kind, serving, known, Selection(began=window), window)
         return []
     missing = [listed for listed in listing if not _is_known(job, known, listed, window, serving)]
     recorded = frozenset(listed.lsid for listed in missing if listed.has_recording)
     now = job.ledger.now()
     return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded, listed=True)
+
+
+def _listing(job: Job, kind: ReportKind, window: Window) -> Sequence[Listed] | None:
+    """None where it is refused. Not every appliance may list (docs/appliance.md 2.3): the full report tells the same."""
+    try:
+        return job.appliance.listing(kind, window)
+    except (Unexpected, Refused):
+        return None
 
 
 def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: Iterable[Stream]) -> bool:

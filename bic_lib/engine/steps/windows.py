@@ -9,7 +9,7 @@ from dataclasses import replace
 from bic_lib.core import plan
 from bic_lib.core.errors import BicError, Conflict, ItemError, UnknownText
 from bic_lib.core.losses import merged
-from bic_lib.core.model import DAY, Failure, ReportKind, Selection, Stream, Window
+from bic_lib.core.model import Failure, ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.engine.steps.losses import passed
@@ -47,8 +47,7 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
         now, _ = job.appliance.now()
         streams = {stream: _begun(job, state, now) for stream, state in streams.items()}
         marks = {stream: state.mark or 0 for stream, state in streams.items()}
-        span = int(claim.body.get("span", DAY))
-        following = plan.next_window(marks, int(now), lookback=job.site.lookback, span=span)
+        following = plan.next_window(marks, int(now), lookback=job.site.lookback, span=job.span.length)
         if following is None:
             _plan_reconcile(job, kind, streams)
             for state in streams.values():
@@ -82,7 +81,7 @@ def _one_window(
     runs = {stream: state.run for stream, state in members.items()}
     intake = DocumentIntake(job, kind, runs, known, placed_at=window.begin)
     try:
-        with job.appliance.report(kind, Selection(ended=window)) as report:
+        with job.question(window), job.appliance.report(kind, Selection(ended=window)) as report:
             intake.take(report)
     except ItemError as error:
         report_failed(job, kind, claim, error)
@@ -106,7 +105,7 @@ def _one_window(
         _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
     between = f"{utc(window.begin)} to {utc(window.end)}"
     log.info("%s: %s report of %s taken in for %d streams", job.site.name, kind, between, len(members))
-    claim.body = {"span": plan.longer(int(claim.body.get("span", DAY)))}
+    job.keep_span(claim, {})
     return True
 
 
@@ -148,12 +147,12 @@ def _destination_failed(job: Job, state: StreamState, reason: str) -> None:
 
 
 def report_failed(job: Job, kind: ReportKind, claim: Lease, error: BicError) -> None:
-    """The report as a whole failed: it rests, and its next window is shorter. No item is charged with it."""
+    """The report as a whole failed: it rests. No item is charged with it."""
     state = job.ledger.streams.read(job.site.name)
     due = due_streams(job, state, kind)
     rest = rested(state.report_rest(kind), job.ledger.now(), str(error), mark=job.mark(rests.site(job.site.name)))
     rest = replace(rest, says_only=isinstance(error, UnknownText))
-    claim.body = {"span": plan.shorter(int(claim.body.get("span", DAY))), **rest_body(rest)}
+    job.keep_span(claim, rest_body(rest))
     job.troubles.append(f"{job.site.name}: {kind} report: {error}")
     job.tally.failure = type(error).__name__
     log.warning("%s: %s report failed: %s", job.site.name, kind, error)
@@ -166,9 +165,9 @@ def worker_lost(job: Job, kind: ReportKind, claim: Lease) -> bool:
     lost = int(claim.body.get("lost", 0)) + 1
     now = job.ledger.now()
     until = plan.next_try(Failure.WORKER_LOST, min(lost, 5), now, 0) or now
-    span = plan.shorter(int(claim.body.get("span", DAY)))
+    job.span = job.span.failed(job.span.length)
     rest = Rest(until, lost - 1, float(claim.body.get("rest_since") or now), f"{lost} workers were lost over it")
-    claim.body = {"span": span, "lost": lost, **rest_body(rest)}
+    job.keep_span(claim, {"lost": lost, **rest_body(rest)})
     claim.renew()
     if until > now:
         job.troubles.append(f"{job.site.name}: {kind} report: {rest.reason}")

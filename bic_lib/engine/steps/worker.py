@@ -176,7 +176,7 @@ class Worker:
         claim = self.job.ledger.streams.claim_reports(self.job.site.name, kind)
         if claim is None:
             return False
-        with self.keeper.held(claim), self.job.holding(claim):
+        with self.keeper.held(claim), self.job.holding_reports(claim):
             began = self.job.ledger.now()
             try:
                 done = work(claim)

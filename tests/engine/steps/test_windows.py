@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bic_lib.actions import running
+from bic_lib.actions import backfill, running
 from bic_lib.actions.download import Download, perform_download, plan_download
 from bic_lib.appliance.learning import LATELY, LONG_AGO
 from bic_lib.core.model import DAY, DataType, State
@@ -239,6 +239,32 @@ def test_windows_of_a_report_with_a_longest_duration_fit_it(world: World, sim: S
         world.clock.offset += HOUR
     sim.faults.max_report_seconds = None
     world.once()
+    world.demand_whole()
+
+
+@pytest.mark.parametrize("status", [408, 504])
+def test_a_question_that_is_too_big_for_the_appliance_is_made_smaller(world: World, sim: Simulator, status: int) -> None:
+    """A gateway gives up on what is longer than six hours: each report is asked for in smaller ones, and everything arrives."""
+    world.configure(site='history = "5d"')
+    sim.faults.max_report_seconds, sim.faults.too_long_status = 6 * HOUR, status
+    failures = 0
+    for _ in range(12):
+        failures += len(world.once().troubles)
+        world.clock.offset += 3 * 60
+    world.demand_whole()
+    assert 0 < failures < 12
+    assert max(window.seconds for window in windows(sim)[-20:]) > 3 * HOUR
+
+
+def test_a_backfill_of_days_that_are_too_big_is_made_smaller_too(world: World, sim: Simulator) -> None:
+    """It would ask for the same day again and again; what windows by end time can't show arrives as well."""
+    world.configure(site='history = "30m"')
+    world.once()
+    sim.faults.max_report_seconds, sim.faults.too_long_status = 6 * HOUR, 504
+    backfill.backfill(world.app(), "support", int(sim.now()) - 3 * DAY)
+    for _ in range(10):
+        world.once()
+        world.clock.offset += 5 * 60
     world.demand_whole()
 
 
