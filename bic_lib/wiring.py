@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -14,6 +14,7 @@ from bic_lib.core.model import BrokenDocument, Document, Site, Work
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.credentials.references import ENVIRONMENT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
+from bic_lib.engine import works
 from bic_lib.engine.app import App, PeriodicWork, unobserved
 from bic_lib.engine.delivery import Destination, FileDestination, FileRules, RowDestination
 from bic_lib.engine.events import refused
@@ -80,17 +81,26 @@ _APART = "Name a file of its own for each."
 
 def _works(settings: Settings) -> dict[Work, PeriodicWork]:
     """What is done once a period over all sites."""
-    if settings.seal is None:
-        return {}
+    found = {}
+    if settings.verify:
+        from bic_lib.engine import verifying  # noqa: PLC0415
+
+        found[Work.VERIFY] = PeriodicWork(works.every(settings.verify.every), verifying.daily(settings.verify.share))
+    if settings.seal:
+        from bic_lib.evidence import sealing as days  # noqa: PLC0415
+
+        found[Work.SEAL] = PeriodicWork(days.due, partial(_seal, settings), "seal")
+    return found
+
+
+def _seal(settings: Settings, app: App, check: Callable[[], None]) -> Sequence[str]:
     from bic_lib.evidence import sealing as days  # noqa: PLC0415
 
-    def seal(app: App, check: Callable[[], None]) -> None:
-        setup = sealing(settings, app)
-        if setup and days.head_of(Seals(app.ledger.store).chain()):
-            for _ in days.seal(app.ledger, setup, check):
-                check()
-
-    return {Work.SEAL: PeriodicWork(days.due, seal, "seal")}
+    setup = sealing(settings, app)
+    if setup and days.head_of(Seals(app.ledger.store).chain()):
+        for _ in days.seal(app.ledger, setup, check):
+            check()
+    return ()
 
 
 def sealing(settings: Settings, app: App) -> Setup | None:

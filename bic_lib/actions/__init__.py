@@ -1,7 +1,7 @@
 """What people ask for, values in, values out: the same for commands, routes and pages.
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
-* `verify` the proof: `proving` each transfer, `strangers` that nobody knows, `findings` that stay
+* `verify` the proof: what is stored, and `strangers` that nobody knows
 * `seals` sealed days, and checking a folder against them
 * `session` one session: its copies, how far they are proven, what happened in it, `converting` its recording
 * `purging` removing what was delivered, `purge_choice` of which sessions

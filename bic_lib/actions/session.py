@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from bic_lib.actions.proving import compare, has_digest
 from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import BicError, LedgerError, Unexpected
@@ -22,6 +21,7 @@ from bic_lib.core.rows import session_rows
 from bic_lib.core.session_content import Content, content
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination, RowDestination
+from bic_lib.engine.proving import compare, has_digest
 from bic_lib.ledger.index import Place
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import HELD, Record
@@ -40,7 +40,7 @@ OF_BEFORE = "not yet proven"
 class Copy:
     """One transfer of the session or of what belongs to it.
 
-    `proof` is PROVEN, THERE, OF_BEFORE or what is wrong (:class:`bic_lib.actions.proving.Problem`), "" where the destination
+    `proof` is PROVEN, THERE, OF_BEFORE or what is wrong (:class:`bic_lib.engine.proving.Problem`), "" where the destination
     holds nothing; `detail` says more.
     """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from bic_lib.actions.proving import Problem
 from bic_lib.core import naming, recognition
 from bic_lib.core.errors import Unsupported
 from bic_lib.core.ports import FileEntry
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
+from bic_lib.engine.proving import Problem
 
 _SEALS = "seals/"
 """Below it lie the statements of sealed days, which are checked by themselves."""

@@ -4,6 +4,7 @@
 * `steps/` one module a kind of step · `delivery` publishing once · `tee` one download, several destinations
 * `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
 * `works` what belongs to no site, once a period
+* `verifying` looks again at what is stored: `proving` each transfer, `findings` that stay
 * `resting` ends rests before their time: what was mended is tried at once
 * `file_lists` where each session's files lie, as rows · `loads` which databases are awake for that
 * `health` what the ledger knows, as facts · `waiting` due work that no worker takes in hand

@@ -52,12 +52,12 @@ class PeriodicWork:
     """A work that belongs to no site: when it is `due`, and how it is done.
 
     `do` calls the function that it is given before each thing that it writes, and at least once a minute: that raises OutOfTime
-    when the visit's time is over (what is done by then must stay done) and ClaimLost when somebody else is at it. `subject` is
-    the kind of subject that fails when it does.
+    when the visit's time is over (what is done by then must stay done) and ClaimLost when somebody else is at it. It returns
+    what it found to be wrong, in words; what it could not do it raises. `subject` is the kind of subject that fails then.
     """
 
     due: Due
-    do: Callable[[App, Callable[[], None]], None]
+    do: Callable[[App, Callable[[], None]], Sequence[str]]
     subject: str = "bic"
 
 

@@ -108,10 +108,9 @@ def perform(app: App, work: Work, deadline: Deadline | None) -> Visited:
 
     try:
         with Keeper().running() as keeper, keeper.held(lease):
-            failed = _failure(app, work, check)
+            failed = _failure(app, work, check, visited.troubles)
             lease.body = {**lease.body, **asdict(_ended(work, Turn.read(lease.body), failed, app.ledger.now()))}
             visited.steps = 1
-            visited.troubles += [f"{work}: {failed}"] if failed else []
     except OutOfTime:
         visited.again = Visit(work=work)
     except ClaimLost as error:
@@ -119,16 +118,19 @@ def perform(app: App, work: Work, deadline: Deadline | None) -> Visited:
     return visited
 
 
-def _failure(app: App, work: Work, check: Callable[[], None]) -> BicError | None:
-    """Do it; what went wrong. Raises LedgerError, ClaimLost, OutOfTime."""
+def _failure(app: App, work: Work, check: Callable[[], None], troubles: list[str]) -> BicError | None:
+    """Do it; why it could not be done. `troubles` gets that, and what was found to be wrong. Raises LedgerError, ClaimLost."""
+    failed: BicError | None = None
     with unexpected(f"the work {work}") as bugs:
         try:
-            app.works[work].do(app, check)
+            troubles += [f"{work}: {found}" for found in app.works[work].do(app, check)]
         except (LedgerError, ClaimLost):
             raise
         except BicError as error:
-            return error
-    return next(iter(bugs), None)
+            failed = error
+    failed = next(iter(bugs), failed)
+    troubles += [f"{work}: {failed}"] if failed else []
+    return failed
 
 
 def _ended(work: Work, turn: Turn, failed: BicError | None, now: float) -> Turn:

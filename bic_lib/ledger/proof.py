@@ -185,12 +185,12 @@ class Proof:
         rows = (row for row in self.store.everything(ITEMS, f"{site}|{day}", f"{site}|:") if is_transfer(row))
         return _records(self.store, site, rows)
 
-    def records(self, site: str | None = None, before: date | None = None) -> Iterator[Record]:
+    def records(self, site: str | None = None, before: date | None = None, *, begin: str = "") -> Iterator[Record]:
         """All transfers of one site (of days before this one), or of every site that the ledger ever heard of.
 
-        A site and day after the other.
+        A site and day after the other; `begin`: from this partition on.
         """
-        bounds = ("", "") if site is None else (f"{site}|", f"{site}|{before.isoformat() if before else '~'}")
+        bounds = (begin, "") if site is None else (f"{site}|", f"{site}|{before.isoformat() if before else '~'}")
         rows = self.store.everything(ITEMS, *bounds)
         transfers = (row for row in rows if is_transfer(row))
         return readable(self.store, ITEMS, transfers, lambda row: read_record(row, row.partition.rpartition("|")[0]))

@@ -27,6 +27,7 @@ How values are written:
 |---|---|
 | duration | a number and `d`, `h`, `m` or `s`: `"10m"`, `"1h30m"`, `"90d"` |
 | HH:MM | a time of day: `"02:30"` |
+| percentage | a number and `%`, more than 0, at most 100: `"5%"` |
 | time zone | a name of the time zone database: `"Europe/Berlin"` |
 | host | a host name without scheme; of a site also with `:port` |
 | secret reference | `"env:NAME"`, `"keyvault:NAME"` or `"keyvault:https://VAULT/secrets/NAME"`; a secret itself is refused |

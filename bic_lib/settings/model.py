@@ -331,6 +331,15 @@ class LogSettings(Section):
     format: Literal["text", "json"] = Field(default="text", description="One line of text, or one JSON object, a record.")
 
 
+class VerifySettings(Section):
+    """What is stored is read again by itself, a share at a time, the oldest check first. Left out: only `bic verify` reads it."""
+
+    share: spelling.Share = Field(default=0.05, description="How much of what each destination holds, each time.")
+    every: Annotated[spelling.Duration, within("1h", "30d")] = Field(
+        default=DAY, description="Time from one share to the next; 1h … 30d."
+    )
+
+
 # --- the whole file --------------------------------------------------------------------------------------------------
 
 
@@ -360,4 +369,5 @@ class File(Section):
     schedules: dict[spelling.Name, ScheduleSettings] = Field(default={}, description="What goes when, by name.")
     notifications: Notifications = Field(default_factory=Notifications, description="Who is told.")
     seal: SealSettings | None = Field(default=None, description="Sealed days.")
+    verify: VerifySettings | None = Field(default=None, description="What is stored is read again, a share at a time.")
     logs: LogSettings | None = Field(default=None, description="Log files.")

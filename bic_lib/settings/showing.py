@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 from bic_lib.logs import masked
 from bic_lib.settings.defaults import OWN
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import File
-from bic_lib.settings.spelling import duration
+from bic_lib.settings.spelling import duration, percentage
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -23,12 +24,16 @@ def _masked_texts(table: dict[str, Any]) -> dict[str, Any]:
     return {key: masked(value) if isinstance(value, str) else value for key, value in table.items()}
 
 
+_SPELLED: dict[str, Callable[[Any], str]] = {"duration": duration, "percentage": percentage}
+"""What is a number inside, as it is written in the file."""
+
+
 def described() -> dict[str, Any]:
     """Each table of the file with its keys, as JSON Schema; a site and a destination with all that they need."""
     found = File.model_json_schema(by_alias=True)
     for field in (field for table in found["$defs"].values() for field in table.get("properties", {}).values()):
-        if field.get("format") == "duration" and "default" in field:
-            field["default"] = duration(field["default"])
+        if "default" in field and (spelled := _SPELLED.get(field.get("format", ""))):
+            field["default"] = spelled(field["default"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 

@@ -27,6 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _HOST_NAME = re.compile(r"(?![-.])[\w.-]{1,253}(?<![-.])|\[[0-9A-Fa-f:.]+\]")
 _DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")
 _UNC = re.compile(r"(\\\\|//)[^\\/\s]+[\\/][^\\/]+([\\/].*)?", re.DOTALL)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%?", re.ASCII)
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 _OWN_CONTAINERS = frozenset({"$root", "$web", "$logs"})
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}")
@@ -83,6 +84,20 @@ def within(shortest: str, longest: str) -> AfterValidator:
         return number
 
     return AfterValidator(check)
+
+
+def share(text: object) -> float:
+    """`"5%"` → 0.05. Raises ValueError."""
+    match = _SHARE.fullmatch(text) if isinstance(text, str) else None
+    part = float(match[1]) / 100 if match else 0.0
+    if not 0 < part <= 1:
+        raise ValueError(f'{shown(text)}is no percentage; more than 0, at most 100, in quotes, such as "5%"')
+    return part
+
+
+def percentage(part: float) -> str:
+    """0.05 → `"5%"`."""
+    return f"{100 * part:g}%"
 
 
 def _minutes(text: object) -> int:
@@ -344,6 +359,12 @@ def _text(kind: str, check: Callable[[str], str], **more: Any) -> tuple[AfterVal
 
 
 Duration = Annotated[int, PlainValidator(seconds), PlainSerializer(duration, when_used="json"), _schema("duration")]
+Share = Annotated[
+    float,
+    PlainValidator(share),
+    PlainSerializer(percentage, when_used="json"),
+    _schema("percentage"),
+]
 ClockTime = Annotated[int, PlainValidator(_minutes), PlainSerializer(_clock, when_used="json"), _schema("HH:MM")]
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema("time zone")]
 Name = Annotated[

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,9 +208,25 @@ def test_shares_come_round_to_everything(filled: Bic) -> None:
         assert filled("verify", "--share", "25%", "--manifest", f"{n}.jsonl").status == 0
         seen += (filled.folder / f"{n}.jsonl").read_text().splitlines()
     assert len(set(seen)) == total
-    assert len(seen) - total < 4
-    assert filled("verify", "--share", "5%", "--json").json["checked"] == -(-total // 20)
+    held = Counter(json.loads(line)["destination"] for line in set(seen))
+    assert len(seen) == sum(4 * -(-count // 4) for count in held.values()), "the last quarter begins the next round"
+    assert filled("verify", "--share", "5%", "--json").json["checked"] == sum(-(-count // 20) for count in held.values())
     assert filled("verify", "--share", "x").status == 2
+
+
+def test_shares_are_looked_at_every_day(filled: Bic) -> None:
+    """With `[verify]` a run does its share by itself: what it finds makes health ill, until a later one finds it well."""
+    change_settings(filled, "[schedules.hourly]", '[verify]\nshare = "100%"\n[schedules.hourly]')
+    file = some_file(filled)
+    before = file.read_bytes()
+    file.write_bytes(before + b" ")
+    ended = filled("run", "--once")
+    assert (ended.status, "verify: 1 not as stored at archive" in ended.err) == (1, True)
+    [trouble] = filled("health", "--json").json["troubles"]
+    assert (trouble["severity"], trouble["subject"]["destination"]) == ("unproven", "archive")
+    file.write_bytes(before)
+    assert filled("verify").status == 0
+    assert filled("health").status == 0
 
 
 def test_one_session_and_what_began_since(filled: Bic, appliance: Simulator) -> None:

@@ -11,11 +11,11 @@ from typing import cast
 
 import pytest
 
-from bic_lib.actions.proving import compare
 from bic_lib.contracts.documents import small
 from bic_lib.core.model import DataType, Document, Item, Outcome, State
 from bic_lib.core.ports import Check, Loaded, TableDestination
 from bic_lib.engine.delivery import Delivery, RowDestination
+from bic_lib.engine.proving import compare
 from bic_lib.ledger.records import Record
 from bic_lib.simulator import Recording, Simulator
 from tests.support import ROOT, Bic, hourly, served_sessions, site, stored_sessions

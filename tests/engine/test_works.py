@@ -36,7 +36,7 @@ class Ten:
     meanwhile: Callable[[], Any] = lambda: None
     log: list[int] = field(default_factory=list)
 
-    def do(self, _app: App, check: Callable[[], None]) -> None:
+    def do(self, _app: App, check: Callable[[], None]) -> list[str]:
         while self.done < 10:
             check()
             if self.broken and self.done == 2:
@@ -45,6 +45,7 @@ class Ten:
             self.wait(60)
             self.meanwhile()
         self.done, self.rounds = 0, self.rounds + 1
+        return []
 
 
 class World:

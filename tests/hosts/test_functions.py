@@ -112,10 +112,11 @@ def test_a_work_goes_by_the_queue_too(host: Host, monkeypatch: pytest.MonkeyPatc
     """The tick sends its message; a visit that runs out of time puts it out again, the next one does the rest."""
     rounds = iter([OutOfTime, None])
 
-    def do(_app: App, check: Callable[[], None]) -> None:
+    def do(_app: App, check: Callable[[], None]) -> list[str]:
         check()
         if ending := next(rounds):
             raise ending
+        return []
 
     app = host.settings.look().app
     monkeypatch.setattr(app, "works", {Work.VERIFY: PeriodicWork(every(86_400), do)})

@@ -182,7 +182,7 @@ def test_what_rests_waits_for_no_worker(world: World, beating: Callable[..., Hea
 
 def test_a_work_waits_for_a_worker_too(world: World, beating: Callable[..., Heartbeat], monitor: Receiver) -> None:
     """A work of no site that nobody begins."""
-    world.app.works = {Work.VERIFY: PeriodicWork(works.every(DAY), lambda _app, _check: None, "ledger")}
+    world.app.works = {Work.VERIFY: PeriodicWork(works.every(DAY), lambda _app, _check: [], "ledger")}
     assert works.wanted(world.app, world.ledger.streams.standing(), world.now)
     world.now += 880
     beating().beat(world.app)

@@ -38,6 +38,9 @@ transfers = [{ site = "support", destination = "archive", data = ["sessions"] }]
 host = "mail.example.com"
 from = "bic@example.com"
 to = ["ops@example.com"]
+[verify]
+share = "5%"
+every = "1d"
 [logs]
 directory = "logs"
 """

@@ -359,6 +359,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "destinations.rows.store_system_information",
         "true or false",
     ),
+    **{
+        f"share {share}": (changed('share = "5%"', f"share = {share}"), "verify.share", "no percentage; more than 0, at most 100")
+        for share in ('"0%"', '"101%"', '"5 of 100"', '""', '"-5%"', '"nan%"', '"1e1%"', "5", "0.05")
+    },
+    "verify every minute": (changed('every = "1d"', 'every = "1m"'), "verify.every", 'from "1h" to "30d"'),
+    "verify's key": (changed('share = "5%"', 'shares = "5%"'), "verify.shares", 'did you mean "share"?'),
     "every missing": (changed(EVERY, ""), "schedules.hourly.every", "missing"),
     "every too short": (changed(EVERY, 'every = "30s"'), "schedules.hourly.every", '"30s" is out of range; from "1m" to "7d"'),
     "every too long": (changed(EVERY, 'every = "8d"'), "schedules.hourly.every", "out of range"),

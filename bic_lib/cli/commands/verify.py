@@ -8,17 +8,19 @@ from typing import Any, TextIO
 
 import rich_click as click
 
-from bic_lib.actions.proving import Problem
 from bic_lib.actions.time_arguments import moment
 from bic_lib.actions.timestamps import iso
-from bic_lib.actions.verify import Asked, Verified, verify
+from bic_lib.actions.verify import Asked, verify
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import ByName, Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.progress import Told, watching
 from bic_lib.cli.tables import table
 from bic_lib.core.errors import UsageError
+from bic_lib.engine.proving import Problem
+from bic_lib.engine.verifying import Verified
 from bic_lib.ledger.records import Record
+from bic_lib.settings import spelling
 
 JSON = {
     "verify": {
@@ -84,12 +86,9 @@ def command(call: Call, /, manifest: TextIO | None, since: str | None, share: st
 def _part(text: str) -> float:
     """A percentage as a part of 1. Raises UsageError."""
     try:
-        part = float(text.removesuffix("%")) / 100
-    except ValueError:
-        part = 0.0
-    if not 0 < part <= 1:
-        raise UsageError(f"--share: {text!r} is no percentage", hint="Such as 5%: more than 0, at most 100.")
-    return part
+        return spelling.share(text)
+    except ValueError as error:
+        raise UsageError(f"--share: {error}") from error
 
 
 def _print_json(verified: Verified) -> None:

@@ -30,12 +30,12 @@ class Problem:
 
 
 def compare(destination: Destination, host: str, records: Sequence[Record], *, quick: bool) -> list[Problem | None]:
-    """What is wrong with each of some transfers of one site and destination. Raises DestinationError."""
+    """What is wrong with each of some transfers of one site and destination. Raises DestinationError, Unsupported."""
     if isinstance(destination, RowDestination):
         return _rows(destination, host, records)
     if isinstance(destination, FileDestination):
         return [_readable(destination, record, quick=quick) for record in records]
-    return [problem(record, "unreadable", "this kind of destination can't be read") for record in records]
+    raise Unsupported("this kind of destination can't be read")
 
 
 def problem(record: Record, what: str, detail: str = "") -> Problem:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bic_lib.actions.proving import Problem
 from bic_lib.core.health import Severity
+from bic_lib.engine.proving import Problem
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.troubles import DAMAGED, Trouble
 
 FOREIGN = "foreign"
-KEPT = frozenset({"missing", "altered", "size", FOREIGN})
-"""Problems that are kept. What could not be looked at is no finding, and rows that are newer are proof of something else."""
+KEPT = frozenset({"missing", "altered", "size", "unreadable", FOREIGN})
+"""Problems that are kept. Rows that are newer are proof of something else."""
 
 
 class Findings:
