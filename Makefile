@@ -83,6 +83,8 @@ scale: $(MARK)-dev $(TOOLS)
 docs: $(MARK)-dev
 	$(BIN)/python -m bic_lib.settings.docs > docs/settings.md
 	$(BIN)/python -m bic_lib.cli.json_docs > docs/json.md
+	$(BIN)/python -m bic_lib.destinations.sql.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m contrib.questions
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

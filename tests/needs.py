@@ -34,6 +34,7 @@ REMEDIES = {
 """Programs that a package of the system brings."""
 DOWNLOADS = {
     "bicep": "the Bicep CLI (github.com/Azure/bicep), on PATH",
+    "datasette": "`pip install datasette` in a venv of its own, its command on PATH",
     "func": "Azure Functions Core Tools (github.com/Azure/azure-functions-core-tools), on PATH",
     "pwsh": "PowerShell 7 (github.com/PowerShell/PowerShell), on PATH",
     "tsql-parse": "a command of this name around Microsoft's ScriptDom, on PATH",
