@@ -52,9 +52,15 @@ def answer(request: func.HttpRequest, visits: func.Out[List[str]]) -> func.HttpR
     return response
 
 
+def bind(name: str, methods: str, route: str, level: func.AuthLevel = func.AuthLevel.FUNCTION) -> None:
+    """Have requests to a route answered; each GET route answers HEAD as well."""
+    bound = app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)(answer)
+    verbs = methods.replace("GET", "GET HEAD").split()
+    app.function_name(name)(app.route(route=route, methods=verbs, auth_level=level, trigger_arg_name="request")(bound))
+
+
 # The routes are those of bic_lib.web.routes, which is not imported here for its weight; a test holds them together.
 for name, method, route in (
-    ("dashboard", "GET", "dashboard"),
     ("health", "GET", "health"),
     ("status", "GET", "status"),
     ("download", "POST", "download"),
@@ -66,7 +72,8 @@ for name, method, route in (
     ("session", "GET", "sessions/{lsid}"),
     ("acknowledge", "POST", "acknowledge"),
 ):
-    bound = app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)(answer)
-    app.function_name(name)(
-        app.route(route=route, methods=[method, "HEAD"] if method == "GET" else [method], trigger_arg_name="request")(bound)
-    )
+    bind(name, method, route)
+
+# The pages ask for a key of their own.
+bind("dashboard", "GET", "dashboard", func.AuthLevel.ANONYMOUS)
+bind("pages", "GET POST", "ui/{*place}", func.AuthLevel.ANONYMOUS)

@@ -1,4 +1,4 @@
-"""Everything that the dashboard shows, in one value."""
+"""Everything that the home page shows, in one value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bic_lib.actions.failures import failures
 from bic_lib.actions.runs import runs
 from bic_lib.actions.status import status
 from bic_lib.actions.timestamps import iso
-from bic_lib.core.errors import UsageError
+from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.ports import Row, Store
 from bic_lib.engine.app import App
 from bic_lib.ledger.days import stored_per_day
@@ -23,15 +23,15 @@ _DAYS = 30
 """What one page can show: the newest runs, the first failures, the last days."""
 
 
-def overview(app: App) -> dict[str, Any]:
+def overview(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """The value of `bic status --json` (docs/design.md 6), the newest runs, the first failures, notices, what was stored per day.
 
-    Raises LedgerError.
+    `broken`: as for `health.look`. Raises LedgerError.
     """
     now = app.ledger.now()
     return {
         "as_of": iso(now),
-        **status(app),
+        **status(app, broken),
         "runs": runs(app.ledger, _RUNS),
         "failures": list(islice(failures(app), _FAILURES)),
         "notices": [_notice(notice) for notice in Notices(app.ledger.store).read().notices if notice.over is None],

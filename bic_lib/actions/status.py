@@ -16,7 +16,7 @@ from bic_lib.core.ports import Row
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read
 from bic_lib.ledger import lessons
-from bic_lib.ledger.streams import Standing
+from bic_lib.ledger.streams import SiteState, Standing
 from bic_lib.settings.spelling import duration
 
 _TICKS_MISSED = 150.0
@@ -126,8 +126,19 @@ def _site(app: App, one: SiteFacts, standing: Standing) -> dict[str, Any]:
         "state": stands,
         "clock_skew_seconds": state.skew,
         "nothing_found": lessons.learned(state.rows, site.host) if site else {},
+        "backup": _backup(state),
         **_failure(one.failing, app.ledger.now()),
     }
+
+
+def _backup(state: SiteState) -> dict[str, Any] | None:
+    """The newest good backup, wherever it lies."""
+    rows = {key.removeprefix("backups|"): row for key, row in state.rows.items() if key.startswith("backups|")}
+    good = [(start, size, name) for name, row in rows.items() for start, _, size, doubt in row.body["lately"] if not doubt]
+    if not good:
+        return None
+    start, size, name = max(good)
+    return {"start": iso(start), "size": size, "destination": name}
 
 
 def _destinations(app: App, found: Facts, now: float) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ from bic_lib.settings.model import LocalFolderSettings
 
 if TYPE_CHECKING:
     from bic_lib.hosts.bridge import Answer
+    from bic_lib.settings.including import Texts
+    from bic_lib.web.guard import Door
 
 log = logging.getLogger("bic.scheduler")
 
@@ -41,6 +44,8 @@ FUNCTION_TIMEOUT = 2 * 3_600
 _STOP_BEFORE = 120
 """A step in hand is stopped this long before the platform would end the process (docs/design.md 7)."""
 _VISIT_MINUTES = "50"
+_KEYS_SECONDS = 300.0
+"""A page key that was changed in the vault counts after so long."""
 _LEAST_MINUTES = 20.0
 """With less nothing would ever begin, and a visit only hand itself on."""
 
@@ -52,6 +57,8 @@ class Host:
         self.environ = environ
         demand = _demand_mounts if CLOUD in environ else lambda _: None
         self.settings = Current(loading.source(environ, None), environ, demand=demand)
+        self._door: Door | None = None
+        self._door_until = 0.0
         logs.configure(None)
 
     def tick(self) -> list[str]:
@@ -89,6 +96,19 @@ class Host:
             events.dead_letter(visit.site or str(visit.work))
             notify.poisoned(self.settings.look().app.ledger, visit)
 
+    def door(self) -> Door:
+        """Who lets people in to the pages; keys are looked up anew after a while. Raises UsageError where none is good."""
+        from bic_lib.hosts.page_key import app_keys  # noqa: PLC0415  # ticks and visits need none of it
+        from bic_lib.web.guard import Door  # noqa: PLC0415  # the same
+
+        now = time.monotonic()
+        if self._door is None or now > self._door_until:
+            keys = app_keys(self.settings.look().settings, self.environ)
+            if self._door is None or self._door.keys != keys:
+                self._door = Door(keys)
+            self._door_until = now + _KEYS_SECONDS
+        return self._door
+
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, list[str]]:
         """Answer an HTTP request; with it come the messages of the visits that it wants."""
         from bic_lib.hosts import bridge  # noqa: PLC0415  # ticks and visits need none of it
@@ -100,7 +120,11 @@ class Host:
 
 
 class _Call:
-    """One HTTP request. The visits that it wants begin at once, and go on by the queue when it has been answered."""
+    """One HTTP request. Its key was asked for by the platform, but for the pages. The visits that it wants begin at once, and go
+    on by the queue when it has been answered.
+    """
+
+    asks_for_keys = False
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -122,6 +146,12 @@ class _Call:
 
     def broken(self) -> SettingsError | None:
         return self._host.settings.held.broken
+
+    def texts(self) -> Texts:
+        return self._host.settings.held.texts
+
+    def door(self) -> Door:
+        return self._host.door()
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self.messages += [json.dumps(visit.message()) for visit in visits]

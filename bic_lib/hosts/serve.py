@@ -17,12 +17,14 @@ from bic_lib.engine.app import App
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
 from bic_lib.web import application
+from bic_lib.web.guard import Door, Keys
 from bic_lib.web.http import LARGEST_BODY
 from bic_lib.web.routes import Host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from bic_lib.settings.including import Texts
     from bic_lib.settings.loading import Settings
 
 _THREADS = 16
@@ -44,8 +46,10 @@ log = logging.getLogger("bic.scheduler")
 class _Here(Host):
     """This process as the place where the routes live."""
 
-    def __init__(self, current: Current, scheduler: Scheduler) -> None:
-        self._current, self._scheduler = current, scheduler
+    asks_for_keys = True
+
+    def __init__(self, current: Current, scheduler: Scheduler, door: Door) -> None:
+        self._current, self._scheduler, self._door = current, scheduler, door
 
     def settings(self) -> Settings:
         return self._current.held.settings
@@ -59,30 +63,35 @@ class _Here(Host):
     def visit(self, visits: Sequence[Visit]) -> None:
         self._scheduler.visit(self.app(), visits)
 
+    def texts(self) -> Texts:
+        return self._current.held.texts
 
-def serve(current: Current, host: str, port: int, key: str, serving: Callable[[str], None]) -> None:
+    def door(self) -> Door:
+        return self._door
+
+
+def serve(current: Current, host: str, port: int, keys: Keys, serving: Callable[[str], None]) -> None:
     """Tick, visit and answer until an exception (KeyboardInterrupt, ...) ends it; then wait for what is in hand.
 
-    `key` must come with each request, "" where no key is needed; `serving` is told the dashboard's address. Raises BicError when
-    the port can't be had.
+    `keys` let people in; `serving` is told the address. Raises BicError when the port can't be had.
     """
-    with service(current, host, port, key) as (address, tick):
-        serving(f"{address}/api/dashboard")
+    with service(current, host, port, keys) as (address, tick):
+        serving(address)
         forever(tick)
 
 
 @contextmanager
-def service(current: Current, host: str, port: int, key: str) -> Iterator[tuple[str, Callable[[], None]]]:
+def service(current: Current, host: str, port: int, keys: Keys) -> Iterator[tuple[str, Callable[[], None]]]:
     """Answer and visit for as long as the block takes; gives the address, and the tick to be called each minute."""
     with scheduling() as scheduler:
-        here = _Here(current, scheduler)
-        with listening(_guarded(here, key), host, port) as address:
+        here = _Here(current, scheduler, Door(keys))
+        with listening(_at(here), host, port) as address:
             yield address, lambda: scheduler.tick_with(current)
 
 
-def _guarded(here: Host, key: str) -> WSGIApplication:
+def _at(here: Host) -> WSGIApplication:
     app = application.application()
-    return lambda environ, start_response: app({**environ, application.HOST: here, application.KEY: key}, start_response)
+    return lambda environ, start_response: app({**environ, application.HOST: here}, start_response)
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
@@ -103,6 +112,8 @@ def listening(app: WSGIApplication, host: str, port: int) -> Iterator[str]:
             channel_timeout=_SILENT_SECONDS,
             cleanup_interval=_SWEEP_SECONDS,
             connection_limit=_CONNECTIONS,
+            trusted_proxy="127.0.0.1",
+            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"},
             ident=None,
         )
     except OSError as error:

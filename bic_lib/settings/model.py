@@ -340,6 +340,17 @@ class VerifySettings(Section):
     )
 
 
+class PagesSettings(Section):
+    """Who may see what in the pages, by the HTTP routes and in what is exported; each reading is logged."""
+
+    files: Literal["nobody", "operators"] = Field(
+        default="nobody", description="Who may take stored files out; `operators` have the page key, or the app role `bic.files`."
+    )
+    contents: Literal["nobody", "operators", "viewers"] = Field(
+        default="operators", description="Who may read chats and documents; `viewers` have the view key."
+    )
+
+
 # --- the whole file --------------------------------------------------------------------------------------------------
 
 
@@ -370,4 +381,5 @@ class File(Section):
     notifications: Notifications = Field(default_factory=Notifications, description="Who is told.")
     seal: SealSettings | None = Field(default=None, description="Sealed days.")
     verify: VerifySettings | None = Field(default=None, description="What is stored is read again, a share at a time.")
+    pages: PagesSettings = Field(default_factory=PagesSettings, description="Who may see what in the pages.")
     logs: LogSettings | None = Field(default=None, description="Log files.")

@@ -1,5 +1,5 @@
-"""The HTTP routes and the dashboard: one definition for the function app and for `bic serve`.
+"""The HTTP routes and the pages: one Flask app for the function app and for `bic serve`.
 
-* `application` the Flask app · `routes` which function answers what · `http` requests and answers · `reading` what bodies say
-* `upload` session XML · `guard` who may call `bic serve` · `dashboard`, `chart`, `html`, `pages/` what people see
+* `application` the app · `routes` what the JSON routes answer · `http` requests and answers · `reading` what JSON bodies say
+* `upload` session XML · `guard` who may do what · `pages/` what people see, of `templates/`
 """

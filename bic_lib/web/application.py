@@ -1,6 +1,6 @@
 """The Flask app of both hosts: it finds the route, demands permission, and turns what was raised into an answer.
 
-A host calls it by WSGI, and puts itself (:class:`bic_lib.web.routes.Host`) and the key that it demands into the environment.
+A host calls it by WSGI, and puts itself (:class:`bic_lib.web.routes.Host`) into the environment.
 """
 
 from __future__ import annotations
@@ -10,24 +10,22 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from bic_lib.core.errors import BicError, LedgerError, SettingsError, UsageError
 from bic_lib.engine import memory
-from bic_lib.web.guard import demand_permission
-from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, MOST_VALUES, Refusal, Request, Response, demand_texts, refuse, respond
-from bic_lib.web.routes import ROUTES, Handler
+from bic_lib.web.guard import demand_key
+from bic_lib.web.http import LARGEST_BODY, LONGEST_VALUE, MOST_VALUES, Refusal, Request, Response, demand_texts, refuse
+from bic_lib.web.pages import places
+from bic_lib.web.routes import ROUTES, VISITOR, Handler, Host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "bic.host"
 """The host's name in the environment."""
-KEY = "bic.key"
-"""The key that each request must have; none where the platform has asked for one already."""
 
 log = logging.getLogger("bic.scheduler")
 
@@ -64,7 +62,7 @@ def flask_app() -> flask.Flask:
     app.before_request(_admit)
     for route in ROUTES:
         app.add_url_rule(route.path, route.name, partial(_handled, route.handler), methods=[route.method])
-    app.add_url_rule("/", "front", _front)
+    places.add_to(app, lambda: (_host(), _request()))
     for kind in (Refusal, HTTPException, BicError):
         app.register_error_handler(kind, _refused)
     return app
@@ -76,39 +74,43 @@ def _request() -> Request:
     return found
 
 
+def _host() -> Host:
+    found: Host = flask.request.environ[HOST]
+    return found
+
+
 def _handled(handler: Handler, **_params: str) -> Response:
-    request = _request()
-    return handler(request.environ[HOST], request)
-
-
-def _front() -> Response:
-    """One machine's address without a path leads to the page."""
-    code = _request().args.get("code")
-    return respond(302, "text/plain", "", {"Location": "/api/dashboard" + (f"?code={quote(code)}" if code else "")})
+    host, request = _host(), _request()
+    if host.asks_for_keys:
+        request.environ[VISITOR] = demand_key(request, host.door())
+    return handler(host, request)
 
 
 def _admit() -> None:
-    """Raises Refusal for what goes no further: too large, no text, or without permission."""
+    """Raises Refusal for what goes no further: too large, or no text."""
     request = _request()
     if (request.content_length or 0) > LARGEST_BODY:
         raise RequestEntityTooLarge
     demand_texts(request)
-    if (key := request.environ.get(KEY)) is not None:
-        demand_permission(request, key)
 
 
 def _refused(error: Exception) -> Response:
-    """What was raised as an answer: what the caller did wrong, or what is broken here or there."""
+    """What was raised as an answer."""
+    return places.refused(_host(), _request(), _refusal(error))
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What the caller did wrong, or what is broken here or there."""
     match error:
         case Refusal():
-            return refuse(error)
+            return error
         case HTTPException():
-            return refuse(_without_html(error))
+            return _without_html(error)
         case UsageError():
-            return refuse(Refusal(400, [str(error)]))
+            return Refusal(400, [str(error)])
         case LedgerError() | SettingsError():
-            return refuse(Refusal(503, [str(error), *getattr(error, "problems", ())]))
-    return refuse(Refusal(502, [str(error)]))
+            return Refusal(503, [str(error), *getattr(error, "problems", ())])
+    return Refusal(502, [str(error)])
 
 
 def _without_html(error: HTTPException) -> Refusal:
@@ -126,11 +128,12 @@ def _without_html(error: HTTPException) -> Refusal:
 
 def _in_own_spelling(inner: WSGIApplication, rules: Sequence[str]) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     """Fixed parts of a path match without case, as on the platform; what a path names keeps its own."""
-    known = [rule.split("/") for rule in rules]
+    known = [(rule.rstrip("/").split("/"), rule.endswith("/")) for rule in rules]
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ["PATH_INFO"].rstrip("/").split("/")
-        environ["PATH_INFO"] = next((path for rule in known if (path := _spelled(rule, given))), environ["PATH_INFO"])
+        found = (path + "/" * slash for rule, slash in known if (path := _spelled(rule, given)) is not None)
+        environ["PATH_INFO"] = next(found, environ["PATH_INFO"])
         return inner(environ, start_response)
 
     return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -79,12 +80,25 @@ def too_many(what: str, most: int = MOST_VALUES) -> Refusal:
     return Refusal(413, [f"there are more than {most:,} {what}"])
 
 
+def policy(nonce: str = "") -> str:
+    """What a browser may do with an answer (docs/design.md 15); the style is that of the page with this nonce."""
+    return (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; media-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
 def respond(status: int, media_type: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer that nobody keeps or passes on: addresses may hold a key, pages hold what is nobody else's."""
-    every = {"Content-Type": f"{media_type}; charset=utf-8", **_ALWAYS, **(headers or {})}
+    every = {
+        "Content-Type": f"{media_type}; charset=utf-8",
+        **_ALWAYS,
+        "Content-Security-Policy": policy(secrets.token_urlsafe(16)),
+        **(headers or {}),
+    }
     return Response(text.encode(), status, every)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Protocol
@@ -18,17 +18,23 @@ from bic_lib.actions.overview import one_run, overview
 from bic_lib.actions.results import Results
 from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
+from bic_lib.core.ports import Check
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
 from bic_lib.notices import trial
+from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import SqlDatabaseSettings
-from bic_lib.web import dashboard, upload
-from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, Response, answer
+from bic_lib.web import upload
+from bic_lib.web.guard import Door, NoPages, may_read
+from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, Response, answer, form
 from bic_lib.web.reading import asked_again, asked_choice, asked_download, fields
 
 MOST_ITEMS = 10_000
 """Items that the answer of a dry run names: some 3 MB; `found` counts all."""
+VISITOR = "bic.visitor"
+"""Who asks, in a request's environment; nobody where the platform has asked for its key."""
+_READ = "its content and where its copies lie"
 _log = logging.getLogger("bic.scheduler")
 _WAITERS = threading.BoundedSemaphore(4)
 """Callers that wait hold a thread each, and the platform gives a small instance five: who comes later is answered 202."""
@@ -55,6 +61,19 @@ class Host(Protocol):
         """Have these visits made soon: by a queue, or by threads."""
         ...
 
+    def texts(self) -> Texts:
+        """The texts of the settings in use."""
+        ...
+
+    def door(self) -> Door:
+        """Who lets people in. Raises UsageError where there is no page key, or none that can be used: no pages then."""
+        ...
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether the JSON routes need a key of ours; not where the platform has asked for one already."""
+        ...
+
 
 Handler = Callable[[Host, Request], Response]
 
@@ -72,17 +91,13 @@ class Route:
 # --- handlers --------------------------------------------------------------------------------------------------------
 
 
-def _dashboard(host: Host, _request: Request) -> Response:
-    return dashboard.page(overview(host.app()))
-
-
 def _health(host: Host, _request: Request) -> Response:
     found = health.look(host.app(), host.broken())
     return answer(503 if found.ill else 200, health.shown(found))
 
 
 def _status(host: Host, _request: Request) -> Response:
-    return answer(200, overview(host.app()))
+    return answer(200, overview(host.app(), host.broken()))
 
 
 def _run(host: Host, request: Request) -> Response:
@@ -100,12 +115,12 @@ def _download(host: Host, request: Request) -> Response:
 
 
 def _uploaded(host: Host, request: Request) -> Response:
-    sent, app = upload.read(request), host.app()
+    sent, app = upload.read(*form(request)), host.app()
     recordings = sent.recordings()
-    if recordings and (found := download.problems(app, recordings, _rows_only(host))):
+    if recordings and (found := download.problems(app, recordings, rows_only(host))):
         raise Refusal(400, found)
     imported = upload.plan(app, sent)
-    fetched = download.plan_download(app, recordings, _rows_only(host)) if recordings else None
+    fetched = download.plan_download(app, recordings, rows_only(host)) if recordings else None
     refused = [{"file": file, "reason": reason} for file, reason in imported.refused] if imported else []
     runs = [planned.run for planned in (imported, fetched) if planned]
     more = {"refused": refused, **({"recordings_run": fetched.run} if imported and fetched else {})}
@@ -114,11 +129,11 @@ def _uploaded(host: Host, request: Request) -> Response:
 
 def _downloaded(host: Host, wanted: download.Download, wait: float, problems: Sequence[str]) -> Response:
     app = host.app()
-    if found := [*problems, *download.problems(app, wanted, _rows_only(host))]:
+    if found := [*problems, *download.problems(app, wanted, rows_only(host))]:
         raise Refusal(400, found)
     if wanted.dry_run:
-        return _dry_run(app, wanted, _rows_only(host))
-    return _begun(host, app, [download.plan_download(app, wanted, _rows_only(host)).run], wait, {})
+        return _dry_run(app, wanted, rows_only(host))
+    return _begun(host, app, [download.plan_download(app, wanted, rows_only(host)).run], wait, {})
 
 
 def _dry_run(app: App, wanted: download.Download, rows_only: frozenset[str]) -> Response:
@@ -130,7 +145,8 @@ def _dry_run(app: App, wanted: download.Download, rows_only: frozenset[str]) -> 
     return answer(200, {**found, "troubles": drained.troubles, "items": items})
 
 
-def _rows_only(host: Host) -> frozenset[str]:
+def rows_only(host: Host) -> frozenset[str]:
+    """The destinations that take sessions only."""
     configured = host.settings().destinations.items()
     return frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
 
@@ -159,7 +175,16 @@ def _check(host: Host, request: Request) -> Response:
     sites = given.texts("sites")
     if given.problems:
         raise Refusal(400, given.problems)
-    return answer(200, {"checks": [asdict(line) for line in check.check(host.settings(), sites)]})
+    found = check.check(host.settings(), sites)
+    return answer(200, {"checks": [asdict(line) for line in [*found, *_closed(host)]]})
+
+
+def _closed(host: Host) -> Iterator[Check]:
+    """Why there are no pages here: none is a choice, a key that is no good is a mistake."""
+    try:
+        host.door()
+    except UsageError as error:
+        yield Check("pages", "key", ok=isinstance(error, NoPages), detail=error.message, hint=error.hint)
 
 
 def _notify_test(host: Host, _request: Request) -> Response:
@@ -203,12 +228,12 @@ def _session(host: Host, request: Request) -> Response:
         raise Refusal(404, [f"this ledger knows no session {lsid[:LONGEST_VALUE]}"])
     if len(places) > 1:
         raise Refusal(400, [f"site: name one of {', '.join(place.site for place in places)}, which all have this session"])
-    _log.info("session %s of %s was read by HTTP: its content and where its copies lie", lsid, places[0].site)
-    return answer(200, session.shown(session.look(app, places[0])))
+    reads = may_read(host.settings().pages.contents, request.environ.get(VISITOR))
+    _log.info("session %s of %s was read by HTTP: %s", lsid, places[0].site, _READ if reads else "where its copies lie")
+    return answer(200, session.shown(session.look(app, places[0], contents=reads)))
 
 
 ROUTES = (
-    Route("dashboard", "GET", "/api/dashboard", _dashboard),
     Route("health", "GET", "/api/health", _health),
     Route("status", "GET", "/api/status", _status),
     Route("download", "POST", "/api/download", _download),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from bic_lib.actions.download import Download
 from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.session_documents import read_document, records
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
-from bic_lib.web.http import Refusal, Request, form, too_many
+from bic_lib.web.http import Refusal, too_many
 from bic_lib.web.reading import LONGEST_WAIT, Fields
 
 MOST_RECORDS = 20_000
@@ -44,11 +44,10 @@ class Upload:
         return tuple(dict.fromkeys(document.lsid for document in read if isinstance(document, Document)))
 
 
-def read(request: Request) -> Upload:
+def read(sent: MultiDict[str, str], uploaded: MultiDict[str, FileStorage]) -> Upload:
     """The form of `POST /api/download`: files, and the fields of the JSON body that go with them. Raises Refusal."""
-    sent, uploaded = form(request)
     values = _values(sent)
-    files = [(file.filename or "", file.read()) for _, file in uploaded.items(multi=True)]
+    files = [(file.filename or "", file.read()) for _, file in uploaded.items(multi=True) if file.filename or file.tell()]
     _demand_few_records([content for _, content in files])
     forced = values.pop("force", ["false"]) != ["false"]
     given = Fields(values, _FIELDS)

@@ -82,7 +82,7 @@ def pages(hostile: Bic, appliance: Simulator) -> Iterator[Service]:
 
 def test_no_page_and_no_answer_holds_it(pages: Service) -> None:
     """Pages as people see them, answers as programs read them; what was asked is repeated tamely."""
-    answers = [pages.get("/api/dashboard"), pages.get("/api/status"), pages.get("/api/runs/x%0AFORGED%1B")]
+    answers = [pages.get("/api/ui/failures"), pages.get("/api/status"), pages.get("/api/runs/x%0AFORGED%1B")]
     answers += [pages.post("/api/download", json={"sites": ["a\nFORGED\u202e"], "destinations": ["archive"]})]
     for answer in answers:
         demand_tame(answer.content.decode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -30,7 +29,7 @@ def handler(host: Host) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             status, headers, answer = _answered(host, self.command, self.path, dict(self.headers), body)
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+            for name, value in [*headers, ("Content-Length", str(len(answer)))]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
@@ -44,14 +43,14 @@ def handler(host: Host) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-Answer = tuple[int, Mapping[str, str], bytes]
+Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def _answered(host: Host, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
     place = urlsplit(target)
     parts = place.path.strip("/").split("/")
     if parts == ["admin", "host", "status"]:
-        return 200, {}, b'{"state": "Running"}'
+        return 200, [], b'{"state": "Running"}'
     if parts[:2] == ["admin", "functions"] and method == "POST":
         return _administered(host, parts[2], body)
     prefix = host.configured["extensions"]["http"]["routePrefix"]
@@ -64,23 +63,25 @@ def _answered(host: Host, method: str, target: str, headers: dict[str, str], bod
     for function, route_params in found:
         if method in function.trigger["methods"]:
             return _called(host, function, method, target, headers, body, route_params)
-    return (405 if found else 404), {}, b""
+    return (405 if found else 404), [], b""
 
 
 def _administered(host: Host, name: str, body: bytes) -> Answer:
     """Run a function by hand, as the true host's administration does."""
     function = host.function(name)
     if function is None:
-        return 404, {}, b""
+        return 404, [], b""
     if function.trigger["type"] == "timerTrigger":
         threading.Thread(target=host.fire, args=(function,), daemon=True).start()
     else:
         given = json.loads(body)["input"]
         threading.Thread(target=host.invoke, args=(function, Datum(given, "string")), daemon=True).start()
-    return 202, {}, b""
+    return 202, [], b""
 
 
 def _route(wanted: list[str], parts: list[str]) -> dict[str, str] | None:
+    if wanted[-1].startswith("{*"):  # any number of parts, none too
+        wanted, parts = wanted[:-1], parts[: len(wanted) - 1]
     if len(wanted) != len(parts):
         return None
     given: dict[str, str] = {}
@@ -107,6 +108,7 @@ def _called(
         returned = host.invoke(function, Datum(request, "http")).outputs["$return"].value
     except InvocationFailed as error:
         log.warning("%s failed: %s", function.name, error)
-        return 500, {}, b""
-    given = {name: header.value for name, header in returned["headers"].items()}
+        return 500, [], b""
+    given = [(name, header.value) for name, header in returned["headers"].items()]
+    given += [("Set-Cookie", morsel.OutputString()) for cookie in returned["cookies"] or () for morsel in cookie.values()]
     return int(returned["status_code"].value), given, returned["body"].value

@@ -49,9 +49,6 @@ PLATFORM_SETTINGS = re.compile(
 )
 """What the Functions platform reads itself."""
 
-NOT_READ_YET = {"BIC_VIEW_KEY", "BIC_ENTRA"}
-"""Settings of the pages (docs/design.md 15) that a switch gives already and the program does not read yet."""
-
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/"
 _ASSIGNMENT = re.compile(r"/(?P<scope>[^/]+)/providers/Microsoft\.Authorization/roleAssignments/")
 
@@ -129,15 +126,12 @@ def test_azd_runs_hooks_that_are_there() -> None:
 # --- the app ---------------------------------------------------------------------------------------------------------
 
 
-def test_app_settings_are_those_that_the_code_reads(plain: Snapshot, whole: Snapshot) -> None:
+def test_app_settings_are_those_that_the_code_reads(whole: Snapshot) -> None:
     """Each BIC_ setting that the code reads is in the app's settings, each one there is read, and all else is the platform's."""
     sources = [ROOT / "function_app.py", *(path for path in (ROOT / "bic_lib").rglob("*.py") if "cli" not in path.parts)]
     read = set(re.findall(r"""["'%](BIC_[A-Z_]+)["'%]""", "\n".join(path.read_text("utf-8") for path in sources)))
     declared = {name for name in app_settings(whole) if name.startswith("BIC_")}
-    assert declared - NOT_READ_YET <= read
-    assert read <= declared
-    assert not NOT_READ_YET & read, "what is read now leaves NOT_READ_YET"
-    assert not NOT_READ_YET & app_settings(plain).keys()
+    assert declared == read
     rest = {name for name in app_settings(whole) if not name.startswith("BIC_")}
     assert {name for name in rest if not PLATFORM_SETTINGS.fullmatch(name)} == set()
 

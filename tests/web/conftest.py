@@ -15,14 +15,17 @@ import requests
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.serve import service
 from bic_lib.simulator import Simulator
+from bic_lib.web.guard import Keys
 from tests.support import SECRET, archive, hourly, site
 
 _PATIENCE = 60
+KEY = "page-key-of-these-tests"
+VIEW_KEY = "view-key-of-these-tests"
 
 
 @dataclass
 class Service:
-    """A running service. `get` and `post` speak real HTTP to it; `tick` is a minute's."""
+    """A running service. `get` and `post` speak real HTTP to it, with its key; `tick` is a minute's."""
 
     address: str
     tick: Callable[[], None]
@@ -31,25 +34,29 @@ class Service:
     appliance: Simulator
 
     def get(self, path: str, **more: Any) -> requests.Response:
-        return requests.get(self.address + path, timeout=_PATIENCE, allow_redirects=False, **more)
+        return requests.get(self.address + path, timeout=_PATIENCE, allow_redirects=False, **_with_key(more))
 
     def post(self, path: str, **more: Any) -> requests.Response:
-        return requests.post(self.address + path, timeout=_PATIENCE, **more)
+        return requests.post(self.address + path, timeout=_PATIENCE, **_with_key(more))
 
     def change_settings(self, text: str) -> None:
         """Write the settings file anew."""
         (self.folder / "bic.toml").write_text(text, encoding="utf-8")
 
 
+def _with_key(more: dict[str, Any]) -> dict[str, Any]:
+    return {**more, "headers": {"x-functions-key": KEY, **more.get("headers", {})}}
+
+
 @contextmanager
-def serving(folder: Path, appliance: Simulator, text: str, key: str = "") -> Iterator[Service]:
-    """A service in this process for a settings text, with a key if one is given."""
+def serving(folder: Path, appliance: Simulator, text: str) -> Iterator[Service]:
+    """A service in this process for a settings text, opened by KEY and for reading by VIEW_KEY."""
     file = folder / "bic.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, appliance.client_secret)
         current = Current(str(file), os.environ, stopped=lambda: False)
-        with service(current, "127.0.0.1", 0, key) as (address, tick):
+        with service(current, "127.0.0.1", 0, Keys(KEY, VIEW_KEY)) as (address, tick):
             yield Service(address, tick, current, folder, appliance)
         current.held.app.ledger.store.close()
 

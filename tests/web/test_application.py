@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,19 @@ Call = Callable[..., Answer]
 PLACE = "https://app.azurewebsites.net"
 
 
-@pytest.fixture
-def call(tmp_path: Path, appliance: Simulator) -> Iterator[Call]:
-    """Calls the routes as the platform does."""
-    (tmp_path / "bic.toml").write_text(site(appliance) + archive() + hourly())
-    host = functions.Host({"BIC_SETTINGS": str(tmp_path / "bic.toml"), SECRET: appliance.client_secret})
+@contextmanager
+def functions_host(folder: Path, appliance: Simulator, **environ: str) -> Iterator[Call]:
+    """Calls the routes as the platform does, with these app settings."""
+    (folder / "bic.toml").write_text(site(appliance) + archive() + hourly())
+    host = functions.Host({"BIC_SETTINGS": str(folder / "bic.toml"), SECRET: appliance.client_secret, **environ})
     yield lambda method, path, body=b"", **headers: host.answer(method, PLACE + path, headers, body)[0]
     host.settings.look().app.ledger.store.close()
+
+
+@pytest.fixture
+def call(tmp_path: Path, appliance: Simulator) -> Iterator[Call]:
+    with functions_host(tmp_path, appliance) as calls:
+        yield calls
 
 
 def test_an_ill_health_arrives_as_503(call: Call, tmp_path: Path) -> None:
@@ -87,6 +94,30 @@ def test_a_bug_is_logged_and_answered(call: Call, monkeypatch: pytest.MonkeyPatc
     assert b"inside" not in answered.body
     assert json.loads(answered.body)["problems"]
     assert [record.levelno for record in caplog.records if "ZeroDivisionError: inside" in caplog.text] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("key", ["", "short", "env:NOT_SET"])
+def test_without_a_page_key_there_are_no_pages(tmp_path: Path, appliance: Simulator, key: str) -> None:
+    """404 for each of them in the function app, and the check says why: none is a choice, one that is no good a mistake."""
+    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=key) as call:
+        for path in ("/api/ui/", "/api/ui/login", "/api/ui/sites.json"):
+            assert call("GET", path).status == 404
+        [line] = [one for one in json.loads(call("POST", "/api/check").body)["checks"] if one["subject"] == "pages"]
+        assert ("BIC_PAGE_KEY" in line["detail"], line["ok"]) == (True, key == "")
+
+
+def test_the_pages_work_in_the_function_app(tmp_path: Path, appliance: Simulator) -> None:
+    """A login by the page key gives the cookie of this host alone; with it the pages are there, and Entra's word counts not."""
+    key = "a-page-key-of-twenty-chars"
+    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=key, BIC_ENTRA="on") as call:
+        form = {"content-type": "application/x-www-form-urlencoded", "host": "app.azurewebsites.net"}
+        entered = call("POST", "/api/ui/login", f"key={key}".encode(), **form)
+        cookie = dict(entered.headers)["Set-Cookie"]
+        assert (entered.status, cookie.startswith("__Host-bic="), "Secure" in cookie) == (303, True, True)
+        page = call("GET", "/API/UI/Sites/support", cookie=cookie.partition(";")[0])
+        assert (page.status, b"support" in page.body) == (200, True)
+        assert call("GET", "/api/ui/", **{"x-ms-client-principal": "e30="}).status == 302
+        assert "pages" not in {one["subject"] for one in json.loads(call("POST", "/api/check").body)["checks"]}
 
 
 # --- the bridge ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import requests
 from bic_lib.simulator import Fault
 from bic_lib.web.http import MOST_VALUES
 from bic_lib.web.upload import MOST_RECORDS
-from tests.web.conftest import Service
+from tests.web.conftest import KEY, Service
 
 JSON = {"Content-Type": "application/json"}
 WHAT = {"sites": ["support"], "destinations": ["archive"], "data": ["sessions"]}
@@ -126,7 +126,7 @@ def test_an_upload_has_few_records(running: Service) -> None:
 MEMORY = """
 import resource, sys
 from bic_lib.web.application import flask_app
-from bic_lib.web.http import Refusal
+from bic_lib.web.http import Refusal, form
 from bic_lib.web.upload import read
 count = int(sys.argv[1])
 file = b"<session_list>" + b'<session lsid="a"/>' * count + b"</session_list>"
@@ -134,7 +134,7 @@ body = b'--b\\r\\nContent-Disposition: form-data; name="f"; filename="f.xml"\\r\
 app = flask_app()
 with app.test_request_context(method="POST", content_type="multipart/form-data; boundary=b", data=body) as asked:
     try:
-        read(asked.request)
+        read(*form(asked.request))
     except Refusal as refused:
         print(refused.status, file=sys.stderr)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -191,8 +191,8 @@ def test_a_silent_connection_is_closed(running: Service) -> None:
 
 def test_routes_have_a_head_and_no_case(running: Service) -> None:
     """Fixed parts match without case; ids keep theirs and are decoded exactly once."""
-    assert requests.head(running.address + "/API/Status", timeout=20).status_code == 200
-    assert requests.head(running.address + "/api/status", timeout=20).content == b""
+    assert requests.head(running.address + "/API/Status", headers={"x-functions-key": KEY}, timeout=20).status_code == 200
+    assert requests.head(running.address + "/api/status", headers={"x-functions-key": KEY}, timeout=20).content == b""
     for asked, meant in (("%C3%A4", "ä"), ("%2541", "%41"), ("AbC", "AbC")):
         answered = running.get(f"/api/Runs/{asked}")
         assert (answered.status_code, meant in json.dumps(answered.json(), ensure_ascii=False)) == (404, True)

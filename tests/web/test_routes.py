@@ -18,7 +18,7 @@ from bic_lib.ledger.records import Record
 from bic_lib.simulator import Recording, Simulator
 from bic_lib.web.http import LARGEST_BODY
 from tests.support import archive, hourly, served_sessions, site, stored_sessions
-from tests.web.conftest import Service, serving
+from tests.web.conftest import KEY, Service, serving
 
 _MONTH = {"start": "2020-01-01", "duration": "1d"}
 
@@ -82,7 +82,7 @@ def test_unknown_run_is_not_found(running: Service, run: str) -> None:
 def test_head_has_no_body(running: Service) -> None:
     """`HEAD` is answered like `GET`, without the body."""
     answered = running.get("/api/status")
-    head = requests.head(running.address + "/api/status", timeout=10)
+    head = requests.head(running.address + "/api/status", headers={"x-functions-key": KEY}, timeout=10)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Type"] == answered.headers["Content-Type"]
 
@@ -433,6 +433,8 @@ def test_notify_test_needs_a_mail_server(running: Service) -> None:
         ("GET", "/api/download", "POST"),
         ("DELETE", "/api/runs/1-x", "GET"),
         ("PUT", "/api/dashboard", "GET"),
+        ("PUT", "/api/ui/download", "GET, POST"),
+        ("POST", "/api/ui/sites", "GET"),
         ("GET", "/api/retry", "POST"),
     ],
 )
@@ -458,9 +460,10 @@ def test_no_answer_holds_a_secret(running: Service) -> None:
     assert json.loads(told.text)["problems"]
 
 
-def test_front_door_leads_to_the_dashboard(running: Service) -> None:
-    """`/` on one machine redirects to the page."""
-    assert running.get("/").headers["Location"] == "/api/dashboard"
+def test_front_doors_lead_to_the_pages(running: Service) -> None:
+    """`/` on one machine redirects to the pages, and so does the address that was the page's."""
+    for path in ("/", "/api/dashboard"):
+        assert running.get(path).headers["Location"] == "/api/ui/"
 
 
 # --- one session -----------------------------------------------------------------------------------------------------

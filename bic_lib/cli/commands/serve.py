@@ -12,13 +12,14 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
-from bic_lib.hosts.page_key import PAGE_KEY, page_key
+from bic_lib.hosts.page_key import PAGE_KEY, serve_keys
 from bic_lib.hosts.serve import serve
 from bic_lib.logs import scheduler as log
 
 JSON = {
     "serve": {
         "dashboard": Key("where it answers; printed once it does", "http://127.0.0.1:8080/api/dashboard"),
+        "pages": Key("where the pages are, to which the one before leads", "http://127.0.0.1:8080/api/ui/"),
         "key": Key("the key that was made for it", "Qm9…", null=f"where {PAGE_KEY} gives one"),
     }
 }
@@ -29,18 +30,19 @@ JSON = {
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where others reach it.")
 @click.pass_obj
 def command(call: Call, port: int, host: str) -> int:
-    """Run the schedules, and answer the HTTP routes with the dashboard, until it is stopped.
+    """Run the schedules, and answer with the pages and the HTTP routes, until it is stopped.
 
     When it is stopped (Ctrl-C, SIGTERM), what is in hand goes back to the ledger and is done by the next start. Of two on one
-    ledger the second stands by; all other commands work beside it. Each request carries the key: the header x-functions-key, or
-    ?code= in the address. It is $BIC_PAGE_KEY, else one that is made at the first start and kept beside the ledger.
+    ledger the second stands by; all other commands work beside it. The pages ask for the key, and each other request carries it:
+    the header x-functions-key, or ?code= in the address. It is $BIC_PAGE_KEY, else one that is made at the first start and kept
+    beside the ledger. $BIC_VIEW_KEY opens the pages for reading only.
     """
-    key, made = page_key(call.settings(), os.environ)
+    keys, made = serve_keys(call.settings(), os.environ)
     if not call.verbose:
         call.log_to_stderr()
     try:
         with stopping() as stop:
-            serve(call.current(stop), host, port, key, lambda address: _tell(call, address, key if made else None))
+            serve(call.current(stop), host, port, keys, lambda address: _tell(call, address, keys.operator if made else None))
     except Terminated as signalled:
         log.info("stopped by %s", signalled)
         if signalled.number != signal.SIGTERM:
@@ -50,7 +52,7 @@ def command(call: Call, port: int, host: str) -> int:
 
 def _tell(call: Call, address: str, key: str | None) -> None:
     if call.json:
-        print_json({"dashboard": address, "key": key})
+        print_json({"dashboard": f"{address}/api/dashboard", "pages": f"{address}/api/ui/", "key": key})
     else:
-        line(f"The dashboard is at {address}" + (f"?code={key}" if key else ""))
+        line(f"The pages are at {address}/api/ui/" + (f"?code={key}" if key else ""))
     sys.stdout.flush()

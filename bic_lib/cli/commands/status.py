@@ -76,6 +76,7 @@ JSON = {
                 "nothing_found": ByName(
                     "REPORT", "support", Key("the text of which it was learned that nothing was found", "Keine Daten.")
                 ),
+                "backup": Told("the newest good backup, null without one: `start`, `size` in bytes, `destination`"),
                 **_REST,
             }
         ],

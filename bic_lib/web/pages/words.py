@@ -1,0 +1,77 @@
+"""How values are written on pages: times with how long ago, states in a colour and a word, sizes, lengths."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from markupsafe import Markup
+
+from bic_lib.actions.formatting import count, size, span
+from bic_lib.logs import shown
+
+_WELL = frozenset({"ok", "well", "running", "stored", "mended", "proven", "there", "ended"})
+_QUIET = frozenset(
+    {"new", "disabled", "parked", "never ran", "note", "skipped", "planned", "purged", "known", "filling", "waits"}
+)
+_MINUTE = 60
+
+
+def text(value: object) -> object:
+    """What is no markup is masked and escaped before it is a text of a page; nothing stands for None."""
+    return value if isinstance(value, Markup) else "–" if value is None else shown(str(value))
+
+
+def kind(state: str) -> str:
+    """Which colour a state has; the word alone says as much."""
+    return "well" if state in _WELL else "quiet" if state in _QUIET else "ill"
+
+
+def moment(iso: str | None) -> str:
+    """A time to the minute, UTC."""
+    return iso[:16].replace("T", " ") if iso else "–"
+
+
+def ago(iso: str | None) -> str:
+    """How long ago, or in how long: its largest part."""
+    if not iso:
+        return ""
+    seconds = time.time() - datetime.fromisoformat(iso).timestamp()
+    if abs(seconds) < _MINUTE:
+        return "just now"
+    largest = " ".join(span(abs(seconds)).split(" ")[:2])
+    return f"{largest} ago" if seconds > 0 else f"in {largest}"
+
+
+def data(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def day(iso: str | None) -> str:
+    return iso[:10] if iso else "–"
+
+
+def part(value: str) -> str:
+    """A value as a part of a path."""
+    return quote(value, safe="")
+
+
+def query(**values: object) -> str:
+    """The query of an address; what is empty is left out."""
+    return urlencode({name: value for name, value in values.items() if value not in ("", None)})
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "kind": kind,
+    "moment": moment,
+    "ago": ago,
+    "data": data,
+    "day": day,
+    "part": part,
+    "size": size,
+    "span": span,
+}
+GLOBALS: dict[str, Any] = {"query": query, "count": count}

@@ -1,0 +1,224 @@
+"""The pages in a real browser: that they fit, can be read, heard and used by keyboard, with one site and with fifty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bic_lib.core.model import DAY, DataType, Item, Outcome, State
+from bic_lib.ledger.records import Record
+from bic_lib.ledger.streams import Rest
+from bic_lib.simulator import Profile, Simulator
+from tests.support import archive, hourly, site
+from tests.web.chromium import Page, chromium
+from tests.web.conftest import KEY, Service, serving
+
+_EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>&amp;"\'</td>'
+_PLACES = ("", "sites", "sites/support", "destinations", "schedules/hourly", "runs", "failures", "download", "settings", "login")
+_ONE_SCREEN = 1_100
+"""Pixels of a large screen, on which the first page of fifty sites fits."""
+
+_CONTRAST = """
+(() => {
+  const channel = value => (value /= 255) <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const color = parse(getComputedStyle(element).backgroundColor);
+      if (color.length < 4 || color[3] > 0) return color;
+    }
+  };
+  const texts = [...document.querySelectorAll('body *')].filter(
+    e => !(e instanceof SVGElement) && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+  return texts.map(e => {
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    return [(a + .05) / (b + .05), e.textContent.slice(0, 40)];
+  }).sort((x, y) => x[0] - y[0])[0];
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One browser for all tests of this file."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that has ticked, whose destination rests, and that has a failure with all that an appliance could send."""
+    with Simulator(Profile(sessions=60, days=10)) as appliance:
+        settings = site(appliance) + archive() + hourly()
+        with serving(tmp_path_factory.mktemp("served"), appliance, settings) as running:
+            _let_things_happen(running)
+            yield running
+
+
+@pytest.fixture(scope="module")
+def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Fifty sites of six streams, of which one has 5,000 failures of many kinds."""
+    with Simulator(Profile(sessions=1)) as appliance:
+        first = site(appliance)
+        others = (
+            first.replace("sites.support", f"sites.customer-{n:02d}").replace(appliance.host, f"h{n}.example.com")
+            for n in range(49)
+        )
+        kinds = [str(data) for data in DataType if data is not DataType.PRESENTATION_RECORDINGS]
+        with serving(tmp_path_factory.mktemp("fifty"), appliance, first + "".join(others) + archive() + _all(kinds)) as running:
+            _fail(running, 5_000)
+            yield running
+
+
+def _all(kinds: list[str]) -> str:
+    return f'[schedules.hourly]\nevery = "1h"\ntransfers = [{{ site = "*", destination = "archive", data = {kinds} }}]\n'
+
+
+def _let_things_happen(running: Service) -> None:
+    running.tick()
+    app = running.current.held.app
+    ends = time.monotonic() + 30
+    while running.get("/api/status").json()["runs"][0]["finished"] is None and time.monotonic() < ends:
+        time.sleep(0.05)
+    now = app.ledger.now()
+    item = Item("support", DataType.SESSIONS, _EVIL, start=int(now))
+    failed = Record(item, "archive", Outcome(State.GIVEN_UP, reason=_EVIL), attempts=6, first_failed=now, last_failed=now)
+    app.ledger.proof.settle([replace(failed, forgotten_at=now + 30 * DAY)])
+    app.ledger.streams.rest_destination("archive", Rest(now + 900, 4, now - 3_000, "no space left on the disk"))
+
+
+def _fail(running: Service, count: int) -> None:
+    app = running.current.held.app
+    now = app.ledger.now()
+    records = [
+        Record(
+            Item("support", DataType.SESSION_RECORDINGS, f"{n:032x}", start=int(now) - n * 600),
+            "archive",
+            Outcome(State.GIVEN_UP, reason=f"answered {n % 90}: " + "it went wrong inside; " * (n % 5)),
+            attempts=6,
+            first_failed=now,
+            last_failed=now,
+            forgotten_at=now + n * 600,
+        )
+        for n in range(count)
+    ]
+    for first in range(0, count, 100):
+        app.ledger.proof.settle(records[first : first + 100])
+
+
+def look(browser: Page, service: Service, place: str, width: int, *, dark: bool = False) -> None:
+    """Log in by the address, and go to a page."""
+    browser.open(f"{service.address}/api/ui/?code={KEY}", width, dark=dark)
+    browser.open(f"{service.address}/api/ui/{place}", width, dark=dark)
+
+
+def test_home_shows_how_everything_stands(eventful: Service, browser: Page) -> None:
+    """What is wrong, worst first, then what was delivered, schedules and backups; nothing is fetched from elsewhere."""
+    look(browser, eventful, "", 1366)
+    assert browser.complaints() == []
+    assert browser.requested() == [f"{eventful.address}/api/ui/"]
+    sections = browser.evaluate("[...document.querySelectorAll('section h2')].map(e => e.textContent)")
+    assert sections == ["Delivered per day", "Schedules", "Newest backups"]
+    text = browser.evaluate("document.body.innerText")
+    for part in ("hourly", "every 1h", "no space left on the disk", "troubles, the worst: lost", "Try now", "1 of 1"):
+        assert part in text
+    assert browser.evaluate("document.querySelectorAll('svg rect.stored').length") > 0
+    assert browser.evaluate("document.querySelector('svg').getAttribute('aria-label')").startswith("5")
+
+
+def test_what_an_appliance_sends_does_nothing(eventful: Service, browser: Page) -> None:
+    """Markup in an id or a reason is shown as it is."""
+    look(browser, eventful, "failures", 1366)
+    assert browser.evaluate("document.title") == "Failures · bic"
+    assert browser.evaluate("document.querySelectorAll('img, script').length") == 0
+    assert browser.evaluate("document.querySelector('code').textContent").strip() == _EVIL
+
+
+@pytest.mark.parametrize("place", _PLACES)
+def test_pages_fit_and_can_be_read(fifty: Service, browser: Page, place: str) -> None:
+    """With fifty sites and 5,000 failures nothing sticks out at the side, down to the narrowest phone; each text has a contrast
+    of 4.5 : 1 or more (WCAG AA), in the light and in the dark.
+    """
+    for width in (320, 390, 1366):
+        look(browser, fifty, place, width)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert browser.complaints() == []
+    for dark in (False, True):
+        look(browser, fifty, place, 390 if dark else 1366, dark=dark)
+        contrast, text = browser.evaluate(_CONTRAST)
+        assert contrast >= 4.5, text
+
+
+def test_home_of_fifty_sites_is_one_screen(fifty: Service, browser: Page) -> None:
+    """However much is wrong: what is worst is seen, the rest is folded; its bytes are bounded."""
+    look(browser, fifty, "", 1366)
+    assert browser.evaluate("document.documentElement.scrollHeight") <= _ONE_SCREEN
+    assert len(browser.evaluate("document.documentElement.outerHTML").encode()) <= 102_400
+
+
+def test_a_printed_home_is_two_sheets(eventful: Service, browser: Page) -> None:
+    """What is only good for a screen stays away."""
+    look(browser, eventful, "", 1366)
+    pdf = browser("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]
+    import base64  # noqa: PLC0415
+
+    assert 1 <= base64.b64decode(pdf).count(b"/Type /Page\n") <= 2
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_pages_can_be_heard(eventful: Service, browser: Page, width: int) -> None:
+    """A screen reader finds headings, landmarks, the list of troubles, tables with their columns, the chart with its words."""
+    look(browser, eventful, "failures", width)
+    named = _named(browser)
+    assert {("heading", "Failures"), ("columnheader", "forgotten on"), ("search", "")} <= named
+    look(browser, eventful, "", width)
+    named = _named(browser)
+    assert {("navigation", "Pages"), ("list", "Troubles"), ("main", "")} <= named
+    assert any(role in {"image", "img", "SvgRoot"} and "items in 30 days" in name for role, name in named)
+
+
+def _named(browser: Page) -> set[tuple[str, str]]:
+    nodes: list[dict[str, Any]] = browser("Accessibility.getFullAXTree")["nodes"]
+    return {
+        (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"] and "role" in node
+    }
+
+
+def test_the_keyboard_reaches_everything(eventful: Service, browser: Page) -> None:
+    """The first Tab offers to skip the navigation; each link and button shows when it has the focus; Enter opens a fold."""
+    look(browser, eventful, "", 1366)
+    _press(browser, "Tab", 9)
+    assert browser.evaluate("document.activeElement.textContent") == "To the content"
+    for _ in range(60):
+        _press(browser, "Tab", 9)
+        if browser.evaluate("document.activeElement.tagName") == "SUMMARY":
+            break
+    assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    _press(browser, "Enter", 13)
+    assert browser.evaluate("document.activeElement.parentElement.open")
+
+
+def _press(browser: Page, key: str, code: int) -> None:
+    for kind in ("keyDown", "keyUp"):
+        more = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+        browser("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+
+
+def test_a_login_and_a_button_work_in_two_tabs(eventful: Service, browser: Page) -> None:
+    """The form in an old tab still works after another tab was opened, and the policy of the page lets a form be sent."""
+    look(browser, eventful, "sites/support", 1366)
+    browser.evaluate("window.kept = document.querySelector('form[action$=check]').outerHTML")
+    kept = browser.evaluate("window.kept")
+    look(browser, eventful, "destinations", 1366)
+    assert 'name="csrf_token"' in kept
+    look(browser, eventful, "sites/support", 1366)
+    browser.evaluate("document.querySelector('form[action$=check] button').click()")
+    ends = time.monotonic() + 20
+    while not browser.evaluate("document.querySelector('[role=status]')?.textContent ?? ''") and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert "check" in browser.evaluate("document.querySelector('[role=status]').textContent")
