@@ -198,7 +198,7 @@ def test_a_failure_is_acknowledged_with_a_name(running: Service, failed: str, ca
     assert "doubtful" in visitor.text
     visitor.open(f"failures/{failed}")
     assert "session recordings" in visitor.text
-    assert f"bic acknowledge {failed}" in visitor.text
+    assert f"bic acknowledge {failed}" in visitor.answer.text
     visitor.press("Seen")
     assert visitor.answer.history[0].status_code == 303
     assert "1 trouble acknowledged" in visitor.text
@@ -241,6 +241,14 @@ def test_a_site_is_checked_and_tried_again(running: Service) -> None:
     visitor.press("Try now")
     assert "No longer resting: site support" in visitor.text
     assert until(lambda: stored_sessions(running.folder / "archive"))
+
+
+def test_a_test_notice_needs_somebody_to_be_told(running: Service) -> None:
+    """Without [notifications] the button says what is missing."""
+    visitor = Visitor(running)
+    visitor.open("settings")
+    visitor.press("Send a test notice")
+    assert "nobody to be told" in visitor.text
 
 
 def test_what_an_action_says_can_not_be_made_up(running: Service) -> None:

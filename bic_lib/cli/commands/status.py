@@ -11,7 +11,7 @@ from bic_lib.actions.status import status
 from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
-from bic_lib.cli.json_shape import ByName, Key
+from bic_lib.cli.json_shape import ByName, Key, Told
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.tables import table
 

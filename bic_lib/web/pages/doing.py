@@ -1,4 +1,4 @@
-"""What the buttons do: check, try again, acknowledge. Each is logged with who did it, and says what came of it."""
+"""What the buttons do: check, try again, acknowledge, a test notice. Each is logged with who did it, and says what came of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bic_lib.actions.formatting import count
 from bic_lib.actions.time_arguments import moment
 from bic_lib.core.ports import Check
 from bic_lib.engine import tick
+from bic_lib.notices import trial
 from bic_lib.web.http import Refusal, Response, form
 from bic_lib.web.pages.asked import HOME, Asked, local
 
@@ -28,6 +29,13 @@ def look(asked: Asked) -> Response:
     sites = [fields["site"]] if fields.get("site") else []
     asked.did(f"check {' '.join(sites)}".strip())
     return asked.back(_told(check.check(asked.host.settings(), sites)))
+
+
+def notify(asked: Asked) -> Response:
+    """Send a test by each way that the settings name. Raises SettingsError when they name none."""
+    found = trial.try_all(lambda: asked.app, asked.host.settings())
+    asked.did("test notice")
+    return asked.back("\n".join(f"{one.name}: {one.detail} {one.hint}".strip() for one in found))
 
 
 def _told(checks: Sequence[Check]) -> str:

@@ -64,6 +64,7 @@ PLACES = (
     Place("settings.json", showing.settings_json),
     Place("logs", showing.logs),
     Place("check", do=doing.look),
+    Place("notify-test", do=doing.notify),
     Place("retry", do=doing.retry),
     Place("acknowledge", do=doing.acknowledge),
 )

@@ -18,6 +18,7 @@ _QUIET = frozenset(
     {"new", "disabled", "parked", "never ran", "note", "skipped", "planned", "purged", "known", "filling", "waits"}
 )
 _MINUTE = 60
+"""Seconds; what is nearer is now."""
 
 
 def text(value: object) -> object:
