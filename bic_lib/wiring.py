@@ -12,7 +12,7 @@ from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import BrokenDocument, Document, Site, Work
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
-from bic_lib.credentials.references import ENVIRONMENT, References, Unresolved
+from bic_lib.credentials.references import ENVIRONMENT, KEY_VAULT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.engine import works
 from bic_lib.engine.app import App, PeriodicWork, unobserved
@@ -35,6 +35,7 @@ from bic_lib.settings.model import FileDestination as FileSettings
 
 if TYPE_CHECKING:
     from bic_lib.appliance.transport import Account
+    from bic_lib.evidence.keys import Keys
     from bic_lib.evidence.sealing import Setup
     from bic_lib.settings.loading import Settings
 
@@ -61,7 +62,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         destinations=tuple(settings.destinations),
         observe=observe,
         marks=Marks(settings, environ),
-        works=_works(settings),
+        works=_works(settings, environ),
     )
 
 
@@ -79,7 +80,7 @@ _SAME_FILE = "is the storage database of destinations.{0}, by its connection_str
 _APART = "Name a file of its own for each."
 
 
-def _works(settings: Settings) -> dict[Work, PeriodicWork]:
+def _works(settings: Settings, environ: Mapping[str, str] | None) -> dict[Work, PeriodicWork]:
     """What is done once a period over all sites."""
     found = {}
     if settings.verify:
@@ -89,27 +90,45 @@ def _works(settings: Settings) -> dict[Work, PeriodicWork]:
     if settings.seal:
         from bic_lib.evidence import sealing as days  # noqa: PLC0415
 
-        found[Work.SEAL] = PeriodicWork(days.due, partial(_seal, settings), "seal")
+        found[Work.SEAL] = PeriodicWork(days.due, partial(_seal, settings, environ), "seal")
     return found
 
 
-def _seal(settings: Settings, app: App, check: Callable[[], None]) -> Sequence[str]:
+def _seal(settings: Settings, environ: Mapping[str, str] | None, app: App, check: Callable[[], None]) -> Sequence[str]:
     from bic_lib.evidence import sealing as days  # noqa: PLC0415
 
-    setup = sealing(settings, app)
+    setup = sealing(settings, app, environ)
     if setup and days.head_of(Seals(app.ledger.store).chain()):
         for _ in days.seal(app.ledger, setup, check):
             check()
     return ()
 
 
-def sealing(settings: Settings, app: App) -> Setup | None:
+def _keys(settings: Settings, key: str, environ: Mapping[str, str] | None) -> Keys:
+    from bic_lib.evidence import keys  # noqa: PLC0415
+
+    if not key.startswith(KEY_VAULT):
+        return keys.FileKeys(settings.path(key))
+    from bic_lib.credentials import vault_keys  # noqa: PLC0415
+
+    name = key.removeprefix(KEY_VAULT)
+
+    def read(kid: str) -> keys.Private:
+        try:
+            return vault_keys.read(access.vault(settings, environ), kid or name)
+        except Unresolved as error:
+            raise DestinationError(f"[seal] key: {error.message}", hint=error.hint) from error
+
+    return keys.VaultKeys(name, read)
+
+
+def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = None) -> Setup | None:
     """What days are sealed with; None without `[seal]`. Nothing is asked yet."""
     if settings.seal is None:
         return None
-    from bic_lib.evidence import keys, sealing  # noqa: PLC0415
+    from bic_lib.evidence import making, sealing  # noqa: PLC0415
 
-    name, path = settings.seal.destination, settings.path(settings.seal.key)
+    name = settings.seal.destination
 
     def store() -> FileStore:
         found = app.destination(name)
@@ -124,7 +143,8 @@ def sealing(settings: Settings, app: App) -> Setup | None:
     enabled = [schedule for schedule in app.schedules if schedule.enabled]
     streams = {(transfer.site, transfer.destination) for schedule in enabled for transfer in schedule.transfers}
     roots = tuple({"name": one, "root": places.root(configured)} for one, configured in sorted(settings.destinations.items()))
-    return sealing.Setup(name, store, partial(keys.of_id, path), is_rows, sorted(streams), roots)
+    around = making.Surroundings(name, roots, sorted(streams), is_rows)
+    return sealing.Setup(store, _keys(settings, settings.seal.key, environ), around)
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:

@@ -39,15 +39,10 @@ def head(ledger: Ledger) -> Sealed:
     return Sealed(chain["ledger"], chain["key"], chain["fingerprint"], found)
 
 
-def begin(ledger: Ledger, setup: Setup, key: Path) -> tuple[Sealed, bool]:
-    """Begin to seal; the chain, and whether the key was made now: one that is there is used, and never written over."""
-    made = not key.exists()
-    if sealing.head_of(Seals(ledger.store).chain()) is not None:
-        raise UsageError("the days of this ledger are sealed already", hint="`bic seal head` tells how far.")
-    if made:
-        keys.make(key)
+def begin(ledger: Ledger, setup: Setup) -> tuple[Sealed, bool]:
+    """Begin to seal; the chain, and whether the key was made for it: one that is there is used, and never written over."""
     sealing.begin(ledger, setup)
-    return head(ledger), made
+    return head(ledger), Seals(ledger.store).chain()["made"]
 
 
 # --- checking a folder -----------------------------------------------------------------------------------------------
@@ -80,7 +75,7 @@ def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: 
             _, ledger, name = (*entry.location.split("/", 2), "")[:3]
             found[ledger].append(name)
     chains = [checking.chain(place, ledger, theirs, trusted) for ledger, theirs in sorted(found.items())]
-    judged = [chain for chain in chains if chain.rooted or not trusted]
+    judged = [chain for chain in chains if chain.begins or not trusted]
     checked = Checked(others=len(chains) - len(judged))
     must = {location: sha256 for chain in judged for location, sha256 in chain.must.items()}
     checked.problems = [problem for chain in judged for problem in chain.problems]

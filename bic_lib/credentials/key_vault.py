@@ -111,13 +111,17 @@ class Vault:
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
-    def _address(self, secret: str) -> str:
+    def key_address(self, key: str) -> str:
+        """The URL of a key, which is meant by its name, or is named by its own URL. Raises Unresolved."""
+        return self._address(key, "keys")
+
+    def _address(self, secret: str, kind: str = "secrets") -> str:
         if not secret.startswith("https://"):
             if self._url is None:
                 raise Unresolved(
-                    f"keyvault:{secret}: which vault is not said.", hint="Give [key_vault] url, or the secret's URL."
+                    f"keyvault:{secret}: which vault is not said.", hint=f"Give [key_vault] url, or the {kind[:-1]}'s URL."
                 )
-            return f"{self._url}/secrets/{secret}"
+            return f"{self._url}/{kind}/{secret}"
         if not azure_hosts.takes_tokens(azure_hosts.host(secret), azure_hosts.VAULT):
             hint = "A token is sent to vaults only: their names end in vault.azure.net (or as other clouds have it)."
             raise Unresolved(f"{secret} is no Key Vault's.", hint=hint)
@@ -135,7 +139,13 @@ class Vault:
         return value
 
     def _get(self, address: str) -> dict[str, Any]:
-        """The JSON answer; a 429 is waited out up to the limit, a challenge for another audience is answered once."""
+        return self.ask(address, (str, list))
+
+    def ask(self, address: str, wanted: tuple[type, ...], body: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The JSON answer of a URL of the vault, whose `value` or `key` is one of the `wanted` types; with a `body` by POST.
+
+        A 429 is waited out up to the limit, a challenge for another audience is answered once. Raises Unresolved.
+        """
         if (left := self._throttled_until - self._monotonic()) > 0:
             raise Away(f"{address}: the vault throttles; it is asked again in {left:.0f} s.")
         vault = azure_hosts.host(address)
@@ -144,7 +154,7 @@ class Vault:
         waited = 0.0
         answered_challenge = False
         while True:  # one challenge, and all waiting has its limit
-            response = self._send(address, audience)
+            response = self._send(address, audience, body)
             if response.status_code == 401 and not answered_challenge:
                 audience, answered_challenge = _demanded(address, response), True
             elif response.status_code == 429:
@@ -155,16 +165,22 @@ class Vault:
                 self._sleep(pause)
                 waited += max(pause, 0.1)
             else:
-                return _body(address, response)
+                return _body(address, response, wanted)
 
-    def _send(self, address: str, audience: str) -> requests.Response:
+    def _send(self, address: str, audience: str, body: Mapping[str, str] | None) -> requests.Response:
         try:
             token = self._tokens.get_token(f"{audience}/.default").token
         except DestinationError as error:
             raise Away(f"{address}: {error.message}", hint=error.hint) from error
         try:
-            return requests.get(
-                address, params={"api-version": API_VERSION}, auth=_Bearer(token), timeout=_TIMEOUT, allow_redirects=False
+            return requests.request(
+                "GET" if body is None else "POST",
+                address,
+                params={"api-version": API_VERSION},
+                json=body,
+                auth=_Bearer(token),
+                timeout=_TIMEOUT,
+                allow_redirects=False,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             hint = "Look at the vault's name, its firewall and the network."
@@ -201,15 +217,16 @@ def _retry_after(response: requests.Response) -> float:
         return PAUSE_UNNAMED
 
 
-def _body(address: str, response: requests.Response) -> dict[str, Any]:
+def _body(address: str, response: requests.Response, wanted: tuple[type, ...]) -> dict[str, Any]:
     if response.status_code != 200:
         raise _refused(address, response)
     try:
         body = response.json()
     except requests.JSONDecodeError:
         body = None
-    if not isinstance(body, dict) or not isinstance(body.get("value"), (str, list)):
-        raise Unresolved(f"{address}: the answer is no secret.", hint="Is this the address of a Key Vault?")
+    if not isinstance(body, dict) or not isinstance(body.get("value", body.get("key")), wanted):
+        what = "key" if "/keys/" in address else "secret"
+        raise Unresolved(f"{address}: the answer is no {what}.", hint="Is this the address of a Key Vault?")
     return body
 
 
@@ -223,6 +240,11 @@ _HINTS = {
 }
 
 
+_OF_KEYS = {
+    "ForbiddenByRbac": "Give the identity the role Key Vault Crypto User on the key; it takes some minutes to count.",
+}
+
+
 def _refused(address: str, response: requests.Response) -> Unresolved:
     """The error for a status other than 200. The service's own texts name ids of tenants and callers; only its codes are told."""
     code = _code(response)
@@ -231,7 +253,8 @@ def _refused(address: str, response: requests.Response) -> Unresolved:
         case 401:
             return Unresolved(text, hint="The vault does not accept our token: is it in the tenant of the identity?")
         case 403:
-            return Unresolved(text, hint=_HINTS.get(code, _HINTS["ForbiddenByRbac"]))
+            own = _OF_KEYS if "/keys/" in address else _HINTS
+            return Unresolved(text, hint=own.get(code, _HINTS.get(code, own["ForbiddenByRbac"])))
         case 404:
             return Unresolved(text, hint=_HINTS["SecretNotFound"])
         case status if status >= 500:

@@ -53,13 +53,15 @@ class Problem:
 
 @dataclass(slots=True)
 class Chain:
-    """A chain of statements as it lies there. `rooted`: it begins with a key that whoever asks has from elsewhere.
+    """A chain of statements as it lies there. `begins`: with a key that whoever asks has from elsewhere; `rooted`: and so does
+    each chain that follows a lost key.
 
     `must` is what must lie at the seals' own destination now; `elsewhere` counts lines of other destinations and databases.
     """
 
     ledger: str
     key: str = ""
+    begins: bool = False
     rooted: bool = False
     head: Head | None = None
     must: dict[str, str] = field(default_factory=dict)
@@ -135,6 +137,9 @@ class _Check:
                 self.checked.head = Head(number, statement.day, digest(content))
                 self.checked.heads.append(self.checked.head.sha256)
                 self.checked.known |= {stem.statement, stem.signature}
+                self.checked.known |= {
+                    name for name in self.found if name.startswith(f"{stem.statement}.") and name.endswith(".sig")
+                }
                 self._take_lists(stem, statement)
                 return statement
         if not told:
@@ -150,25 +155,39 @@ class _Check:
             if statement.previous is not None:
                 raise _Wrong(Found.CHAIN, "it is the first, and names one before it")
             return
-        if statement.previous != (self.checked.head.sha256 if self.checked.head else None):
-            raise _Wrong(Found.CHAIN, "it does not follow the statement before it")
         if statement.day != before.day + timedelta(days=1):
             raise _Wrong(Found.GAP, f"its day does not follow {before.day}")
-        if statement.key != before.key:
-            raise _Wrong(Found.KEY, "it is of another key than the statement before it")
+        head = self.checked.head
+        if "continues" in statement.more:  # the key was lost: another chain, which has to be trusted by itself
+            if statement.previous is not None or statement.more["continues"] != (head.told() if head else None):
+                raise _Wrong(Found.CHAIN, "it does not continue the chain before it")
+            return
+        if statement.previous != (head.sha256 if head else None):
+            raise _Wrong(Found.CHAIN, "it does not follow the statement before it")
+        if statement.key != before.more.get("next_key", before.key):
+            raise _Wrong(Found.KEY, "it is of another key than the statement before it tells")
+        fingerprint = before.more.get("next_fingerprint")
+        if fingerprint and (statement.key not in self.keys or self.keys[statement.key].fingerprint != fingerprint):
+            raise _Wrong(Found.KEY, "its key is not the one that took over")
 
     def _demand_signed(self, stem: Stem, content: bytes, statement: Statement) -> None:
         """Raises _Wrong."""
         key = self.keys.get(statement.key)
         if key is None:
             raise _Wrong(Found.KEY, f"its key {statement.key} is not among the keys")
-        if statement.number == 0:
-            self.checked.key, self.checked.rooted = key.id, key.fingerprint in self.trusted
+        if statement.previous is None:
+            trusted = key.fingerprint in self.trusted
+            self.checked.rooted = trusted and (statement.number == 0 or self.checked.rooted)
+            self.checked.key, self.checked.begins = self.checked.key or key.id, self.checked.begins or trusted
         signature = self._content(stem.signature)
         if signature is None:
             raise _Wrong(Found.SIGNATURE, "it has no signature")
         if not key.verifies(signature, content):
             raise _Wrong(Found.SIGNATURE, f"its signature is not one of key {key.id}")
+        if before := statement.more.get("previous_key"):
+            second = self._content(stem.second_signature(before))
+            if before not in self.keys or second is None or not self.keys[before].verifies(second, content):
+                raise _Wrong(Found.SIGNATURE, f"the key {before}, from which {key.id} took over, did not sign it")
 
     # --- the lists of a statement ---
 

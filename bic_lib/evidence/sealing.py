@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,12 +20,11 @@ from bic_lib.core.errors import BicError, DestinationError, Unexpected, UsageErr
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY
 from bic_lib.core.ports import FileStore
-from bic_lib.core.version import VERSION
-from bic_lib.evidence import lists, names, standing
-from bic_lib.evidence.keys import Signer
+from bic_lib.evidence import lists, making, names, standing
+from bic_lib.evidence.keys import Keys, Signer
+from bic_lib.evidence.making import Seal, Surroundings
 from bic_lib.evidence.names import Stem
-from bic_lib.evidence.standing import Changed
-from bic_lib.evidence.statement import Head, Kind, Listed, Statement, canonical, digest, read
+from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest, read
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.seals import Seals, Spot
@@ -40,30 +38,11 @@ _MOST_STEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What seals are made with. `store` holds them, at `destination`; `signer` gives the key of an id ("": the first one).
+    """What seals are made with: the `store` that holds them, the keys, and what statements say beside their lists."""
 
-    `is_rows` tells which destinations are databases, `streams` which site sends where, `places` destinations with their roots.
-    """
-
-    destination: str
     store: Callable[[], FileStore]
-    signer: Callable[[str], Signer]
-    is_rows: Callable[[str], bool]
-    streams: Sequence[tuple[str, str]]
-    places: tuple[Mapping[str, str], ...]
-
-
-@dataclass(slots=True)
-class _Seal:
-    """A seal as it is to be published: what lies under which name, and the statement over it."""
-
-    stem: Stem
-    files: dict[str, bytes]
-    statement: bytes
-
-    @property
-    def head(self) -> Head:
-        return Head(self.stem.number, self.stem.day, digest(self.statement))
+    keys: Keys
+    around: Surroundings
 
 
 def last_finished(now: float) -> date:
@@ -83,8 +62,9 @@ def begin(ledger: Ledger, setup: Setup) -> Head:
         if head_of(lease.body):
             raise UsageError("the days of this ledger are sealed already", hint="`bic seal head` tells how far.")
         if "ledger" not in lease.body:
-            public = setup.signer("").public
-            lease.body.update(ledger=secrets.token_hex(8), key=public.id, fingerprint=public.fingerprint)
+            signer, fresh = setup.keys.first()
+            told = {"key": signer.public.id, "fingerprint": signer.public.fingerprint, "kid": signer.private.kid}
+            lease.body.update(ledger=secrets.token_hex(8), made=fresh, **told)
             lease.commit([])
         sealer, day = _Sealer(ledger, setup, lease), last_finished(ledger.now())
         return sealer.taken_up(day) or sealer.seal(day, standing.Standing(list(standing.inventory(ledger))))
@@ -103,6 +83,32 @@ def seal(ledger: Ledger, setup: Setup, check: Callable[[], None] = lambda: None)
         while (head := head_of(lease.body)) and head.day < last:
             day = head.day + timedelta(days=1)
             yield sealer.taken_up(day) or sealer.seal(day, standing.since(ledger, day, lease.body.get("days", {})))
+
+
+def rotate(ledger: Ledger, setup: Setup, lost: str = "") -> str:
+    """Go on with another key; its fingerprint. The next statement names it, the one after is the first of it, signed by both.
+
+    `lost`: why the key can't sign any more; then the next statement begins a chain that names the last head. May be repeated
+    until a statement has it. Raises UsageError, SettingsError.
+    """
+    with _held(ledger) as lease:
+        body = lease.body
+        if head_of(body) is None:
+            raise UsageError("nothing is sealed yet", hint="`bic seal init` begins.")
+        if lost:
+            signer = setup.keys.another(body["key"])
+            told = {"key": signer.public.id, "fingerprint": signer.public.fingerprint, "kid": signer.private.kid}
+            body.update(told, lost=lost)
+            for name in ("next", "previous_key", "previous_kid"):
+                body.pop(name, None)
+            ledger.troubles.note([_trouble(ledger, setup, "lost_key", f"the key of the sealed days was lost: {lost}")])
+        elif "next" not in body and "previous_key" not in body:
+            signer = setup.keys.another(body["key"])
+            body["next"] = {"key": signer.public.id, "fingerprint": signer.public.fingerprint, "kid": signer.private.kid}
+        else:
+            raise UsageError("a key is taking over already", hint="`bic seal now` goes on once a day has ended.")
+        lease.commit([])
+        return signer.public.fingerprint
 
 
 SETTLED = 900
@@ -139,22 +145,32 @@ class _Sealer:
 
     def seal(self, day: date, found: standing.Standing) -> Head:
         """Publish the day's seal, and note it."""
-        before = head_of(self.lease.body)
-        signer = self.setup.signer(self.lease.body["key"])
+        signer = self._signer()
         for attempt in range(_MOST_STEMS):
-            stem = Stem(before.number + 1 if before else 0, day, attempt)
-            made = self._made(stem, before, found)
+            made = making.made(self._stem(day, attempt), self.lease.body, found, self.setup.around)
             if self._publish(made, signer):
                 break
         else:
             raise DestinationError(f"{_MOST_STEMS} names for the seal of {day} are taken by others: look at {self.folder}.")
         self.seals.note((one.spot, one.held.sha256 if one.held else "") for one in found.changed)
-        self._note_head(made.head, found.days)
+        self._note_head(made, found.days)
         return made.head
 
-    def _note_head(self, head: Head, days: Mapping[str, str]) -> None:
-        self.lease.body.update(head=head.told(), days=dict(days), at=self.ledger.now())
-        self.lease.body.pop("intent", None)
+    def _stem(self, day: date, attempt: int) -> Stem:
+        before = head_of(self.lease.body)
+        return Stem(before.number + 1 if before else 0, day, attempt)
+
+    def _signer(self) -> Signer:
+        return self.setup.keys.of(self.lease.body["key"], self.lease.body["kid"])
+
+    def _note_head(self, made: Seal, days: Mapping[str, str]) -> None:
+        """The statement is the head now; a key that it hands over to signs the next one."""
+        body, head = self.lease.body, made.head
+        body.update(head=head.told(), days=dict(days), at=self.ledger.now())
+        for name in ("intent", "lost", "previous_key", "previous_kid"):
+            body.pop(name, None)
+        if (taking_over := body.pop("next", None)) is not None:
+            body.update(previous_key=body["key"], previous_kid=body["kid"], key=taking_over["key"], kid=taking_over["kid"])
         self.lease.commit([])
         log.info("sealed %s: statement %d, SHA-256 %s", head.day, head.number, head.sha256)
 
@@ -162,22 +178,20 @@ class _Sealer:
 
     def taken_up(self, day: date) -> Head | None:
         """The day's seal where it lies there already: as the intent says, unsigned yet; or signed, and the ledger restored."""
-        before = head_of(self.lease.body)
         for attempt in range(_MOST_STEMS):
-            stem = Stem(before.number + 1 if before else 0, day, attempt)
+            stem = self._stem(day, attempt)
             content = self._content(self.folder + stem.statement)
             if content is None:
                 return None
             ours = digest(content) == self.lease.body.get("intent", {}).get("sha256")
-            if ours or self._is_signed(stem, content, before):
+            if ours or self._is_signed(stem, content):
                 return self._take_up(stem, content, ours=ours)
         return None
 
-    def _is_signed(self, stem: Stem, content: bytes, before: Head | None) -> bool:
+    def _is_signed(self, stem: Stem, content: bytes) -> bool:
         """A statement that follows our head, with a signature that our key made."""
-        signature = self._content(self.folder + stem.signature)
-        key = self.setup.signer(self.lease.body["key"]).public
-        if signature is None or not key.verifies(signature, content):
+        signature, before = self._content(self.folder + stem.signature), head_of(self.lease.body)
+        if signature is None or not self._signer().public.verifies(signature, content):
             return False
         try:
             statement = read(content)
@@ -186,15 +200,17 @@ class _Sealer:
         return (statement.ledger, statement.previous) == (self.lease.body["ledger"], before.sha256 if before else None)
 
     def _take_up(self, stem: Stem, content: bytes, *, ours: bool) -> Head:
-        signer = self.setup.signer(self.lease.body["key"])
-        made = _Seal(stem, {}, content)
-        if ours and not self._sign(made, signer):
+        made, statement = Seal(stem, {}, content), read(content)
+        if ours and not self._sign(made, self._signer()):
             raise DestinationError(f"{self.folder}{stem.signature} is no signature of ours: take it away, and seal again.")
-        self.seals.note(self._lines_of(stem, read(content)))
+        self.seals.note(self._lines_of(stem, statement))
         if not ours:
             log.warning("statement %d of %s was sealed already by this ledger before it was restored", stem.number, stem.day)
+            if "next_key" in statement.more:
+                told = {"key": statement.more["next_key"], "fingerprint": statement.more["next_fingerprint"]}
+                self.lease.body["next"] = {**told, "kid": self.lease.body["kid"]}
         # What this ledger has in its journal of these days, it had when it sealed them; what it wrote since is of later ones.
-        self._note_head(made.head, {} if ours else standing.as_they_are(self.ledger, stem.day))
+        self._note_head(made, {} if ours else standing.as_they_are(self.ledger, stem.day))
         return made.head
 
     def _lines_of(self, stem: Stem, statement: Statement) -> Iterator[tuple[Spot, str]]:
@@ -206,7 +222,7 @@ class _Sealer:
             if content is None or digest(content) != files[n].sha256:
                 raise DestinationError(f"{self.folder}{name} is not as its statement says, so the seal can't be taken up.")
             site, destination = names.parts(name, stem)
-            before = "session/" if self.setup.is_rows(destination) else ""
+            before = "session/" if self.setup.around.is_rows(destination) else ""
             for location, sha256 in lists.read(content):
                 yield Spot(site, destination, before + location), "" if files[n].kind is Kind.GONE else sha256
 
@@ -223,60 +239,9 @@ class _Sealer:
                 return
         raise DestinationError(f"a file of statement {stem} is missing or another, so the seal can't be taken up.")
 
-    # --- making ---
-
-    def _made(self, stem: Stem, before: Head | None, found: standing.Standing) -> _Seal:
-        files: dict[str, bytes] = {}
-        listed: list[Listed] = []
-        by_site: dict[str, dict[int, str]] = defaultdict(dict)
-        for site, destination, kind, lines in self._lists(found.changed):
-            content = lists.written((location, sha256) for location, sha256, _ in lines)
-            name = stem.of(site, destination, _ENDINGS[kind])
-            listed.append(_listed(len(listed) + 1, kind, content, lines))
-            by_site[site][len(listed)] = name
-            if content:
-                files[name] = content
-        for site, numbers in sorted(by_site.items()):
-            content = canonical({"site": site, "files": {str(n): name for n, name in numbers.items()}, "days": []})
-            listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
-            files[stem.completeness(site)] = content
-        statement = Statement(
-            ledger=self.lease.body["ledger"],
-            number=stem.number,
-            day=stem.day,
-            previous=before.sha256 if before else None,
-            key=self.lease.body["key"],
-            program=f"bic {VERSION}",
-            destination=self.setup.destination,
-            destinations=self.setup.places,
-            files=tuple(listed),
-            passed_over=found.passed_over,
-            more={} if before else {"inherited": True},
-        )
-        return _Seal(stem, files, statement.written())
-
-    def _lists(self, changed: Iterable[Changed]) -> Iterator[tuple[str, str, Kind, list[tuple[str, str, str]]]]:
-        """Site, destination, kind, and (location, SHA-256, origin or reason) of each list; an empty list where nothing is new."""
-        present: dict[tuple[str, str], list[tuple[str, str, str]]] = {pair: [] for pair in self.setup.streams}
-        gone: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
-        for one in changed:
-            pair = (one.spot.site, one.spot.destination)
-            location = one.spot.location
-            if self.setup.is_rows(one.spot.destination):
-                location = location.removeprefix("session/")
-            present.setdefault(pair, [])
-            if one.held:
-                present[pair].append((location, one.held.sha256, one.held.origin))
-            if one.before:
-                gone[pair].append((location, one.before, one.why))
-        for pair, lines in sorted(present.items()):
-            yield (*pair, Kind.ROWS if self.setup.is_rows(pair[1]) else Kind.LIST, lines)
-            if pair in gone:
-                yield (*pair, Kind.GONE, gone[pair])
-
     # --- publishing ---
 
-    def _publish(self, made: _Seal, signer: Signer) -> bool:
+    def _publish(self, made: Seal, signer: Signer) -> bool:
         """Publish a seal; False when a name of it is taken by what is not of it."""
         if self._is_taken(made, signer):
             return False
@@ -286,7 +251,7 @@ class _Sealer:
                 return False
         return self._sign(made, signer)
 
-    def _is_taken(self, made: _Seal, signer: Signer) -> bool:
+    def _is_taken(self, made: Seal, signer: Signer) -> bool:
         """Somebody else's bytes are where its statement or signature belongs: nothing of it need be published there."""
         stem, statement = made.stem, self._content(self.folder + made.stem.statement)
         signature = self._content(self.folder + stem.signature)
@@ -294,16 +259,17 @@ class _Sealer:
         forged = signature is not None and not signer.public.verifies(signature, made.statement)
         return taken or (forged and self._is_foreign(stem.signature, signature or b""))
 
-    def _sign(self, made: _Seal, signer: Signer) -> bool:
-        key = signer.public
+    def _sign(self, made: Seal, signer: Signer) -> bool:
+        """Publish the key and the signature; of the first statement of a key that took over, that of the one before it too."""
+        key, stem = signer.public, made.stem
         self._put(names.key_name(key.id), key.pem.__eq__, key.pem)
-        return self._put(
-            made.stem.signature,
-            lambda there: key.verifies(there, made.statement),
-            signer.sign(made.statement),
-        )
+        if before := self.lease.body.get("previous_key"):
+            second = self.setup.keys.of(before, self.lease.body["previous_kid"])
+            if not self._put(stem.second_signature(before), _signed(second, made), second.sign(made.statement)):
+                return False
+        return self._put(stem.signature, _signed(signer, made), signer.sign(made.statement))
 
-    def _intend(self, made: _Seal) -> None:
+    def _intend(self, made: Seal) -> None:
         """Say in the ledger what is about to be published. What an intent before this one had published is known as ours."""
         known = self.lease.body.get("intent", {}).get("ours", [])
         ours = [digest(content) for content in (*made.files.values(), made.statement)]
@@ -338,25 +304,15 @@ class _Sealer:
 
     def _name_foreign(self, location: str) -> None:
         reason = f"{location}: somebody else's file lies where a seal of ours belongs; it is left as it is, and not signed"
-        trouble = Trouble(
-            Severity.UNPROVEN,
-            "",
-            "",
-            self.setup.destination,
-            "foreign",
-            kind="seal",
-            reason=reason,
-            last_failed=self.ledger.now(),
-            place=location,
-        )
-        self.ledger.troubles.note([replace(trouble, first_failed=trouble.last_failed)])
+        self.ledger.troubles.note([_trouble(self.ledger, self.setup, "foreign", reason, location)])
 
 
-_ENDINGS = {Kind.LIST: names.LIST, Kind.ROWS: names.ROWS, Kind.GONE: names.GONE}
+def _signed(signer: Signer, made: Seal) -> Callable[[bytes], bool]:
+    """Whether a signature that lies there already is one of this key over the statement: any is right."""
+    return lambda there: signer.public.verifies(there, made.statement)
 
 
-def _listed(n: int, kind: Kind, content: bytes, lines: Sequence[tuple[str, str, str]]) -> Listed:
-    if kind is Kind.GONE:
-        in_order = sorted(lines, key=lambda line: line[0].encode("utf-8", "surrogateescape"))
-        return Listed(n, kind, digest(content), len(lines), why=tuple(why for _, _, why in in_order))
-    return Listed(n, kind, digest(content), len(lines), Counter(origin for _, _, origin in lines))
+def _trouble(ledger: Ledger, setup: Setup, state: str, reason: str, place: str = "") -> Trouble:
+    now, where = ledger.now(), setup.around.destination
+    told: dict[str, Any] = {"kind": "seal", "reason": reason, "first_failed": now, "last_failed": now, "place": place or state}
+    return Trouble(Severity.UNPROVEN, "", "", where, state, **told)

@@ -154,7 +154,7 @@ def _vault(raw: Table) -> Iterator[str]:
         return
     for path, text in _texts(raw, ""):
         if text.startswith(KEY_VAULT) and not text.startswith(f"{KEY_VAULT}https://"):
-            yield f'{path}: names a secret, but no vault is configured; [key_vault] url = "https://VAULT.vault.azure.net"'
+            yield f'{path}: names a {"key" if path == "seal.key" else "secret"}, but no vault is configured; [key_vault] url = "https://VAULT.vault.azure.net"'
 
 
 # --- seals -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 
 from bic_lib.core import model
 from bic_lib.core.errors import SettingsError
+from bic_lib.credentials.references import KEY_VAULT
 from bic_lib.logs import masked
 from bic_lib.settings import defaults, including, plug_ins
 from bic_lib.settings.checks import contradictions, sqlite_file
@@ -137,8 +138,8 @@ def parse(texts: Texts | str, base: Path, origin: str) -> Settings:
         settings = None
         problems += [problem(form, details) for details in error.errors(include_url=False)]
     problems += contradictions(filled.raw, base)
-    if including.is_url(origin) and settings and settings.seal:
-        problems.append("seal.key: is a file, and these settings come from a URL; settings in a file of the machine that seals")
+    if including.is_url(origin) and settings and settings.seal and not settings.seal.key.startswith(KEY_VAULT):
+        problems.append('seal.key: is a file, and these settings come from a URL; "keyvault:KEY", which never leaves the vault')
     problems = composed.problems + [composed.placed(filled.told(told)) for told in problems]
     if problems or settings is None:
         raise _unusable(origin, problems)

@@ -319,7 +319,8 @@ class SealSettings(Section):
 
     destination: spelling.Name = Field(description="A destination for files; `seals/` below its root holds the seals.")
     key: spelling.SealKey = Field(
-        default="seal-key.pem", description="The private key's file, made by `bic seal init`; on P-256."
+        default="seal-key.pem",
+        description="The private key's file, made by `bic seal init`; or `keyvault:KEY`, which signs in the vault. On P-256.",
     )
 
 

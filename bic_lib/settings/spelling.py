@@ -18,8 +18,9 @@ from bic_lib.core import azure_hosts, naming
 from bic_lib.core.meant import closest
 from bic_lib.core.model import DAY
 from bic_lib.core.plan import zone_of
-from bic_lib.credentials.references import APP_SERVICE, fault, is_reference
+from bic_lib.credentials.references import APP_SERVICE, KEY_VAULT, fault, is_reference
 
+_VAULT_KEY = re.compile(r"[A-Za-z0-9-]{1,127}|https://[^/\s?#]+/keys/[A-Za-z0-9-]{1,127}")
 _UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -314,6 +315,17 @@ def _plain_or_reference(text: str) -> str:
     return _filled(text)
 
 
+def _seal_key(text: str) -> str:
+    """A file, or a key of the vault: by its name, or its URL without a version."""
+    if is_reference(text) and not text.startswith(KEY_VAULT):
+        raise ValueError("is a reference to a secret; the key's file, or keyvault:KEY for a key that signs in the vault")
+    if not text.startswith(KEY_VAULT):
+        return _local_directory(text)
+    if not _VAULT_KEY.fullmatch(text.removeprefix(KEY_VAULT)):
+        raise ValueError("names no key of a vault; keyvault:NAME (letters, digits, -) or keyvault:https://VAULT/keys/NAME")
+    return text
+
+
 def _connection_string(text: str) -> str:
     if is_reference(text) or text.startswith(APP_SERVICE):
         return _reference(text)
@@ -388,7 +400,7 @@ TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("ht
 VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
-SealKey = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
+SealKey = Annotated[str, AfterValidator(_filled), AfterValidator(_seal_key), _schema("path, or keyvault:KEY")]
 UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]
 BlobDirectory = Annotated[str, AfterValidator(_blob_directory), _schema("path")]
 ContainerName = Annotated[

@@ -171,6 +171,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("seal", "init")
     call("seal", "now")
     call("seal", "head")
+    call("seal", "rotate")
     (bic.folder / "archive" / stored[1].name).write_bytes(b"cut again")
     call("seal", "verify", "archive")
     call("check")

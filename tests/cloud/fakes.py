@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from bic_lib.simulator.certificates import make_certificates
 
@@ -64,6 +64,8 @@ class Cloud:
     """Client id of an app registration → its secret."""
     app_certificates: dict[str, x509.Certificate] = field(default_factory=dict)
     vault: dict[str, list[Version]] = field(default_factory=dict)
+    keys: dict[str, dict[str, ec.EllipticCurvePrivateKey]] = field(default_factory=dict)
+    """Keys that sign here and never leave: name → versions, oldest first."""
     rbac: bool = True
     """Whether our identity has its role on the vault."""
     demands: str = VAULT_AUDIENCE
@@ -91,6 +93,12 @@ class Cloud:
         versions = self.vault.setdefault(name, [])
         versions.append(Version(secrets.token_hex(16), value, int(time.time()) + len(versions)))
 
+    def make_key(self, name: str) -> str:
+        """A new version of a key on P-256; its id."""
+        version = secrets.token_hex(16)
+        self.keys.setdefault(name, {})[version] = ec.generate_private_key(ec.SECP256R1())
+        return version
+
     def asked_of(self, path: str) -> int:
         """How many requests began with this path."""
         return sum(request.path.startswith(path) for request in self.asked)
@@ -105,7 +113,7 @@ class Cloud:
             return self._discovery(path.split("/")[1])
         if path == f"/{TENANT}/oauth2/v2.0/token" and method == "POST":
             return self._entra(values)
-        if path.startswith("/secrets/") and method == "GET":
+        if (path.startswith("/secrets/") and method == "GET") or path.startswith("/keys/"):
             return self._key_vault(path, values, headers)
         return 404, {"error": {"code": "NotFound"}}, {}
 
@@ -196,7 +204,25 @@ class Cloud:
             inner = {"code": "ForbiddenByRbac"}
             text = "Caller is not authorized to perform action on resource. Caller: appid=11111111-aaaa"
             return 403, {"error": {"code": "Forbidden", "message": text, "innererror": inner}}, {}
-        return self._secret(*path.removeprefix("/secrets/").strip("/").split("/"))
+        _, kind, *parts = path.rstrip("/").split("/")
+        return self._secret(*parts) if kind == "secrets" else self._key(*parts, digest=values.get("value", ""))
+
+    def _key(self, name: str, version: str = "", act: str = "get", *, digest: str) -> Answer:
+        """A key: its public part, or a signature over a digest; the private part is nobody's to have (`export`, `backup`)."""
+        versions = self.keys.get(name, {})
+        version = version or (list(versions) or [""])[-1]
+        if version not in versions:
+            return 404, {"error": {"code": "KeyNotFound", "message": "A key was not found in this key vault."}}, {}
+        kid, key = f"{self.url}/keys/{name}/{version}", versions[version]
+        if act == "get":
+            numbers = key.public_key().public_numbers()
+            x, y = (_encoded(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+            return 200, {"key": {"kid": kid, "kty": "EC", "crv": "P-256", "key_ops": ["sign"], "x": x, "y": y}}, {}
+        if act != "sign" or len(_decoded(digest)) != 32:
+            return 403, {"error": {"code": "Forbidden", "message": f"Operation {act} is not permitted on this key."}}, {}
+        signature = key.sign(_decoded(digest), ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        both = b"".join(number.to_bytes(32, "big") for number in utils.decode_dss_signature(signature))
+        return 200, {"kid": kid, "value": _encoded(both)}, {}
 
     def _secret(self, name: str, version: str = "") -> Answer:
         versions = self.vault.get(name, [])
@@ -260,7 +286,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self._reply("POST", {name: found[0] for name, found in parse_qs(body).items()})
+        if self.headers.get("Content-Type", "").startswith("application/json"):
+            self._reply("POST", json.loads(body))
+        else:
+            self._reply("POST", {name: found[0] for name, found in parse_qs(body).items()})
 
     def _reply(self, method: str, form: dict[str, str]) -> None:
         parts = urlsplit(self.path)

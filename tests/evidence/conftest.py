@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,34 +15,42 @@ from tests.evidence.sealed import SEAL, Sealed
 
 @pytest.fixture(scope="session")
 def sim() -> Iterator[Simulator]:
-    """Its clock goes on from test to test."""
     with Simulator(Profile(sessions=10, days=3, seed=7)) as running:
         yield running
 
 
-def begun(folder: Path, sim: Simulator) -> Sealed:
-    """What there is was delivered, and sealing begun."""
-    world = World(folder, sim)
-    world.clock.offset = sim.now() - world.clock()
-    world.configure(data=("sessions", "session_recordings"), schedules=SEAL, site='history = "90d"')
+@pytest.fixture(scope="session")
+def delivered(tmp_path_factory: pytest.TempPathFactory, sim: Simulator) -> World:
+    """All that the appliance has was delivered; to be copied."""
+    world = World(tmp_path_factory.mktemp("delivered"), sim)
+    world.configure(data=("sessions", "session_recordings"))
     world.once()
-    made = Sealed(world)
+    return world
+
+
+def begun(folder: Path, delivered: World, seal: str = SEAL) -> Sealed:
+    """A copy of it, of which sealing has begun."""
+    shutil.copytree(delivered.folder, folder, dirs_exist_ok=True)
+    with (folder / "bic.toml").open("a") as settings:
+        settings.write(seal)
+    made = Sealed(World(folder, delivered.sim))
     made.begin()
     return made
 
 
 @pytest.fixture
-def sealed(tmp_path: Path, sim: Simulator) -> Sealed:
+def sealed(tmp_path: Path, delivered: World) -> Sealed:
     """Begun, and a day sealed."""
-    made = begun(tmp_path, sim)
+    made = begun(tmp_path, delivered)
     made.next_day()
     return made
 
 
 @pytest.fixture(scope="module")
-def thrice(tmp_path_factory: pytest.TempPathFactory, sim: Simulator) -> Sealed:
+def thrice(tmp_path_factory: pytest.TempPathFactory, delivered: World) -> Sealed:
     """Three statements: an inventory, and two days. To be looked at, not changed."""
-    made = begun(tmp_path_factory.mktemp("thrice"), sim)
+    made = begun(tmp_path_factory.mktemp("thrice"), delivered)
+    made.store_anew(made.documents()[-1], b"<newer/>")
     made.next_day()
     made.next_day()
     return made

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bic_lib import wiring
 from bic_lib.actions import seals
 from bic_lib.actions.seals import Checked
-from bic_lib.core.model import DAY
+from bic_lib.core.model import DAY, Outcome, State
 from bic_lib.evidence import sealing
 from bic_lib.evidence.sealing import Setup
-from bic_lib.evidence.statement import Head
+from bic_lib.evidence.statement import Head, digest
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.records import HELD, Record
 from bic_lib.settings import loading
 from tests.engine.steps.world import World
 from tests.support import ROOT
@@ -39,17 +40,42 @@ class Sealed:
 
     def begin(self) -> None:
         ledger, setup = self.parts()
-        begun, _ = seals.begin(ledger, setup, self.world.folder / "seal-key.pem")
+        begun, _ = seals.begin(ledger, setup)
         self.fingerprint, self.ledger = begun.fingerprint, begun.ledger
 
     def seal(self) -> list[Head]:
         return list(sealing.seal(*self.parts()))
 
+    def pass_time(self, seconds: float) -> None:
+        """On the ledger's clock; the appliance, which all tests share, keeps its own."""
+        self.world.clock.offset += seconds
+
     def next_day(self) -> list[Head]:
-        """What came is fetched, the day ends and is sealed."""
-        self.world.once()
-        self.world.pass_time(DAY)
+        """The day ends and is sealed."""
+        self.pass_time(DAY)
         return self.seal()
+
+    def documents(self) -> list[Record]:
+        """Session documents that are stored, in the ledger's order."""
+        held = (one for one in self.world.records() if one.outcome.state in HELD)
+        return [one for one in held if one.outcome.location.endswith(".xml")]
+
+    def store_anew(self, record: Record, content: bytes, state: State = State.STORED) -> None:
+        """Another version of it in the same place, as Overwrite does."""
+        (self.root / record.outcome.location).write_bytes(content)
+        ledger = self.world.ledger()
+        outcome = Outcome(state, record.outcome.location, len(content), digest(content))
+        newer = replace(record, version=record.version + 1, at=ledger.now(), outcome=outcome)
+        ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.REPLACED)), newer])
+
+    def remove(self, record: Record, state: State) -> None:
+        """It was retired, or purged."""
+        (self.root / record.outcome.location).unlink()
+        ledger = self.world.ledger()
+        if state is State.PURGED:
+            ledger.proof.bury([record], "somebody")
+        else:
+            ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=state))])
 
     def check(self, *, strict: bool = True, head: str = "") -> Checked:
         return seals.check(self.root, [self.fingerprint], strict=strict, head=head)

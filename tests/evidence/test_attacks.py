@@ -76,8 +76,8 @@ def strip_a_signature(root: Path, folder: Path) -> None:
 
 
 def replace_the_key(root: Path, folder: Path) -> None:
-    """All statements signed anew by a key of the insider's, under the id of the one before."""
-    signer = keys.make(root / "own.pem")
+    """All statements signed anew by a key of the insider's."""
+    signer, _ = keys.FileKeys(root / "own.pem").first()
     (root / "own.pem").unlink()
     [pem] = (folder / "keys").iterdir()
     pem.unlink()

@@ -21,40 +21,13 @@ from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.evidence import sealing
 from bic_lib.evidence.statement import Kind, digest, read
 from bic_lib.ledger.leases import LEASE_SECONDS
-from bic_lib.ledger.records import ITEMS, Record, partition, transfer_body, transfer_key
+from bic_lib.ledger.records import ITEMS, partition, transfer_body, transfer_key
 from bic_lib.ledger.stores.sqlite import SqliteStore
-from bic_lib.simulator import Simulator
 from tests.engine.steps.world import World
 from tests.evidence.conftest import begun
 from tests.evidence.sealed import Sealed
 
 KINDS = ("list", "gone")
-
-
-def documents(sealed: Sealed) -> list[Record]:
-    return [one for one in sealed.world.records() if one.outcome.location.endswith(".xml") and one.outcome.state is State.STORED]
-
-
-def stored_anew(sealed: Sealed, record: Record, content: bytes, state: State = State.STORED) -> None:
-    """Another version of it in the same place, as Overwrite does."""
-    (sealed.root / record.outcome.location).write_bytes(content)
-    ledger = sealed.world.ledger()
-    newer = replace(
-        record,
-        version=record.version + 1,
-        at=ledger.now(),
-        outcome=Outcome(state, record.outcome.location, len(content), digest(content)),
-    )
-    ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.REPLACED)), newer])
-
-
-def removed(sealed: Sealed, record: Record, state: State) -> None:
-    (sealed.root / record.outcome.location).unlink()
-    ledger = sealed.world.ledger()
-    if state is State.PURGED:
-        ledger.proof.bury([record], "somebody")
-    else:
-        ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=state))])
 
 
 def gone(sealed: Sealed, number: int) -> list[tuple[str, ...]]:
@@ -65,10 +38,10 @@ def gone(sealed: Sealed, number: int) -> list[tuple[str, ...]]:
 def test_what_was_overwritten_retired_or_purged_is_gone(sealed: Sealed) -> None:
     """Its line goes by a later seal, with the reason, byte for byte as it was; what lies there now is listed."""
     before = sealed.named(r"00000-.*\.archive\.sha256").read_bytes().splitlines()
-    over, retired, purged = documents(sealed)[:3]
-    stored_anew(sealed, over, b"<newer/>")
-    removed(sealed, retired, State.RETIRED)
-    removed(sealed, purged, State.PURGED)
+    over, retired, purged = sealed.documents()[:3]
+    sealed.store_anew(over, b"<newer/>")
+    sealed.remove(retired, State.RETIRED)
+    sealed.remove(purged, State.PURGED)
     sealed.next_day()
     sealed.demand_proven()
     lines = sealed.named(r"00002-.*\.gone").read_bytes().splitlines()
@@ -82,10 +55,10 @@ def test_what_was_overwritten_retired_or_purged_is_gone(sealed: Sealed) -> None:
 
 def test_what_was_stored_and_replaced_before_its_seal_stands_with_its_last_state(sealed: Sealed) -> None:
     """Twice replaced on one day: one line, one gone; what was in between is counted."""
-    record = documents(sealed)[0]
-    stored_anew(sealed, record, b"<second/>")
-    [second] = [one for one in documents(sealed) if one.outcome.location == record.outcome.location]
-    stored_anew(sealed, second, b"<third/>", State.MENDED)
+    record = sealed.documents()[0]
+    sealed.store_anew(record, b"<second/>")
+    [second] = [one for one in sealed.documents() if one.outcome.location == record.outcome.location]
+    sealed.store_anew(second, b"<third/>", State.MENDED)
     sealed.next_day()
     sealed.demand_proven()
     assert gone(sealed, 2) == [("mended",)]
@@ -94,7 +67,7 @@ def test_what_was_stored_and_replaced_before_its_seal_stands_with_its_last_state
 
 def test_a_row_whose_item_does_not_agree_yet_waits(sealed: Sealed) -> None:
     """A worker was killed between the journal and the item: the seal leaves it out, the next one has it."""
-    record = documents(sealed)[0]
+    record = sealed.documents()[0]
     (sealed.root / "killed.xml").write_bytes(b"<killed/>")
     ledger = sealed.world.ledger()
     outcome = Outcome(State.STORED, "killed.xml", 9, digest(b"<killed/>"))
@@ -110,10 +83,6 @@ def test_a_row_whose_item_does_not_agree_yet_waits(sealed: Sealed) -> None:
 
 def test_somebody_elses_file_under_our_name_is_named_and_left(sealed: Sealed) -> None:
     """The seal takes the next stem, health names the file, nobody signs or replaces it, and the check is not red."""
-    sealed.world.once()
-    head = sealed.check().chain
-    assert head
-    assert head.head
     foreign = sealed.folder / f"00002-{sealing.last_finished(sealed.world.clock() + 86_400)}.json"
     foreign.write_bytes(b"{}")
     sealed.next_day()
@@ -130,8 +99,8 @@ def test_a_restored_ledger_takes_over_what_it_sealed(sealed: Sealed) -> None:
     """The ledger of two days ago finds its own longer chain, signed with its key: it goes on from there."""
     kept = sealed.world.folder / "kept"
     shutil.copytree(sealed.world.folder, kept, ignore=lambda _, names: [name for name in names if "ledger" not in name])
-    record = documents(sealed)[0]
-    stored_anew(sealed, record, b"<newer/>")
+    record = sealed.documents()[0]
+    sealed.store_anew(record, b"<newer/>")
     sealed.next_day()
     for file in sealed.world.folder.glob("*ledger*"):
         file.unlink()
@@ -143,10 +112,10 @@ def test_a_restored_ledger_takes_over_what_it_sealed(sealed: Sealed) -> None:
     sealed.demand_proven()
 
 
-def test_two_ledgers_in_one_archive_are_told_apart(sealed: Sealed, sim: Simulator, tmp_path: Path) -> None:
+def test_two_ledgers_in_one_archive_are_told_apart(sealed: Sealed, tmp_path: Path) -> None:
     """Each has its own chain; by its key each is proven, whatever becomes of the other's."""
     (tmp_path / "other").mkdir()
-    other = Sealed(World(tmp_path / "other", sim))
+    other = Sealed(World(tmp_path / "other", sealed.world.sim))
     settings = (sealed.world.folder / "bic.toml").read_text()
     (other.world.folder / "bic.toml").write_text(settings.replace('directory = "archive"', f'directory = "{sealed.root}"'))
     other.world.clock.offset = sealed.world.clock.offset
@@ -162,7 +131,7 @@ def test_two_ledgers_in_one_archive_are_told_apart(sealed: Sealed, sim: Simulato
 
 def test_two_hosts_at_once_make_one_chain(sealed: Sealed) -> None:
     """Of two that seal at the same time one does, or the other after it; never both."""
-    sealed.world.pass_time(3 * 86_400)
+    sealed.pass_time(3 * 86_400)
 
     def seal(_: int) -> int:
         try:
@@ -197,21 +166,21 @@ class Killer:
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_point_costs_nothing(tmp_path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_at_any_point_costs_nothing(tmp_path: Path, delivered: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before each write in turn; the next call completes the chain: one statement a day, and nothing left over."""
-    honest = begun(tmp_path, sim)
+    honest = begun(tmp_path, delivered)
     survived, point = False, 0
     while not survived:
-        [record, *_] = documents(honest)
-        stored_anew(honest, record, b"<point %d/>" % point)
-        honest.world.pass_time(DAY)
+        [record, *_] = honest.documents()
+        honest.store_anew(record, b"<point %d/>" % point)
+        honest.pass_time(DAY)
         with monkeypatch.context() as patched, suppress(Killed):
             killer = Killer(point)
             patched.setattr(SqliteStore, "commit", killer(SqliteStore.commit))
             patched.setattr(LocalFolder, "put", killer(LocalFolder.put))
             honest.seal()
         survived, point = killer.left >= 0, point + 1
-        honest.world.pass_time(LEASE_SECONDS + 1)
+        honest.pass_time(LEASE_SECONDS + 1)
         assert len(honest.seal()) <= 1
         checked = honest.check()
         assert (checked.state, checked.problems) == ("proven", []), point

@@ -50,6 +50,16 @@ def test_a_url_is_fetched_by_the_callers_function() -> None:
         loading.load("https://acct/bic.toml")
 
 
+def test_settings_from_a_url_name_no_key_file() -> None:
+    """A file would be of one instance: there days are sealed by a key of the vault."""
+    seal = GOOD + '[seal]\ndestination = "archive"\n'
+    url = "https://acct.blob.core.windows.net/settings/bic.toml"
+    with pytest.raises(SettingsError) as told:
+        loading.parse(seal, Path(), url)
+    assert "seal.key" in str(told.value)
+    assert loading.parse(seal + 'key = "keyvault:seal"', Path(), url).seal
+
+
 def test_the_source_is_the_option_then_the_environment_then_the_folder() -> None:
     """`--settings` wins over BIC_SETTINGS, which wins over ./bic.toml."""
     environ = {"BIC_SETTINGS": "from-environment.toml"}

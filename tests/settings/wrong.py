@@ -23,6 +23,29 @@ WRONG: dict[str, tuple[str, str, str]] = {
     # what is wrong: (the file, the path, words of the message)
     "nothing at all": ("", "sites", "missing; The appliances"),
     "empty sites": ("sites = {}", "sites", "at least one"),
+    "seals nowhere": (GOOD + '[seal]\ndestination = "archiv"', "seal.destination", "is not in [destinations]"),
+    "seals as rows": (
+        GOOD + '[seal]\ndestination = "rows"',
+        "seal.destination",
+        "seals are files",
+    ),
+    "seals with a reference": (GOOD + '[seal]\ndestination = "archive"\nkey = "env:KEY"', "seal.key", "reference to a secret"),
+    "seals without a vault": (
+        changed('[key_vault]\nurl = "https://vault.vault.azure.net"', "")
+        + '[seal]\ndestination = "archive"\nkey = "keyvault:seal"',
+        "seal.key",
+        "names a key",
+    ),
+    "seals with a secret's URL": (
+        GOOD + '[seal]\ndestination = "archive"\nkey = "keyvault:https://v.vault.azure.net/secrets/seal"',
+        "seal.key",
+        "no key of a vault",
+    ),
+    "a format where seals lie": (
+        changed(FOLDER, FOLDER + '\nfile_name_format = "Seals/%LSID%.%EXTENSION%"'),
+        "destinations.archive.file_name_format",
+        "where sealed days lie",
+    ),
     "unknown section": (GOOD + "[site.other]\nhost = 'x'", "site", 'did you mean "sites"?'),
     "unknown key of a site": (after(HOST, "hots = 1"), "sites.support.hots", 'did you mean "host"?'),
     "missing host": (changed(HOST, ""), "sites.support.host", "missing; The appliance's host name"),

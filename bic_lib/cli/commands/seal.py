@@ -35,6 +35,11 @@ JSON = {
     "seal init": {**_SEALED, "key_made": Key("a key was made; `false`: the one that was there is used", True)},
     "seal now": {"sealed": Key("the days that were sealed by this call", ["2026-08-01"]), "head": _HEAD},
     "seal head": _SEALED,
+    "seal rotate": {
+        "fingerprint": Key(
+            "the other key's fingerprint; `--key` stays the first key's, but after a lost one", "1f0e2d3c4b5a6978..."
+        )
+    },
     "seal verify": {
         "state": Key("`proven`, `consistent` (with a key that lies in the same folder) or `broken`", "proven"),
         "ledger": Key("the ledger's id", "5f2b8a1c9d3e7f60", null="there is no chain to be judged"),
@@ -68,13 +73,11 @@ def init(call: Call) -> int:
     from bic_lib.actions import seals  # noqa: PLC0415
 
     app, setup = _parts(call)
-    configured = call.settings().seal
-    assert configured  # noqa: S101 -- there is a setup
-    sealed, made = seals.begin(app.ledger, setup, call.settings().path(configured.key))
+    sealed, made = seals.begin(app.ledger, setup)
     if call.json:
         print_json({**_told(sealed), "key_made": made})
         return 0
-    line(f"key {sealed.key} in {configured.key}, {'made now' if made else 'which was there'}: keep a copy of it elsewhere")
+    line(f"key {sealed.key}{', made now: keep a copy of it elsewhere' if made else ', which was there'}")
     line(f"fingerprint {sealed.fingerprint}")
     line("Keep the fingerprint where nobody who may write the archive can change it: by it `bic seal verify --key` proves.")
     _show_head(sealed.head)
@@ -115,6 +118,24 @@ def show_head(call: Call) -> int:
         return 0
     _show_head(sealed.head)
     line(f"key {sealed.key}, fingerprint {sealed.fingerprint}")
+    return 0
+
+
+@command.command()
+@click.option("--lost", default="", metavar="WHY", help="The key in use can't sign any more, and why: a chain of its own begins.")
+@click.pass_obj
+def rotate(call: Call, lost: str) -> int:
+    """Go on with another key: the next statement names it, the one after it is its first, signed by both."""
+    from bic_lib.evidence import sealing  # noqa: PLC0415
+
+    app, setup = _parts(call)
+    fingerprint = sealing.rotate(app.ledger, setup, lost)
+    if call.json:
+        print_json({"fingerprint": fingerprint})
+        return 0
+    line(f"fingerprint {fingerprint}")
+    if lost:
+        line("Keep it beside the first one: who checks names both. Until somebody acknowledges the loss, `bic health` tells it.")
     return 0
 
 
