@@ -14,7 +14,8 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, State, Stream
 from bic_lib.engine import resting
 from bic_lib.engine.app import App
-from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, lsids_step
+from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL
+from bic_lib.engine.steps.lsids import lsids_step
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger import rests
 from bic_lib.ledger.records import FAILING, SETTLED, Record

@@ -53,6 +53,8 @@ def report_parameters(kind: ReportKind, selection: Selection) -> dict[str, str]:
         return name | _times("end_time", selection.ended)
     if selection.began is not None:
         return name | _times("start_time", selection.began)
+    if len(selection.lsids) == 1 and "," in selection.lsids[0]:  # `lsids` would take it for two
+        return name | {"lsid": selection.lsids[0]}
     return name | {"lsids": ",".join(selection.lsids)}
 
 

@@ -141,6 +141,8 @@ class Faults:
 
     keeps: float | None = None
     """Seconds after its end a session is forgotten, with its recordings (None: never)."""
+    refused_lsids: dict[str, int | None] = field(default_factory=dict)
+    """Ids for which a question by ids is refused as a whole: with this status, or in words (None)."""
     ungiven: set[str] = field(default_factory=set)
     """Sessions (by lsid) that listings show and no report gives."""
 

@@ -22,6 +22,7 @@ from bic_lib.simulator.spellings import Spelling
 
 Parameters = Mapping[str, str]
 
+_TIMED_OUT = {"error": "timeout", "message": "The upstream timed out."}
 _LSID = re.compile(r"[0-9a-fA-F]{32}")
 _STARTING_POINTS = ("start_date", "start_time", "end_date", "end_time")
 
@@ -145,6 +146,8 @@ class Reporting:
             raise refuse("one_way", self._faults)
         if ("lsid" in parameters and len(wanted) > 1) or not all(_LSID.fullmatch(lsid.strip()) for lsid in wanted):
             raise refuse("invalid_lsid", self._faults)
+        for status in (self._faults.refused_lsids[lsid] for lsid in wanted if lsid in self._faults.refused_lsids):
+            raise refuse("invalid_lsid", self._faults) if status is None else Refusal(json_answer(status, _TIMED_OUT))
         found = (self._register.find(report.kind, lsid.strip(), moment) for lsid in wanted)
         return (truth for truth in found if truth is not None and self._given(truth, moment))
 
@@ -180,9 +183,7 @@ class Reporting:
         longest = self._faults.max_report_seconds
         if longest is not None and last - first > longest:
             if self._faults.too_long_status is not None:
-                raise Refusal(
-                    json_answer(self._faults.too_long_status, {"error": "timeout", "message": "The upstream timed out."})
-                )
+                raise Refusal(json_answer(self._faults.too_long_status, _TIMED_OUT))
             raise refuse("too_long", self._faults)
         return _Selection(by, first, last)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
-from bic_lib.core.errors import ItemError
+from bic_lib.core.errors import BicError, ItemError
 from bic_lib.core.model import DataType, OpenSessions, ReportKind, Selection, Stream, Window
+from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL, Questions
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
-from bic_lib.engine.steps.lsids import LSIDS_PER_CALL, plan_lsids
+from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
@@ -47,14 +47,14 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
     body, reason = claimed.body, ""
     try:
-        for selection, intake in _taken(job, kind, body):
+        for selection, intake, bad in _taken(job, kind, body):
             job.check()
             job.planned += intake.planned
             plan_lsids(job, kind, intake.again, intake.placed_at)
             for stream, error in intake.dropped.items():
                 reason = str(error)
                 job.rest_destination(stream.destination, reason)
-            reason = reason or _unknown(job, selection, intake)
+            reason = reason or _unknown(job, selection, intake, bad)
     except ItemError as error:
         reason = str(error)
         job.troubles.append(f"{job.site.name}: {reason}")
@@ -66,16 +66,16 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
 def look(job: Job, kind: ReportKind, step: Step) -> None:
     """Tell what a download would do; nothing is written anywhere. Raises SiteError."""
     try:
-        for selection, intake in _taken(job, kind, step.body, dry_run=True):
-            _unknown(job, selection, intake)
+        for selection, intake, bad in _taken(job, kind, step.body, dry_run=True):
+            _unknown(job, selection, intake, bad)
     except ItemError as error:
         job.troubles.append(f"{job.site.name}: {error}")
 
 
 def _taken(
     job: Job, kind: ReportKind, body: Mapping[str, Any], *, dry_run: bool = False
-) -> Iterator[tuple[Selection, DocumentIntake]]:
-    """Take in each report that the download needs: what was asked, and what came."""
+) -> Iterator[tuple[Selection, DocumentIntake, Mapping[str, BicError]]]:
+    """Take in each report that the download needs: what was asked, what came, and ids that were refused."""
     members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
     configured = frozenset(job.streams)
     job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
@@ -92,10 +92,15 @@ def _taken(
             placed_at=selection.began.begin if selection.began else 0,
             tried_again=configured,
         )
-        asked = job.question(selection.began) if selection.began else nullcontext()
-        with asked, job.appliance.report(kind, selection) as report:
-            intake.take(report)
-        yield selection, intake
+        bad: Mapping[str, BicError] = {}
+        if selection.began:
+            with job.question(selection.began), job.appliance.report(kind, selection) as report:
+                intake.take(report)
+        else:
+            questions = Questions(job, kind, intake)
+            questions.ask(selection.lsids)
+            bad = questions.bad
+        yield selection, intake, bad
 
 
 def _selections(job: Job, body: Mapping[str, Any]) -> Iterator[Selection]:
@@ -105,11 +110,11 @@ def _selections(job: Job, body: Mapping[str, Any]) -> Iterator[Selection]:
     yield from (Selection(lsids=tuple(lsids[at : at + LSIDS_PER_CALL])) for at in range(0, len(lsids), LSIDS_PER_CALL))
 
 
-def _unknown(job: Job, selection: Selection, intake: DocumentIntake) -> str:
-    """Sessions that were asked for by id and that the appliance does not know."""
-    missing = [lsid for lsid in selection.lsids if lsid not in intake.seen]
-    if not missing:
-        return ""
-    reason = f"the appliance knows no session {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
-    job.troubles.append(f"{job.site.name}: {reason}")
-    return reason
+def _unknown(job: Job, selection: Selection, intake: DocumentIntake, bad: Mapping[str, BicError]) -> str:
+    """Sessions that were asked for by id and that the appliance does not know, or refuses; what the first of these says."""
+    reasons = [f"session {lsid}: {error}" for lsid, error in bad.items()]
+    missing = [lsid for lsid in selection.lsids if lsid not in intake.seen and lsid not in bad]
+    if missing:
+        reasons.append(f"the appliance knows no session {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}")
+    job.troubles += [f"{job.site.name}: {reason}" for reason in reasons]
+    return reasons[0] if reasons else ""

@@ -5,7 +5,7 @@ They stand on the day on which the listing showed them; when one comes after all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,13 @@ _SOON = 5
 """The first tries follow the table of docs/design.md 10, since reports lag behind; from then on it is a day."""
 
 
-def not_given(job: Job, kind: ReportKind, known: Known, body: dict[str, Any], missing: Sequence[str]) -> dict[str, float]:
-    """Note these sessions as failed, or lost by now, in each stream that should have them; when each is asked for again."""
+def not_given(
+    job: Job, kind: ReportKind, known: Known, body: dict[str, Any], missing: Sequence[str], reasons: Mapping[str, str]
+) -> dict[str, float]:
+    """Note these sessions as failed, or lost by now, in each stream that should have them; when each is asked for again.
+
+    `reasons` are of those whose ids the appliance refuses.
+    """
     now = job.ledger.now()
     forgotten_at = float(body["placed_at"] + DAY + job.site.keeps)
     misses: dict[str, int] = {lsid: body["misses"].get(lsid, 0) + 1 for lsid in missing}
@@ -39,7 +44,8 @@ def not_given(job: Job, kind: ReportKind, known: Known, body: dict[str, Any], mi
             documents.append((session, KnownDocument("")))
         for stream in job.usable(kind):
             if noted is None or served_name(stream) not in noted.served:
-                records += _missed(known, session, stream, count, again.get(lsid), forgotten_at, now)
+                reason = reasons.get(lsid, _REASON)
+                records += _missed(known, session, stream, count, again.get(lsid), forgotten_at, now, reason)
     for record in job.ledger.proof.settle(records, documents):
         known.note_transfer(record)
         job.tell(None, record.item, record.destination, record.outcome)
@@ -50,7 +56,7 @@ def not_given(job: Job, kind: ReportKind, known: Known, body: dict[str, Any], mi
 
 
 def _missed(
-    known: Known, session: Item, stream: Stream, count: int, again: float | None, forgotten_at: float, now: float
+    known: Known, session: Item, stream: Stream, count: int, again: float | None, forgotten_at: float, now: float, reason: str
 ) -> list[Record]:
     """The stream's transfer of a session that did not come; of recordings it stands for all of them (version 0)."""
     item, is_document = replace(session, data=stream.data), stream.data in DOCUMENTS
@@ -58,7 +64,7 @@ def _missed(
     if before and before.outcome.state in (*SETTLED, State.LOST):
         return []
     record = before or Record(item, stream.destination, Outcome(State.PLANNED), version=int(is_document))
-    outcome = Outcome(State.LOST if again is None else State.FAILED, reason=_REASON, failure=Failure.UNEXPECTED)
+    outcome = Outcome(State.LOST if again is None else State.FAILED, reason=reason, failure=Failure.UNEXPECTED)
     return [
         replace(
             record,

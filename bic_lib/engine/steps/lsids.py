@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from bic_lib.core import plan
-from bic_lib.core.errors import ItemError
+from bic_lib.core.errors import ItemError, Overtaxed
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, Selection, State, Stream
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Failure, Item, ReportKind, State, Stream
+from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL, Questions
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
 from bic_lib.engine.steps.listed_only import not_given
@@ -19,8 +20,7 @@ from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
-LSIDS_PER_CALL = 50
-"""No limit is documented; docs/appliance.md 8.3.4."""
+_NOT_SHOWN = "the appliance does not show this session any more"
 
 
 def plan_lsids(
@@ -87,11 +87,13 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     intake = DocumentIntake(
         job, kind, members, known, by_lsid=True, placed_at=body["placed_at"], recorded=frozenset(body["recorded"])
     )
+    questions = Questions(job, kind, intake, body.get("most", LSIDS_PER_CALL))
     try:
-        with job.appliance.report(kind, Selection(lsids=tuple(body["lsids"]))) as report:
-            intake.take(report)
-    except ItemError as error:
-        body["attempts"] += 1
+        questions.ask(body["lsids"])
+    except (ItemError, Overtaxed) as error:
+        body.update(attempts=body["attempts"] + 1, most=questions.most)
+        if isinstance(error, Overtaxed):
+            raise
         again = plan.next_try(error.failure, min(body["attempts"], 5), now, now + job.site.keeps)
         job.ledger.work.finish(claimed, again_at=again)
         return
@@ -102,7 +104,11 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         return
     _remove_misplaced(job, members, intake, known, body["placed_at"])
     missing = [lsid for lsid in body["lsids"] if lsid not in intake.seen]
-    again_at = not_given(job, kind, known, body, missing) if body.get("listed") else _missing(job, kind, body, missing)
+    reasons = {lsid: str(error) for lsid, error in questions.bad.items()}
+    if body.get("listed"):
+        again_at = not_given(job, kind, known, body, missing, reasons)
+    else:
+        again_at = _missing(job, kind, body, missing, reasons)
     for lsid in intake.seen.keys() & set(body["lsids"]):
         if times := _next_tries(job, kind, known, intake.seen[lsid], now):
             again_at[lsid] = min(times)
@@ -138,18 +144,20 @@ def _next_tries(job: Job, kind: ReportKind, known: Known, session: Item, now: fl
 # --- sessions that do not come ---------------------------------------------------------------------------------------
 
 
-def _missing(job: Job, kind: ReportKind, body: dict[str, Any], missing: Sequence[str]) -> dict[str, float]:
+def _missing(
+    job: Job, kind: ReportKind, body: dict[str, Any], missing: Sequence[str], reasons: Mapping[str, str]
+) -> dict[str, float]:
     """When sessions that were not in the answer are asked for again; after the last try what failed of them is given up."""
     now = job.ledger.now()
     misses = {lsid: body["misses"].get(lsid, 0) + 1 for lsid in missing}
     tries = {lsid: plan.next_try(Failure.UNEXPECTED, count, now, now) for lsid, count in misses.items()}
     again_at = {lsid: again for lsid, again in tries.items() if again is not None}
     body["misses"] = {lsid: misses[lsid] for lsid in again_at}
-    _give_up(job, kind, tries.keys() - again_at.keys())
+    _give_up(job, kind, tries.keys() - again_at.keys(), reasons)
     return again_at
 
 
-def _give_up(job: Job, kind: ReportKind, lsids: Set[str]) -> None:
+def _give_up(job: Job, kind: ReportKind, lsids: Set[str], reasons: Mapping[str, str]) -> None:
     """The appliance does not show these sessions any more: what failed of them ends, as lost when it was time."""
     now = job.ledger.now()
     ended = []
@@ -160,7 +168,7 @@ def _give_up(job: Job, kind: ReportKind, lsids: Set[str]) -> None:
         record = job.ledger.proof.of_trouble(trouble)
         if record and record.outcome.state is State.FAILED and (data in DOCUMENTS or record.version == 0):
             state = State.LOST if record.forgotten_at <= now else State.GIVEN_UP
-            outcome = replace(record.outcome, state=state, reason="the appliance does not show this session any more")
+            outcome = replace(record.outcome, state=state, reason=reasons.get(trouble.lsid, _NOT_SHOWN))
             ended.append(replace(record, outcome=outcome, next_try=None, last_failed=now, at=now))
     job.ledger.proof.settle(ended)
 
