@@ -13,9 +13,6 @@ from urllib.parse import unquote_to_bytes, urlsplit
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-LARGEST_ANSWER = 8 * 1024 * 1024
-"""Bytes: an answer is held whole here, and by the platform again (docs/design.md 15)."""
-
 log = logging.getLogger("bic.scheduler")
 
 
@@ -28,8 +25,10 @@ class Answer:
     body: bytes
 
 
-def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes, more: Mapping[str, Any]) -> Answer:
-    """What `app` answers to a request; `more` goes into its environment."""
+def call(
+    app: WSGIApplication, method: str, url: str, headers: Mapping[str, str], body: bytes, more: Mapping[str, Any], largest: int
+) -> Answer:
+    """What `app` answers to a request, of `largest` bytes at most; `more` goes into its environment."""
     begun: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
@@ -39,21 +38,21 @@ def call(app: WSGIApplication, method: str, url: str, headers: Mapping[str, str]
     environ = {**_environ(method, url, headers, body), **more}
     parts = app(environ, start_response)
     try:
-        content = _limited(parts)
+        content = _limited(parts, largest)
     finally:
         getattr(parts, "close", lambda: None)()
     status, given = begun[-1]  # an app that failed later begins again
     if content is None:
-        log.error("an answer was larger than %d bytes: %s %.100s", LARGEST_ANSWER, method, environ["PATH_INFO"])
+        log.error("an answer was larger than %d bytes: %s %.100s", largest, method, environ["PATH_INFO"])
         return Answer(HTTPStatus.INSUFFICIENT_STORAGE, (("Content-Type", "text/plain"),), b"more than is answered at once\n")
     return Answer(int(status.partition(" ")[0]), tuple(given), content)
 
 
-def _limited(parts: Iterable[bytes]) -> bytes | None:
+def _limited(parts: Iterable[bytes], largest: int) -> bytes | None:
     content = bytearray()
     for part in parts:
         content += part
-        if len(content) > LARGEST_ANSWER:
+        if len(content) > largest:
             return None
     return bytes(content)
 

@@ -44,6 +44,8 @@ FUNCTION_TIMEOUT = 2 * 3_600
 _STOP_BEFORE = 120
 """A step in hand is stopped this long before the platform would end the process (docs/design.md 7)."""
 _VISIT_MINUTES = "50"
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes: an answer is held whole here, and by the platform again (docs/design.md 15)."""
 _KEYS_SECONDS = 300.0
 """A page key that was changed in the vault counts after so long."""
 _LEAST_MINUTES = 20.0
@@ -115,7 +117,9 @@ class Host:
         from bic_lib.web import application  # noqa: PLC0415  # the same
 
         with _Call(self).running() as call:
-            answered = bridge.call(application.application(), method, url, headers, body, {application.HOST: call})
+            answered = bridge.call(
+                application.application(), method, url, headers, body, {application.HOST: call}, LARGEST_ANSWER
+            )
             return answered, call.messages
 
 
@@ -125,6 +129,7 @@ class _Call:
     """
 
     asks_for_keys = False
+    largest_answer = LARGEST_ANSWER
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -47,6 +47,7 @@ class _Here(Host):
     """This process as the place where the routes live."""
 
     asks_for_keys = True
+    largest_answer = None
 
     def __init__(self, current: Current, scheduler: Scheduler, door: Door) -> None:
         self._current, self._scheduler, self._door = current, scheduler, door

@@ -141,8 +141,10 @@ def _in_own_spelling(inner: WSGIApplication, rules: Sequence[str]) -> Callable[[
 
 def _spelled(rule: Sequence[str], given: Sequence[str]) -> str | None:
     """The path in the rule's spelling; None when it is another's."""
-    if len(rule) != len(given) or not all(
-        own.startswith("<") or own == part.lower() for own, part in zip(rule, given, strict=True)
+    whole = rule[-1].startswith("<path:")
+    if not (len(given) >= len(rule) if whole else len(given) == len(rule)) or not all(
+        own.startswith("<") or own == part.lower() for own, part in zip(rule, given, strict=False)
     ):
         return None
-    return "/".join(part if own.startswith("<") else own for own, part in zip(rule, given, strict=True))
+    known = [part if own.startswith("<") else own for own, part in zip(rule, given, strict=False)]
+    return "/".join([*known, *given[len(rule) :]])

@@ -70,6 +70,11 @@ class Host(Protocol):
         ...
 
     @property
+    def largest_answer(self) -> int | None:
+        """Bytes of an answer at most, None where answers may have any size."""
+        ...
+
+    @property
     def asks_for_keys(self) -> bool:
         """Whether the JSON routes need a key of ours; not where the platform has asked for one already."""
         ...

@@ -136,7 +136,7 @@ def test_the_bridge_keeps_repeated_headers_and_what_an_app_says() -> None:
         start_response("418 Teapot", [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
         return Parts([json.dumps(asked).encode(), environ["wsgi.input"].read()])
 
-    answered = bridge.call(app, "POST", f"{PLACE}/a%20b?q=%41", {"X-A": "1", "Content-Type": "text/x"}, b"body", {})
+    answered = bridge.call(app, "POST", f"{PLACE}/a%20b?q=%41", {"X-A": "1", "Content-Type": "text/x"}, b"body", {}, 100)
     assert answered.status == 418
     assert answered.headers == (("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))
     assert answered.body == b'["POST", "/a b", "q=%41", "1", "text/x"]body'
@@ -151,7 +151,7 @@ def test_the_bridge_holds_no_more_than_eight_megabytes(caplog: pytest.LogCapture
         print("said", file=environ["wsgi.errors"])
         return (b"x" * (1 << 20) for _ in range(int(environ["QUERY_STRING"])))
 
-    assert len(bridge.call(app, "GET", f"{PLACE}/?8", {}, b"", {}).body) == 8 << 20
-    assert bridge.call(app, "GET", f"{PLACE}/?1000000", {}, b"", {}).status == 507
+    assert len(bridge.call(app, "GET", f"{PLACE}/?8", {}, b"", {}, 8 << 20).body) == 8 << 20
+    assert bridge.call(app, "GET", f"{PLACE}/?1000000", {}, b"", {}, 8 << 20).status == 507
     assert "larger than 8388608 bytes" in caplog.text
     assert "said" in caplog.text

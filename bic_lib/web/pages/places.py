@@ -14,7 +14,7 @@ import jinja2
 from bic_lib.core.errors import UsageError
 from bic_lib.web.guard import Door, Visitor, demand_own_page
 from bic_lib.web.http import Refusal, Request, Response, refuse, respond
-from bic_lib.web.pages import doing, home, lists, login, ones, showing, tester
+from bic_lib.web.pages import doing, files, home, lists, login, ones, sessions, showing, tester
 from bic_lib.web.pages.asked import HOME, Asked, to
 from bic_lib.web.pages.words import FILTERS, GLOBALS, text
 from bic_lib.web.routes import Host
@@ -28,6 +28,7 @@ NAVIGATION = (
     ("schedules", "Schedules"),
     ("runs", "Runs"),
     ("failures", "Failures"),
+    ("sessions", "Sessions"),
     ("download", "Test download"),
     ("settings", "Settings"),
     ("logs", "Logs"),
@@ -59,6 +60,10 @@ PLACES = (
     Place("runs/<id>.json", ones.run_json),
     Place("runs/<id>", ones.run),
     Place("failures/<id>", ones.failure),
+    Place("sessions", sessions.search),
+    Place("sessions.json", sessions.search_json),
+    Place("sessions/<path:lsid>", sessions.show),
+    Place("file", files.take),
     Place("download", tester.show, tester.do),
     Place("settings", showing.settings),
     Place("settings.json", showing.settings_json),
