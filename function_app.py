@@ -3,6 +3,7 @@
 What they call is imported when they are called: a cold start pays only for what it needs.
 """
 
+import os
 from typing import List  # noqa: UP035  # the platform's indexing takes no list[str] within Out
 
 import azure.functions as func
@@ -10,10 +11,13 @@ import azure.functions as func
 STORAGE = "AzureWebJobsStorage"
 QUEUE = "bic-visits"
 
+SCHEDULE = "%BIC_TICK_SCHEDULE%" if os.environ.get("BIC_TICK_SCHEDULE") else "0 * * * * *"
+"""Each minute where nothing else is said: the platform does not even index a trigger whose setting is missing."""
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
-@app.timer_trigger(arg_name="timer", schedule="%BIC_TICK_SCHEDULE%", use_monitor=True, run_on_startup=False)
+@app.timer_trigger(arg_name="timer", schedule=SCHEDULE, use_monitor=True, run_on_startup=False)
 @app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)
 def tick(timer: func.TimerRequest, visits: func.Out[List[str]]) -> None:  # noqa: ARG001, UP006  # late or not, due is due
     """Make due what is due, and send the visits that are wanted."""
@@ -23,13 +27,12 @@ def tick(timer: func.TimerRequest, visits: func.Out[List[str]]) -> None:  # noqa
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
-@app.queue_output(arg_name="again", queue_name=QUEUE, connection=STORAGE)
-def perform(message: func.QueueMessage, again: func.Out[str]) -> None:
+@app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)
+def perform(message: func.QueueMessage, visits: func.Out[List[str]]) -> None:  # noqa: UP006  # as above
     """Make one visit; one that has more to do goes back to the queue."""
     from bic_lib.hosts import functions  # noqa: PLC0415
 
-    if left := functions.host().visit(message.get_body().decode()):
-        again.set(left)
+    visits.set(functions.host().visit(message.get_body().decode()))
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{QUEUE}-poison", connection=STORAGE)
@@ -65,6 +68,7 @@ for name, method, route in (
     ("status", "GET", "status"),
     ("download", "POST", "download"),
     ("run", "GET", "runs/{id}"),
+    ("tick_now", "POST", "tick"),
     ("check", "POST", "check"),
     ("notify_test", "POST", "notify-test"),
     ("retry", "POST", "retry"),

@@ -4,6 +4,7 @@
 * `ports` what an appliance, a destination and a ledger must be able to do
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
 * `health` what is well and what is not, what will be lost when · `losses` what was forgotten before it was had
+* `ticking` who ticked when, and whether the timer still does
 * `escaping` values where people see them
 * `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof

@@ -35,6 +35,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "run": _COUNTED | {"run", "schedule", "outcome", "seconds"},
     "site": frozenset(_COUNTED_TROUBLES)
     | {"site", "severity", "loses_from", "lag_seconds", "resting", "streams", "streams_due", "backup_age_seconds"},
+    "tick": frozenset({"by", "period_seconds"}),
     "refused": frozenset({"subject"}),
     "dead_letter": frozenset({"site"}),
 }
@@ -149,6 +150,11 @@ def site_state(name: str, state: SiteState, facts: Facts, found: Health, now: fl
         streams_due=sum(stream.is_due(now) for stream in state.streams.values()),
         backup_age_seconds=round(now - backup.body["start"]) if backup else None,
     )
+
+
+def ticked(by: str, period: float) -> None:
+    """A tick was made; `period` is the timer's (seconds), 0 while that is not known."""
+    emit("tick", by=by, period_seconds=round(period))
 
 
 def refused(subject: str) -> None:

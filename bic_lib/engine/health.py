@@ -22,15 +22,13 @@ from bic_lib.core.health import (
     health,
 )
 from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Stream
+from bic_lib.core.ticking import Ticks, standstill
 from bic_lib.engine import works
 from bic_lib.engine.app import App
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.ledger.troubles import Trouble as Listed
 from bic_lib.ledger.work import due_of
-
-_STANDS_STILL = 300.0
-"""Seconds without a tick after which nobody ticks any more, or twice the time between two ticks (docs/design.md 13)."""
 
 
 @dataclass(slots=True)
@@ -160,12 +158,9 @@ def _streams(app: App, site: str, state: SiteState, known: Known, periods: Mappi
 
 
 def _scheduler(known: Known) -> Iterator[Trouble]:
-    """Only where something runs as a service: who makes one tick by hand has no scheduler that could stand still."""
     row = known.standing.rows("scheduler").get("tick")
-    if row and row.body.get("service") and known.now - row.body["at"] > max(_STANDS_STILL, 2 * row.body.get("gap", 0)):
-        hint = "Start it again: `bic serve`, or the function app's timer."
-        text = "Nothing ticks any more, so nothing becomes due."
-        yield Trouble(Severity.FAILING, Subject("bic"), text, hint, row.body["at"])
+    if row and (trouble := standstill(Ticks.read(row.body), known.now)):
+        yield trouble
 
 
 def _settings(standing: Standing) -> Iterator[Trouble]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bic_lib.core import plan
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import health as reckoned
-from bic_lib.core.losses import ticking_since
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
+from bic_lib.core.ticking import Ticker, Ticks, after
 from bic_lib.engine import events, health, losses, resting, works
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
@@ -27,6 +27,9 @@ from bic_lib.ledger.work import Queue, StepKind
 
 log = logging.getLogger("bic.scheduler")
 
+_TICK = "tick"
+_AT_ONCE = 5.0
+"""Who ticks so soon (seconds) after somebody else ticks at the same time."""
 _TELL_SECONDS = 600
 """How often the state of each site is told."""
 
@@ -38,14 +41,62 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     """
     standing = app.ledger.streams.standing()
     moment = app.ledger.now() if now is None else now
-    last = standing.rows("scheduler").get("tick")
-    changed = last is not None and _clock_went_back(app, last, moment)
-    changed |= resting.end_where_changed(app, standing, moment)
-    before = last.body if last else {}
-    since = ticking_since(before.get("at"), before.get("since"), moment)
-    told = {"at": moment, "gap": moment - before["at"] if before else 0, "service": not at_once, "since": since}
-    app.ledger.store.commit(STATE, "scheduler", [Put("tick", told)])
-    losses.note(app, standing, moment, since)
+    last = standing.rows("scheduler").get(_TICK)
+    by = Ticker.ONCE if at_once else Ticker.TIMER
+    told = after(Ticks.read(last.body) if last else None, by, moment)
+    changed = _mended(app, standing, last, moment)
+    app.ledger.store.commit(STATE, "scheduler", [Put(_TICK, told.body())])
+    events.ticked(by, told.period)
+    return _make_due(app, standing, last, told, changed=changed, at_once=at_once)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The visits that a tick wants, None where somebody else ticked; and when the last tick was, on the ledger's clock."""
+
+    visits: list[Visit] | None
+    last: float
+
+
+def tick_again(app: App, by: Ticker) -> Ticked:
+    """Tick where the timer may stand still: once over all who try. A visit only where nobody has ticked for long.
+
+    Raises LedgerError.
+    """
+    last, now = _last_tick(app), app.ledger.now()
+    known = Ticks.read(last.body) if last else None
+    if known and (not known.is_stale(now) if by is Ticker.VISIT else 0 <= now - known.at < _AT_ONCE):
+        return Ticked(None, known.at)
+    told = after(known, by, now)
+    change = Replace(_TICK, told.body(), last.version) if last else Insert(_TICK, told.body())
+    try:
+        app.ledger.store.commit(STATE, "scheduler", [change])
+    except Conflict:
+        return Ticked(None, now)
+    events.ticked(by, told.period)
+    standing = app.ledger.streams.standing()
+    return Ticked(_make_due(app, standing, last, told, changed=_mended(app, standing, last, now), at_once=False), now)
+
+
+def nobody_ticks(app: App) -> bool:
+    """The last tick is so old that a visit which ends ticks itself. Raises LedgerError."""
+    last = _last_tick(app)
+    return last is None or Ticks.read(last.body).is_stale(app.ledger.now())
+
+
+def _last_tick(app: App) -> Row | None:
+    return app.ledger.store.get(STATE, "scheduler", _TICK)
+
+
+def _mended(app: App, standing: Standing, last: Row | None, now: float) -> bool:
+    """Whether something became due, or need not rest any more, beside what the schedules make due."""
+    went_back = last is not None and _clock_went_back(app, last, now)
+    return resting.end_where_changed(app, standing, now) or went_back
+
+
+def _make_due(app: App, standing: Standing, last: Row | None, told: Ticks, *, changed: bool, at_once: bool) -> list[Visit]:
+    moment = told.at
+    losses.note(app, standing, moment, moment if told.since is None else told.since)
     for schedule in app.schedules:
         if schedule.enabled:
             row = _told(app, schedule, standing.rows("schedules").get(schedule.name))
@@ -127,13 +178,13 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *,
         running = str(run)
         log.info("schedule %s: run %s", schedule.name, running)
     plan_backups(app.ledger, schedule, sites, due, running)
-    _make_due(app, streams, running)
+    _make_streams_due(app, streams, running)
     last = row.body["due"] if row else None
     noted = last if by_hand and schedule.at is not None else due
     return running if _write_schedule(app, schedule, row, {"due": noted, "began": began, "run": running}) else None
 
 
-def _make_due(app: App, streams: Sequence[Stream], run: str | None) -> None:
+def _make_streams_due(app: App, streams: Sequence[Stream], run: str | None) -> None:
     """A stream that another schedule's run made due goes on in this one: the other waits for it no longer."""
     now = app.ledger.now()
     known = {site: app.ledger.streams.read(site).streams for site in {stream.site for stream in streams}}

@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +21,15 @@ from bic_lib import logs
 from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import LedgerError, SettingsError
 from bic_lib.core.model import Visit, Work
+from bic_lib.core.ticking import Ticker
 from bic_lib.engine import events, tick
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Deadline
+from bic_lib.engine.tick import Ticked
 from bic_lib.engine.visit import perform
 from bic_lib.hosts.current import Current
+from bic_lib.hosts.second_tick import second_tick
+from bic_lib.ledger import breakdowns
 from bic_lib.notices import notify, telling
 from bic_lib.settings import loading
 from bic_lib.settings.loading import Settings
@@ -61,29 +66,55 @@ class Host:
         self.settings = Current(loading.source(environ, None), environ, demand=demand)
         self._door: Door | None = None
         self._door_until = 0.0
+        self._untold: queue.SimpleQueue[Visit] = queue.SimpleQueue()
         logs.configure(None)
 
     def tick(self) -> list[str]:
-        """One tick; returns the messages of the visits that are wanted, none without usable settings. Raises LedgerError."""
+        """One tick; returns the messages of the visits that are wanted, none without usable settings or a ledger."""
+        visits: list[Visit] = []
         try:
             current = self.settings.refresh()
+            visits = tick.tick(current.app)
+            self._tell_poisoned(current.app)
+            telling.tell(current.app, current.settings, self.environ)
         except SettingsError:  # logged, with every problem; a failure of the function would say less, and twice
             return []
-        visits = tick.tick(current.app)
-        telling.tell(current.app, current.settings, self.environ)
+        except LedgerError as error:
+            log.warning("a tick ends early, and the next one does the rest: %s", error)
         return [json.dumps(visit.message()) for visit in visits]
 
-    def visit(self, message: str) -> str | None:
-        """Make the visit of a message; the message again when the time was over before the work. Raises LedgerError."""
+    def visit(self, message: str) -> list[str]:
+        """Make the visit of a message; returns what it leads to: the message again when the time was over before the work, and
+        the visits of a tick that it made in the timer's place. Only bugs are raised, and each is noted in the ledger.
+        """
         visit = _visit(message)
         if visit is None:
-            return None
+            return []
         try:
             app = self.settings.look().app
+            again = self._performed(app, visit)
+            wanted = ([again] if again else []) + self._ticked_meanwhile(app)
+            self._tell_poisoned(app)
         except SettingsError:  # logged, with every problem
-            return None
-        again = perform(app, visit, self.deadline(app.ledger.now())).again
-        return json.dumps(again.message()) if again else None
+            return []
+        except LedgerError as error:
+            log.warning("%s end early, and the next tick sends others: %s", visit, error)
+            return []
+        return [json.dumps(one.message()) for one in wanted]
+
+    def _performed(self, app: App, visit: Visit) -> Visit | None:
+        """Make it; whatever else than a ledger that is away ends it is a bug, and noted as such."""
+        try:
+            return perform(app, visit, self.deadline(app.ledger.now())).again
+        except LedgerError:
+            raise
+        except Exception:
+            breakdowns.note(app.ledger.store, visit)
+            raise
+
+    def _ticked_meanwhile(self, app: App) -> list[Visit]:
+        """The platform's timers have stood still for days while queues went on: then a visit that ends ticks."""
+        return second_tick(self.settings, Ticker.VISIT, self.environ).visits or [] if tick.nobody_ticks(app) else []
 
     def deadline(self, now: float) -> Deadline:
         """Until when a visit may work that begins now (the ledger's clock)."""
@@ -91,12 +122,29 @@ class Host:
         return Deadline(now + 60 * minutes, now + FUNCTION_TIMEOUT - _STOP_BEFORE)
 
     def poisoned(self, message: str) -> None:
-        """A visit failed so often that the platform put its message aside: people are told, nothing is given up."""
+        """A visit failed so often that the platform put its message aside: people are told, nothing is given up.
+
+        Where the ledger is away this process tells them as soon as it is back.
+        """
         visit = _visit(message)
-        if visit:
-            log.error("%s break down", visit)
-            events.dead_letter(visit.site or str(visit.work))
-            notify.poisoned(self.settings.look().app.ledger, visit)
+        if visit is None:
+            return
+        log.error("%s break down", visit)
+        events.dead_letter(visit.site or str(visit.work))
+        self._untold.put(visit)
+        try:
+            self._tell_poisoned(self.settings.look().app)
+        except (SettingsError, LedgerError) as error:
+            log.warning("that %s break down is told later: %s", visit, error)
+
+    def _tell_poisoned(self, app: App) -> None:
+        while not self._untold.empty():
+            visit = self._untold.get()
+            try:
+                notify.poisoned(app.ledger, visit)
+            except LedgerError:
+                self._untold.put(visit)
+                raise
 
     def door(self) -> Door:
         """Who lets people in to the pages; keys are looked up anew after a while. Raises UsageError where none is good."""
@@ -157,6 +205,11 @@ class _Call:
 
     def door(self) -> Door:
         return self._host.door()
+
+    def tick(self) -> Ticked:
+        ticked = second_tick(self._host.settings, Ticker.OUTSIDE, self._host.environ)
+        self.messages += [json.dumps(visit.message()) for visit in ticked.visits or ()]
+        return ticked
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self.messages += [json.dumps(visit.message()) for visit in visits]

@@ -13,9 +13,12 @@ from waitress.server import create_server
 
 from bic_lib.core.errors import BicError, SettingsError
 from bic_lib.core.model import Visit
+from bic_lib.core.ticking import Ticker
 from bic_lib.engine.app import App
+from bic_lib.engine.tick import Ticked
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
+from bic_lib.hosts.second_tick import second_tick
 from bic_lib.web import application
 from bic_lib.web.guard import Door, Keys
 from bic_lib.web.http import LARGEST_BODY
@@ -60,6 +63,11 @@ class _Here(Host):
 
     def broken(self) -> SettingsError | None:
         return self._current.held.broken
+
+    def tick(self) -> Ticked:
+        ticked = second_tick(self._current, Ticker.OUTSIDE)
+        self.visit(ticked.visits or ())
+        return ticked
 
     def visit(self, visits: Sequence[Visit]) -> None:
         self._scheduler.visit(self.app(), visits)

@@ -9,6 +9,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new pl
 * `troubles` what is wrong, and what of it was acknowledged · `journal` what changed at destinations, day by day
 * `holds` what nobody may purge or retire
 * `seals` how far days are sealed, and which lines hold
+* `breakdowns` visits that ended by a bug
 * `history`, `days` runs and their sums · `notices` · `migration` what older ledgers lack · `contention` rows that many change
 * `stores/` what a ledger can be kept in
 """

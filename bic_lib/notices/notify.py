@@ -21,7 +21,7 @@ from bic_lib.core.model import DAY, Visit
 from bic_lib.core.plan import HOUR
 from bic_lib.engine import health
 from bic_lib.engine.app import App
-from bic_lib.ledger import Ledger
+from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
 from bic_lib.logs import masked
 
@@ -72,9 +72,18 @@ def notify(app: App, ways: Sequence[Notifier], now: float | None = None) -> None
 # --- causes ----------------------------------------------------------------------------------------------------------
 
 
+LIVES = 20
+"""How often the platform tries a message before it puts it aside: `maxDequeueCount` of host.json."""
+
+
 def poisoned(ledger: Ledger, visit: Visit) -> None:
     """A visit failed so often that its message was put aside. Nothing is lost: the work is in the ledger. Raises LedgerError."""
-    text = "A visit failed again and again. Its work is still in the ledger, and the next visit does it; see the logs."
+    broken = breakdowns.of_a_day(ledger.store, visit)
+    why = "failed" if broken >= LIVES else "was aborted by the platform, by a kill, a time limit or a lack of memory,"
+    text = (
+        f"A visit {why} again and again ({broken} of its {LIVES} tries ended by an error of bic)."
+        " Its work is still in the ledger, and the next visit does it; see the logs."
+    )
     about = f"|{visit.work}" if visit.work else visit.site
     Notices(ledger.store).tell(Cause(f"poison|{about}", f"{visit} break down", text, ledger.now(), Lasts.EVENT))
 

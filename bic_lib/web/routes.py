@@ -16,11 +16,13 @@ from typing import Protocol
 from bic_lib.actions import acknowledging, check, download, failures, health, session
 from bic_lib.actions.overview import one_run, overview
 from bic_lib.actions.results import Results
+from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.core.ports import Check
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
+from bic_lib.engine.tick import Ticked
 from bic_lib.notices import trial
 from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
@@ -55,6 +57,10 @@ class Host(Protocol):
 
     def broken(self) -> SettingsError | None:
         """What is wrong with the settings, where these are the last good ones."""
+        ...
+
+    def tick(self) -> Ticked:
+        """Tick as the timer does, unless somebody else just did, and have the visits made that it wants."""
         ...
 
     def visit(self, visits: Sequence[Visit]) -> None:
@@ -192,6 +198,12 @@ def _closed(host: Host) -> Iterator[Check]:
         yield Check("pages", "key", ok=isinstance(error, NoPages), detail=error.message, hint=error.hint)
 
 
+def _tick(host: Host, _request: Request) -> Response:
+    """For a scheduler from outside, where the timer stands still: how many visits it led to, and when the last tick was."""
+    ticked = host.tick()
+    return answer(200, {"visits": len(ticked.visits or ()), "last_tick": iso(ticked.last)})
+
+
 def _notify_test(host: Host, _request: Request) -> Response:
     try:
         found = trial.try_all(host.app, host.settings())
@@ -243,6 +255,7 @@ ROUTES = (
     Route("status", "GET", "/api/status", _status),
     Route("download", "POST", "/api/download", _download),
     Route("run", "GET", "/api/runs/<id>", _run),
+    Route("tick_now", "POST", "/api/tick", _tick),
     Route("check", "POST", "/api/check", _check),
     Route("notify_test", "POST", "/api/notify-test", _notify_test),
     Route("retry", "POST", "/api/retry", _retry),

@@ -82,6 +82,15 @@ var alerts = [
     query: loadTextContent('../queries/silent.kql')
   }
   {
+    name: 'no-tick'
+    title: 'bic: nothing ticks, so nothing becomes due'
+    by: ''
+    severity: 1
+    window: 'P1D'
+    every: 'PT15M'
+    query: loadTextContent('../queries/no-tick.kql')
+  }
+  {
     name: 'dead-letters'
     title: 'bic: visits to a site break down'
     by: 'site'

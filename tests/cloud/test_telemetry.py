@@ -277,6 +277,24 @@ def test_silence_is_an_alert_too(recorder: Recorder) -> None:
     assert recorder.ask(ALERTS["silent"]) == []
 
 
+def test_a_timer_that_stands_still_is_an_alert(recorder: Recorder) -> None:
+    """No tick for 15 minutes, or for three periods of a slow timer; and none at all."""
+    assert recorder.ask(ALERTS["no-tick"]) == [{"ticks": 0}]
+    recorder.at = NOW - timedelta(minutes=16)
+    events.ticked("timer", 60.0)
+    assert recorder.ask(ALERTS["no-tick"]) == [{"ticks": 0}]
+    recorder.at = NOW - timedelta(minutes=91)
+    events.ticked("timer", 1_800.0)
+    assert recorder.ask(ALERTS["no-tick"]) == [{"ticks": 0}]
+    recorder.at = NOW - timedelta(minutes=89)
+    events.ticked("timer", 1_800.0)
+    assert recorder.ask(ALERTS["no-tick"]) == []
+    recorder.rows.clear()
+    recorder.at = NOW - timedelta(minutes=14)
+    events.ticked("visit", 0.0)
+    assert recorder.ask(ALERTS["no-tick"]) == []
+
+
 def test_ten_questions_are_answered(recorder: Recorder) -> None:
     """Every query of the page runs and gives rows."""
     _recorded(recorder)

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from bic_lib.hosts import functions
+from bic_lib.notices.notify import LIVES
 from bic_lib.web.routes import ROUTES
 from infra.package import deployed_python
 from tests.hosts.running import runtime_python
-from tests.support import ROOT
+from tests.support import ROOT, clean_environ
 
 HOST = json.loads((ROOT / "host.json").read_text())
 _ROW = re.compile(r"\| `(\w+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
@@ -35,10 +36,11 @@ _HEAVY = (
 )
 
 
-def indexed(python: Path | str) -> list[dict[str, Any]]:
+def indexed(python: Path | str, schedule: str = "0 */5 * * * *") -> list[dict[str, Any]]:
     """The functions as the test host's worker finds them under this interpreter."""
     command = [str(python), "-m", "tests.hosts", "--bindings"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environ = clean_environ(**({"BIC_TICK_SCHEDULE": schedule} if schedule else {}))
+    found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     functions: list[dict[str, Any]] = json.loads(found.stdout)
     return functions
@@ -76,6 +78,12 @@ def test_the_bindings_are_the_documented_ones(library: str) -> None:
     assert sorted(map(told, indexed(python))) == sorted(documented())
 
 
+def test_without_its_setting_the_timer_ticks_each_minute() -> None:
+    """The platform indexes no trigger whose setting is missing, and all the others would answer as if all were well."""
+    [tick] = [told(function)[1] for function in indexed(sys.executable, "") if function["name"] == "tick"]
+    assert tick == "timer `0 * * * * *`, with monitor, not at start"
+
+
 def test_the_suite_runs_on_the_python_that_is_deployed() -> None:
     """The kind `runtime` of the function app's suite is the Python that infra names, with what the lock gives it."""
     asked = "import sys, importlib.metadata as m; print('%d.%d' % sys.version_info[:2], m.version('azure-functions'))"
@@ -109,7 +117,7 @@ def _braced(path: str) -> str:
 def test_a_message_outlives_many_kills() -> None:
     """A platform's kill costs a message one of its lives; docs/design.md 7 says how many it has."""
     queues = HOST["extensions"]["queues"]
-    assert queues["maxDequeueCount"] == 20
+    assert queues["maxDequeueCount"] == LIVES == 20
     assert "failed twenty times" in (ROOT / "docs/functions.md").read_text("utf-8")
 
 

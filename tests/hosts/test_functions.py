@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from bic_lib.core.errors import SettingsError
+from bic_lib.core.errors import LedgerError, SettingsError
 from bic_lib.core.model import State, Visit, Work
 from bic_lib.engine import health
 from bic_lib.engine.app import App, PeriodicWork
 from bic_lib.engine.steps.job import Deadline, OutOfTime
 from bic_lib.engine.visit import perform
 from bic_lib.engine.works import every
+from bic_lib.hosts import functions
 from bic_lib.hosts.functions import FUNCTION_TIMEOUT, Host
 from bic_lib.ledger.notices import Notices
+from bic_lib.notices.notify import LIVES
 from bic_lib.settings import last_good
 from bic_lib.simulator import Simulator
 from tests.fixtures_servers import ACCOUNT, KEY
@@ -54,7 +58,7 @@ def test_a_tick_asks_for_visits_and_a_visit_makes_them(host: Host, tmp_path: Pat
     """The messages of a tick, made one after the other, deliver what there is; none is left afterwards."""
     while messages := host.tick():
         for message in messages:
-            assert host.visit(message) is None
+            assert host.visit(message) == []
     day = 86_400
     wanted = {truth.lsid for truth in appliance.sessions() if truth.end and truth.end > appliance.now() - 3 * day}
     assert wanted <= stored_sessions(tmp_path / "archive").keys() <= served_sessions(appliance).keys()
@@ -64,8 +68,7 @@ def test_a_visit_without_time_goes_back(host: Host, monkeypatch: pytest.MonkeyPa
     """With a few minutes left nothing begins: the same message is put out again."""
     host.tick()
     monkeypatch.setattr(host, "deadline", lambda now: Deadline(now + 60, now + 60))
-    again = host.visit(VISIT)
-    assert again is not None
+    [again] = host.visit(VISIT)
     assert json.loads(again) == json.loads(VISIT)
 
 
@@ -122,10 +125,9 @@ def test_a_work_goes_by_the_queue_too(host: Host, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(app, "works", {Work.VERIFY: PeriodicWork(every(86_400), do)})
     message = host.tick()[-1]
     assert json.loads(message) == {"v": 1, "work": "verify"}
-    again = host.visit(message)
-    assert again is not None
+    [again] = host.visit(message)
     assert json.loads(again) == json.loads(message)
-    assert host.visit(again) is None
+    assert host.visit(again) == []
     assert next(rounds, "done") == "done"
     assert message not in host.tick()
 
@@ -149,7 +151,8 @@ def test_a_work_that_breaks_down_is_told(host: Host) -> None:
 )
 def test_a_message_that_means_nothing_is_dropped(host: Host, message: str) -> None:
     """No failure and no answer."""
-    assert host.visit(message) is None
+    host.tick()
+    assert host.visit(message) == []
     host.poisoned(message)
 
 
@@ -158,7 +161,7 @@ def test_without_any_good_settings_a_tick_names_the_problem(environ: dict[str, s
     Path(environ["BIC_SETTINGS"]).write_text("nonsense")
     host = Host(environ)
     assert host.tick() == host.tick() == []
-    assert host.visit(VISIT) is None
+    assert host.visit(VISIT) == []
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert environ["BIC_SETTINGS"] in record.getMessage()
     assert "line 1" in record.getMessage()
@@ -252,3 +255,139 @@ def test_settings_elsewhere_get_no_token(url: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(last_good, "environment_tokens", lambda _: pytest.fail("asked for a token"))
     with pytest.raises(SettingsError, match="a token is sent to no other"):
         last_good.read(url, {})
+
+
+# --- a timer that stands still ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets the ledger's clock go on by so many seconds."""
+    store = host.settings.look().app.ledger.store
+    now = store.now
+    ahead = [0.0]
+    monkeypatch.setattr(store, "now", lambda: now() + ahead[0])
+
+    def on(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return on
+
+
+def last_tick(host: Host) -> float:
+    row = host.settings.look().app.ledger.store.get("state", "scheduler", "tick")
+    assert row
+    return float(row.body["at"])
+
+
+def test_a_visit_that_ends_ticks_where_the_timer_stands_still(host: Host, clock: Callable[[float], None]) -> None:
+    """What became due meanwhile gets its visits; a minute later there is nothing to be done for it."""
+    drain(host)
+    clock(290)
+    assert host.visit(VISIT) == []
+    clock(4_000)
+    assert host.visit(VISIT) == [VISIT, VISIT]
+    ticked = last_tick(host)
+    clock(60)
+    drain(host, [VISIT])
+    assert last_tick(host) == ticked
+
+
+def drain(host: Host, messages: list[str] | None = None) -> None:
+    """Make all visits that a tick, or these messages, lead to."""
+    messages = host.tick() if messages is None else messages
+    while messages:
+        messages = [more for message in messages for more in host.visit(message)]
+
+
+def ask(host: Host, method: str, route: str) -> tuple[Any, list[str]]:
+    answered, messages = host.answer(method, f"https://app.example.com/api/{route}", {}, b"")
+    assert answered.status == 200
+    return json.loads(answered.body), messages
+
+
+def test_a_tick_from_outside(host: Host) -> None:
+    """`POST /api/tick` sends the visits that are wanted, and says how many and when; the next one, at once, ticks not."""
+    told, messages = ask(host, "POST", "tick")
+    assert messages == [VISIT, VISIT]
+    assert told["visits"] == 2
+    assert datetime.fromisoformat(told["last_tick"]).timestamp() == pytest.approx(last_tick(host), abs=1)
+    again, none = ask(host, "POST", "tick")
+    assert (again["visits"], again["last_tick"], none) == (0, told["last_tick"], [])
+
+
+def test_looking_ticks_never(host: Host, clock: Callable[[float], None]) -> None:
+    """GET routes read, whatever stands still."""
+    host.tick()
+    ticked = last_tick(host)
+    clock(1_000)
+    for route in ("status", "dashboard"):
+        host.answer("GET", f"https://app.example.com/api/{route}", {}, b"")
+    assert host.answer("GET", "https://app.example.com/api/tick", {}, b"")[0].status == 405
+    assert last_tick(host) == ticked
+
+
+# --- a ledger that is away, visits that break down -------------------------------------------------------------------
+
+
+class Away:
+    """The ledger, as it is for as long as the block takes: nobody can reach it."""
+
+    def __init__(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._store, self._patch = host.settings.look().app.ledger.store, monkeypatch
+
+    def __enter__(self) -> None:
+        def away(*_asked: object, **_more: object) -> Any:
+            raise LedgerError("the ledger can't be reached")
+
+        self._context = self._patch.context()
+        patch = self._context.__enter__()
+        for name in ("get", "scan", "everything", "commit"):
+            patch.setattr(self._store, name, away)
+
+    def __exit__(self, *_why: object) -> None:
+        self._context.__exit__(None, None, None)
+
+
+def test_a_ledger_that_is_away_fails_no_function(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tick, visit and poisoned message end with one line of the log each, and none is raised: the platform would count it."""
+    with Away(host, monkeypatch):
+        for call in (host.tick, lambda: host.visit(VISIT)):
+            caplog.clear()
+            assert call() == []
+            assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
+
+
+def test_a_poisoned_message_is_told_once_the_ledger_is_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One event while it is away; the notice with the next tick that finds it."""
+    with Away(host, monkeypatch), caplog.at_level(logging.INFO, "bic.events"):
+        host.poisoned(VISIT)
+        host.tick()
+    host.tick()
+    host.tick()
+    assert len([record for record in caplog.records if "dead_letter" in record.getMessage()]) == 1
+    [notice] = Notices(host.settings.look().app.ledger.store).read().notices
+    assert (notice.cause.key, notice.count) == ("poison|support", 1)
+
+
+@pytest.mark.parametrize(("bugs", "told"), [(LIVES, "A visit failed again"), (LIVES - 1, "aborted by the platform")])
+def test_aborts_are_told_apart_from_breakdowns(host: Host, monkeypatch: pytest.MonkeyPatch, bugs: int, told: str) -> None:
+    """A bug is raised, for the platform to try again, and noted; with fewer of them than lives it was killed."""
+    host.tick()
+
+    def bug(*_given: object) -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(functions, "perform", bug)
+        for _ in range(bugs):
+            with pytest.raises(ZeroDivisionError):
+                host.visit(VISIT)
+    host.poisoned(VISIT)
+    [notice] = Notices(host.settings.look().app.ledger.store).read().notices
+    assert told in notice.cause.text
+    assert f"{bugs} of its {LIVES} tries" in notice.cause.text

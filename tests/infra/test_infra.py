@@ -491,7 +491,10 @@ def test_a_site_never_hides_another(plain: Snapshot) -> None:
         ]
         assert dimensions == named, name
         assert all(dimension["values"] == ["*"] for dimension in criterion["dimensions"])
-    assert [name for name, one in _alerts(plain).items() if not one["criteria"]["allOf"][0]["dimensions"]] == ["silent"]
+    assert [name for name, one in _alerts(plain).items() if not one["criteria"]["allOf"][0]["dimensions"]] == [
+        "silent",
+        "no-tick",
+    ]
 
 
 def test_alerts_are_mailed_to_whom_one_names(plain: Snapshot, whole: Snapshot) -> None:
