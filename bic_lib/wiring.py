@@ -63,6 +63,11 @@ def app(settings: Settings, *, environ: Mapping[str, str] | None = None, observe
         observe=observe,
         marks=Marks(settings, environ),
         works=_works(settings, environ),
+        load_every={
+            name: one.load_every
+            for name, one in settings.destinations.items()
+            if isinstance(one, SqlDatabaseSettings) and one.load_every
+        },
     )
 
 

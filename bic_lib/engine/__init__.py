@@ -6,7 +6,7 @@
 * `works` what belongs to no site, once a period
 * `verifying` looks again at what is stored: `proving` each transfer, `findings` that stay
 * `resting` ends rests before their time: what was mended is tried at once
-* `file_lists` where each session's files lie, as rows · `loads` which databases are awake for that
+* `file_lists` where each session's files lie, as rows · `loads` which databases are awake for that · `gathering` which sleep
 * `health` what the ledger knows, as facts · `waiting` due work that no worker takes in hand
 * `events` what machines read about the work
 """

@@ -96,6 +96,7 @@ class App:
     observe: Observer = unobserved
     leave: Leave = unnoticed
     marks: Marks = UNMARKED
+    load_every: Mapping[str, int] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     works: Mapping[Work, PeriodicWork] = field(default_factory=dict)
     stopped: Callable[[], bool] = _never

@@ -17,8 +17,9 @@ from itertools import groupby
 from typing import Any
 
 from bic_lib.core.errors import DestinationError, Unsupported
-from bic_lib.core.model import REPORT_OF, ReportKind, State
+from bic_lib.core.model import REPORT_OF, ReportKind, State, Work
 from bic_lib.core.ports import FILES_AT_ONCE, Put, StoredFile, TableDestination
+from bic_lib.engine import verifying
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import RowDestination
 from bic_lib.ledger.records import Record, partition
@@ -46,12 +47,14 @@ def written(app: App) -> Iterator[None]:
 
 
 def write_due(app: App) -> None:
-    """Write the lists of what was just loaded, as far as a pass goes. Raises LedgerError."""
+    """Write the lists of what was just loaded, as far as a pass goes; what sleeps else is verified now. Raises LedgerError."""
     for name in app.loads.due():
         try:
             destination = app.destination(name)
             if isinstance(destination, RowDestination):
                 _Pass(app, name, destination.table).go()
+            if name in app.load_every and Work.VERIFY in app.works:
+                verifying.after_load(app, name)
         except Unsupported as error:
             log.debug("destination %s: %s", name, error)
         except DestinationError as error:

@@ -111,12 +111,13 @@ def facts(app: App, known: Known) -> Facts:
 
 
 def _periods(app: App) -> dict[Stream, int]:
-    """The shortest period of each stream in its enabled schedules."""
+    """The shortest period of each stream in its enabled schedules; no shorter than its destination is loaded."""
     found: dict[Stream, int] = {}
     for schedule in app.schedules:
         for transfer in schedule.transfers if schedule.enabled else ():
             for stream in transfer.streams():
-                found[stream] = min(schedule.every, found.get(stream, schedule.every))
+                period = max(schedule.every, app.load_every.get(stream.destination, 0))
+                found[stream] = min(period, found.get(stream, period))
     return found
 
 

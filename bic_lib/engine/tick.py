@@ -16,7 +16,7 @@ from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
 from bic_lib.core.ticking import Ticker, Ticks, after
-from bic_lib.engine import events, health, losses, resting, works
+from bic_lib.engine import events, gathering, health, losses, resting, works
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
 from bic_lib.engine.steps.windows import reconcile_step
@@ -168,11 +168,13 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *,
     """
     running = row.body["run"] if row else None
     last_run = app.ledger.history.run(running) if running else None
-    streams = _units(app, schedule)
+    loads = row.body.get(gathering.LOADS, {}) if row else {}
+    left, loads = gathering.left_out(app, schedule, loads, due, by_hand=by_hand)
+    streams = [stream for stream in _units(app, schedule) if stream.destination not in left]
     sites = [site for site in app.sites.values() if site.enabled]
     backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
     units = [*map(_unit, streams), *backups_due]
-    if last_run is None or last_run.pending.isdisjoint(units):
+    if (units or not left) and (last_run is None or last_run.pending.isdisjoint(units)):
         run = RunId(due, schedule.name)
         app.ledger.history.begin(run, schedule.name, units)
         running = str(run)
@@ -181,7 +183,8 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *,
     _make_streams_due(app, streams, running)
     last = row.body["due"] if row else None
     noted = last if by_hand and schedule.at is not None else due
-    return running if _write_schedule(app, schedule, row, {"due": noted, "began": began, "run": running}) else None
+    body = {"due": noted, "began": began, "run": running, **({gathering.LOADS: loads} if loads else {})}
+    return running if _write_schedule(app, schedule, row, body) else None
 
 
 def _make_streams_due(app: App, streams: Sequence[Stream], run: str | None) -> None:

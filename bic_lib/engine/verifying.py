@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from bic_lib.core.errors import BicError, DestinationError, LedgerError
 from bic_lib.core.ports import Put
@@ -22,6 +24,8 @@ _AT_ONCE = 500
 """Transfers of one destination that are looked at together: for rows, one question to the database."""
 _BYTES_AT_ONCE = 1 << 30
 """Of files: what is read between two looks at the time, and again if the visit ends in between."""
+_AFTER_LOAD_SECONDS = 20.0
+"""For which a visit that loaded a database looks at what is there: its lane is wanted for what is due."""
 _CURSORS = "verify"
 _TODAY = "today"
 """The row that tells how many are left to be looked at, by destination, and whether that was all for its day."""
@@ -174,7 +178,7 @@ def _today(app: App, part: float, check: Callable[[], None]) -> list[str]:
     left = _left(app, part, check)
     looking = Looking(app, Findings(app.ledger), check=check)
     rests, now = app.ledger.streams.rests(), app.ledger.now()
-    for name in sorted(left):
+    for name in sorted(left.keys() - app.load_every.keys()):  # those that sleep have their turn after a load
         if name not in rests or rests[name].over(now):  # else health tells it, and its turn comes
             for count in looking.at_next(cursor(name), _of(name), left[name]):
                 left[name] = count
@@ -186,15 +190,34 @@ def _today(app: App, part: float, check: Callable[[], None]) -> list[str]:
     return [f"{count:,} not as stored at {name}; `bic failures` names them" for name, count in sorted(wrong.items())]
 
 
+def after_load(app: App, name: str) -> None:
+    """Look at what is left for today of a destination that sleeps in between; what is wrong stands in the ledger.
+
+    Raises LedgerError.
+    """
+    end = time.monotonic() + _AFTER_LOAD_SECONDS
+    told = _told(app)
+    for count in Looking(app, Findings(app.ledger)).at_next(cursor(name), _of(name), told["left"].get(name, 0)):
+        told = _told(app)
+        _note_left(app, Counter({**told["left"], name: count}), all_for_today=told["all_for_today"])
+        if time.monotonic() > end:
+            break
+
+
+def _told(app: App) -> Mapping[str, Any]:
+    row = app.ledger.store.get(STATE, _CURSORS, _TODAY)
+    return row.body if row else {"left": {}, "all_for_today": True}
+
+
 def _of(name: str) -> Fits:
     return lambda record: record.destination == name
 
 
 def _left(app: App, part: float, check: Callable[[], None]) -> Counter[str]:
     """How many are left to be looked at; a day begins with its shares, and what was not looked at the day before."""
-    row = app.ledger.store.get(STATE, _CURSORS, _TODAY)
-    left = Counter(row.body["left"] if row else {})
-    if row is None or row.body["all_for_today"]:
+    told = _told(app)
+    left = Counter(told["left"])
+    if told["all_for_today"]:
         today = shares(app, lambda record: record.destination in app.destinations, part, check)
         left = Counter({name: max(count, left[name]) for name, count in today.items()})
         _note_left(app, left, all_for_today=False)

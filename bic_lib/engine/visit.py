@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
 from bic_lib.core.ports import Appliance
-from bic_lib.engine import events, file_lists, memory, works
+from bic_lib.engine import events, file_lists, gathering, memory, works
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.steps import backups, windows
 from bic_lib.engine.steps.imports import Unconnected
@@ -20,7 +20,7 @@ from bic_lib.engine.steps.worker import Worker, report_of
 from bic_lib.ledger import rests
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.stores import damage
-from bic_lib.ledger.streams import SiteState
+from bic_lib.ledger.streams import Rest, SiteState
 from bic_lib.ledger.work import Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
@@ -71,7 +71,8 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
 
     # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
     carries = number > 0 or site.max_concurrency == 1
-    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, work=work)
+    asleep = gathering.asleep(app, state, app.ledger.now())
+    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, asleep=asleep, work=work)
 
 
 @memory.demanded()
@@ -159,6 +160,7 @@ def _at_work(
     yields: bool,
     work: Callable[[Worker], None],
     only: StepKind | None = None,
+    asleep: Mapping[str, Rest] | None = None,
 ) -> Visited:
     """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
     visited = Visited(carries=carries)
@@ -167,6 +169,7 @@ def _at_work(
         if only is None:
             _take_over(app, lane, appliance)
         job = _job(app, site, appliance, lane, visited.troubles, deadline)
+        job.rests |= {name: rest for name, rest in (asleep or {}).items() if not job.rests_now(name)}
         worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
         try:
             with job.counting():

@@ -226,6 +226,10 @@ class SqlDatabaseSettings(Section):
         description="SQLAlchemy URL or ODBC connection string; with a password in it only as a reference."
     )
     store_system_information: bool = Field(default=True, description="`false`: the table `system_information` stays empty.")
+    load_every: Annotated[spelling.Duration, within("1m", "7d")] | None = Field(
+        default=None,
+        description="Sessions are loaded that often, 1m … 7d, and nothing connects in between; default: with each run.",
+    )
 
 
 Destination = Annotated[
