@@ -35,6 +35,7 @@ setup: $(MARK)-dev
 
 demo: $(MARK)
 	@$(BIN)/bic demo
+	@echo "See it in a browser: $(BIN)/bic demo --serve"
 
 test: $(MARK)-dev $(TOOLS)
 	@$(if $(NPM),,echo "npm is not here: tests that need the emulator of Azure Storage or the parser of Kusto queries are left out")

@@ -5,5 +5,5 @@
 * `outcome` what runs and downloads tell
 * `json_shape` what `--json` holds, told beside each command · `json_docs` writes docs/json.md from it
 * `examples` two for each command · `completing` what a shell offers for a name
-* `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo`
+* `stopping` SIGINT and SIGTERM · `demonstration` the folder of `bic demo` · `demo_folder` as other commands meet it
 """

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bic_lib import logs
+from bic_lib.cli.demo_folder import lend_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Call:
         """The settings, read once, with logging as they say. Raises SettingsError."""
         if self._settings is None:
             self._settings = self.read_settings()
+            lend_secret(self._settings.base)
             self._configure_logging(self._settings)
         return self._settings
 

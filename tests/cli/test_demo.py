@@ -6,7 +6,11 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+import requests
+
 from tests.support import Bic, end, stored_sessions
+from tests.web.test_pages import until
 
 
 def test_demo_fills_a_folder_and_goes_on(tmp_path: Path) -> None:
@@ -26,6 +30,38 @@ def test_demo_fills_a_folder_and_goes_on(tmp_path: Path) -> None:
     for command in ("verify", "health"):
         ended = bic(command, "--settings", "demo/bic.toml")
         assert ended.status == 0, ended.out
+
+
+@pytest.mark.slow
+def test_demo_stays_alive_with_troubles(tmp_path: Path) -> None:
+    """--serve: the pages at the printed address name a site that is down, and soon a recording that expired and a doubtful one;
+    what it leaves says how it comes up again, and so do the commands that need its appliance.
+    """
+    bic = Bic(tmp_path)
+    process = bic.start("demo", "--serve", "--port", "0", "--sessions", "25")
+    assert process.stdout is not None
+    said = next(line.decode() for line in process.stdout if b"The pages are at " in line)
+    with requests.Session() as browser:
+        home = browser.get(said.split(" ")[-1].strip(), timeout=60)
+        address = home.url.removesuffix("/api/ui/")
+
+        def severities() -> set[str]:
+            shown = browser.get(f"{address}/api/ui/failures.json", timeout=60).json()["failures"]
+            return {one["state"] for one in shown}
+
+        def down() -> bool:
+            troubles = browser.get(f"{address}/api/ui/home.json", timeout=60).json()["health"]["troubles"]
+            return any(one["subject"]["text"] == "site branch" and one["severity"] == "failing" for one in troubles)
+
+        assert until(lambda: down() and {"expired", "doubtful"} <= severities())
+        assert bic("check", "demo", "--settings", "demo/bic.toml").status == 0
+    ended = end(process, signal.SIGINT)
+    assert (ended.status, "bic demo --serve --directory demo" in ended.out) == (0, True)
+    assert (tmp_path / "demo/bic.toml").read_text().splitlines()[0].count("bic demo --serve --directory demo") == 1
+    for command in (("check", "demo"), ("run", "--once")):
+        ended = bic(*command, "--settings", "demo/bic.toml")
+        assert (ended.status, "bic demo --serve --directory demo" in ended.err) == (1, True)
+    assert "appliance is down" not in bic("status", "--settings", "demo/bic.toml").err
 
 
 def test_demo_refuses_a_folder_of_somebody_else(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import rich_click as click
 
 from bic_lib.actions.check import check
 from bic_lib.cli.call import Call
+from bic_lib.cli.demo_folder import tell_if_down
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json
 from bic_lib.cli.progress import Told, watching
@@ -36,6 +37,7 @@ def command(call: Call, sites: tuple[str, ...]) -> int:
 
     Asks each appliance for a token and for what its reports need, and writes and deletes a probe at each destination.
     """
+    tell_if_down(call.settings())
     looking_at = [""]
     with watching("check", lambda: Told(looking_at[-1])):
         found = check(call.settings(), sites, tell=looking_at.append)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,12 +17,16 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
 from bic_lib.actions.watching import Watch
 from bic_lib.cli.call import Call
+from bic_lib.cli.demo_folder import comes_up_by
 from bic_lib.cli.demonstration import SCHEDULE, Demonstration
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import line
-from bic_lib.cli.stopping import stopping
+from bic_lib.cli.stopping import Stop, Terminated, stopping
 from bic_lib.cli.tables import table
+from bic_lib.core.errors import UsageError
+from bic_lib.hosts.page_key import serve_keys
+from bic_lib.hosts.serve import serve
 
 _QUESTIONS = {
     "Who handled the most sessions?": """
@@ -47,12 +53,19 @@ JSON = {"demo": OUTCOME}
     help="Where to put it.",
 )
 @click.option("--sessions", type=click.IntRange(1), default=300, show_default=True, help="Sessions that the appliance has had.")
+@click.option("--serve", "serves", is_flag=True, help="Then keep the appliance, schedules and pages alive until Ctrl-C.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="With --serve: where the pages are."
+)
 @click.pass_obj
-def command(call: Call, directory: Path, sessions: int) -> int:
+def command(call: Call, directory: Path, sessions: int, serves: bool, port: int) -> int:
     """Start a simulated appliance, pull every data type into files and SQLite, and show what is where.
 
-    Called again in the same directory it goes on: only what is new is pulled.
+    Called again in the same directory it goes on: only what is new is pulled. With --serve there are a few troubles to look at: a
+    site that is down, a recording that has expired, and one that is none.
     """
+    if serves and call.json:
+        raise UsageError("demo: --serve goes with no --json, which is one document")
     with stopping() as stop, Results() as results, Demonstration(directory, sessions) as demonstration:
         os.environ.update(demonstration.environ)
         call.settings_file = str(demonstration.settings)
@@ -63,7 +76,34 @@ def command(call: Call, directory: Path, sessions: int) -> int:
         status = conclude(call, results, drained.troubles)
         if not call.json:
             _explain(demonstration)
+        if serves:
+            return _serve(call, demonstration, stop, port)
     return status
+
+
+def _serve(call: Call, demonstration: Demonstration, stop: Stop, port: int) -> int:
+    """The pages of `bic serve`, with something to see, until somebody ends it."""
+    demonstration.make_trouble()
+    keys, _ = serve_keys(call.settings(), os.environ)
+    try:
+        serve(call.current(stop), "127.0.0.1", port if _is_free(port) else 0, keys, lambda address: _tell(address, keys.operator))
+    except Terminated:
+        line()
+        line(f"{comes_up_by(demonstration.directory)} brings it up again.")
+    return 0
+
+
+def _tell(address: str, key: str) -> None:
+    line()
+    line(f"The pages are at {address}/api/ui/?code={key}")
+    line("The first minute makes trouble: a site that is down, a recording that has expired, one that is none. Ctrl-C ends it.")
+    sys.stdout.flush()
+
+
+def _is_free(port: int) -> bool:
+    """Whether nobody listens there yet: somebody with another trial gets any other port."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _explain(demonstration: Demonstration) -> None:
@@ -75,6 +115,7 @@ def _explain(demonstration: Demonstration) -> None:
         table("", columns, rows)
     settings = shlex.quote(str(demonstration.settings))
     line("Look around:")
+    line(f"  {comes_up_by(demonstration.directory)}")
     line(f"  bic status --settings {settings}")
     line(f"  bic runs --settings {settings}")
     line()

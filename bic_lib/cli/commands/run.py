@@ -14,6 +14,7 @@ from bic_lib.actions.stopping import stoppable
 from bic_lib.actions.timestamps import minute
 from bic_lib.actions.watching import Watch
 from bic_lib.cli.call import Call
+from bic_lib.cli.demo_folder import tell_if_down
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
 from bic_lib.cli.output import note
@@ -39,6 +40,7 @@ def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> in
     """
     if schedules and not now:
         raise UsageError("run: schedules are named with --now only", hint=f"bic run --now {' '.join(schedules)}")
+    tell_if_down(call.settings())
     with stopping() as stop:
         return _one_time(call, stop, now, schedules) if once or now else _foreground(call, stop)
 

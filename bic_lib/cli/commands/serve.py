@@ -9,6 +9,7 @@ import sys
 import rich_click as click
 
 from bic_lib.cli.call import Call
+from bic_lib.cli.demo_folder import tell_if_down
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
@@ -38,6 +39,7 @@ def command(call: Call, port: int, host: str) -> int:
     beside the ledger. $BIC_VIEW_KEY opens the pages for reading only.
     """
     keys, made = serve_keys(call.settings(), os.environ)
+    tell_if_down(call.settings())
     if not call.verbose:
         call.log_to_stderr()
     try:
