@@ -1,15 +1,11 @@
-"""A call as a value, and what its failure means by status or exception (docs/appliance.md 8.1; docs/design.md 10)."""
+"""A call as a value, and what its failure means by status (docs/appliance.md 8.1; docs/design.md 10)."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import requests
-import urllib3
 
 from bic_lib.appliance.answers import missing_right
 from bic_lib.core.errors import BicError, Interrupted, Overtaxed, Refused, SiteError, TooOften, Unexpected
@@ -45,13 +41,19 @@ class Call:
     is_backup: bool = False
 
 
-def failure(subject: str, call: Call, status: int, message: str, pause: float | None) -> BicError:
-    """The error for a status other than 200; `message` is what the appliance said, `pause` its `Retry-After` in seconds."""
+def failure(subject: str, call: Call, status: int, message: str, pause: float | None, *, page: bool = False) -> BicError:
+    """The error for a status other than 200; `message` is what the appliance said, `pause` its `Retry-After` in seconds.
+
+    `page`: it was a web page. Of a redirection `message` is whither.
+    """
     error: BicError
     match status:
         case 401:
             hint = "Does another program use this API account and many tokens? Only 30 are valid at a time."
             error = Refused(f"{subject}: the appliance refuses a token that it has just given", what="credentials", hint=hint)
+        case 403 if page:
+            hint = "By a gateway before the appliance, or by its own network restrictions: let this machine's address be allowed."
+            error = Refused(f"{subject}: refused with a web page (HTTP 403)", what="right", hint=hint)
         case 403:
             error = missing_right(subject, message, call.right)
         case 429 if call.is_backup:
@@ -61,7 +63,9 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
         case 404 | 405:
             error = SiteError(f"{subject}: no such API there (HTTP {status})", hint="Is the host right, the XML API enabled?")
         case _ if 300 <= status < 400:
-            error = SiteError(f"{subject}: redirected (HTTP {status}), which an appliance never does", hint="Is the host right?")
+            where = f" to {message}" if message else ""
+            hint = "Is the host right? Or does a gateway before it want a login?"
+            error = SiteError(f"{subject}: redirected{where} (HTTP {status}), which an appliance never does", hint=hint)
         case _ if (status >= 500 or status == 408) and call.is_item:
             error = Interrupted(f"{subject}: the appliance failed (HTTP {status})")
         case _ if status >= 500 or status == 408:
@@ -79,23 +83,6 @@ def too_often(host: str, until: float, left: float) -> SiteError:
     return SiteError(f"{host}: the appliance wants to be left alone until {told} (HTTP 429)", retry_after=left)
 
 
-def no_answer(host: str, call: Call, error: Exception) -> BicError:
-    """The error for an exception before the answer: connected, a smaller question may succeed; else the site can't be reached."""
-    if isinstance(error, requests.ReadTimeout):
-        return Interrupted(f"{host}: {call.subject}: no answer within {call.read_seconds:.0f} s")
-    if isinstance(error, requests.exceptions.InvalidHeader):
-        return Interrupted(f"{host}: {call.subject}: the answer names two lengths")
-    if isinstance(error, requests.exceptions.SSLError):
-        hint = "Is it the appliance's name? For a private certificate authority set ca_file."
-        return SiteError(f"{host}: no trusted connection: {reason(error)}", hint=hint)
-    if type(error) is requests.ConnectionError and isinstance(error.args[0], urllib3.exceptions.ProtocolError):
-        return Interrupted(f"{host}: {call.subject}: the connection broke before the answer: {reason(error)}")
-    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return SiteError(f"{host}: no connection could be set up: {error}", hint="Is ca_file there, and a PEM file?")
-    hint = "Check the host name, the network and the firewall."
-    return SiteError(f"{host}: the appliance can't be reached: {reason(error)}", hint=hint)
-
-
 def date_of(headers: Mapping[str, str]) -> int | None:
     """The `Date` header as Unix seconds, None where there is no sensible one."""
     return _http_date(headers.get("Date", ""))
@@ -108,28 +95,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return float(text[:9])
     until, answered = _http_date(text), date_of(headers)
     return None if until is None else max(0.0, until - (now if answered is None else answered))
-
-
-def reason(error: BaseException) -> str:
-    """Why, in a few words of the operating system or the TLS library; never an address with its parameters."""
-    causes = list(_causes(error))
-    for cause in reversed(causes):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-            return "timed out"
-    return type(causes[-1]).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what the library wrapped into it, and so on."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        wrapped = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]
-        seen = wrapped[0] if wrapped else seen.__cause__
 
 
 def _http_date(text: str) -> int | None:

@@ -6,9 +6,6 @@ The certificate is verified whatever the environment says (docs/performance.md 3
 from __future__ import annotations
 
 import base64
-import json
-import math
-import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -23,14 +21,16 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from bic_lib.appliance import body_end, content_encoding
-from bic_lib.appliance.answers import TEXT_BYTES, message
-from bic_lib.appliance.calls import Call, date_of, failure, no_answer, reason, retry_after, too_often
+from bic_lib.appliance.answers import TEXT_BYTES, is_web_page, message, quoted
+from bic_lib.appliance.calls import Call, date_of, failure, retry_after, too_often
 from bic_lib.appliance.https import Bearer, Session
 from bic_lib.appliance.least_rate import Meter, Pledge
 from bic_lib.appliance.rate_limit import Pace
+from bic_lib.appliance.token_answers import grant, refused
 from bic_lib.appliance.tokens import Grant, tokens_of
+from bic_lib.appliance.unanswered import no_answer, reason
+from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
-from bic_lib.core.miscopied import miscopied
 from bic_lib.core.ports import Pause
 from bic_lib.logs import mask
 
@@ -46,9 +46,6 @@ LEAST_PAUSE = 0.1
 """Seconds that a pause of 0 takes, so that they add up to an end."""
 LONGEST_PAUSE = 3_600.0
 """Seconds that a pause lasts at most: nobody stops us for a year (docs/security.md)."""
-
-TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
-"""What may be a token: it goes into a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,14 +226,10 @@ class Transport:
             with self._send(call, HTTPBasicAuth(*pair), meter) as response:
                 answer = Answer(response, f"{self.host}: token", meter)
                 if response.status_code in {400, 401}:
-                    raise Refused(
-                        f"{self.host}: the appliance refuses our credentials (HTTP {response.status_code})",
-                        what="credentials",
-                        hint=_why_refused(account),
-                    )
+                    raise refused(self.host, account.client_id, account.secret, response.status_code, answer.beginning())
                 if response.status_code != 200:
                     raise self._failure(call, response, answer)
-                return _grant(self.host, answer.as_sent())
+                return grant(self.host, answer.as_sent())
         except (Interrupted, Unexpected) as error:
             raise SiteError(error.message, hint=error.hint) from error
 
@@ -299,32 +292,12 @@ class Transport:
     def _failure(self, call: Call, response: requests.Response, answer: Answer) -> BicError:
         pause = retry_after(response.headers, self._timing.clock())
         try:
-            said = message(answer.beginning(), answer.content_type).shown
+            body = answer.beginning()
         except Interrupted:
-            said = ""
-        return failure(f"{self.host}: {call.subject}", call, response.status_code, said, pause)
-
-
-def _why_refused(account: Account) -> str:
-    for what, value in (("secret", account.secret), ("client id", account.client_id)):
-        if wrong := miscopied(value):
-            return f"The {what} {wrong}: store it again without."
-    return "Client id or secret is wrong, the secret was regenerated, or the API account is disabled."
-
-
-def _grant(host: str, content: bytes) -> Grant:
-    """The token of a token endpoint's answer (docs/appliance.md 1.5, 1.7). Raises SiteError."""
-    try:
-        body = json.loads(content)
-        kind, token, expires_in = str(body["token_type"]), str(body["access_token"]), float(body.get("expires_in", 3600))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise _no_token(host) from error
-    if not TOKEN.fullmatch(token) or not math.isfinite(expires_in) or expires_in < 0:
-        raise _no_token(host)
-    if kind.lower() != "bearer":
-        raise SiteError(f"{host}: the token endpoint gave a token of an unknown type")
-    return Grant(token, expires_in)
-
-
-def _no_token(host: str) -> SiteError:
-    return SiteError(f"{host}: the token endpoint's answer is no token", hint="Is the host a Remote Support appliance?")
+            body = b""
+        said = message(body, answer.content_type)
+        if 300 <= response.status_code < 400:
+            whither = urlsplit(response.headers.get("Location", "")).netloc.rpartition("@")[2]
+            return failure(f"{self.host}: {call.subject}", call, response.status_code, quoted(whither), pause)
+        page = is_web_page(recognition.words(body, answer.content_type))
+        return failure(f"{self.host}: {call.subject}", call, response.status_code, said.shown, pause, page=page)
