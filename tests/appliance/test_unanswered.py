@@ -156,7 +156,9 @@ CASES = {
     "address not allowed": Case(
         "refuses our account: No.", "XML API is enabled", answer=oauth("403 Forbidden", "x"), refused=True
     ),
-    "login page": Case("the token endpoint answered with a web page", "gateway", answer=http("200 OK", PAGE, "Content-Type: text/html")),
+    "login page": Case(
+        "the token endpoint answered with a web page", "gateway", answer=http("200 OK", PAGE, "Content-Type: text/html")
+    ),
     "redirected": Case(
         "redirected to login.example.com (HTTP 302)",
         "login",
