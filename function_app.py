@@ -3,10 +3,14 @@
 What they call is imported when they are called: a cold start pays only for what it needs.
 """
 
+import functools
 import os
-from typing import List  # noqa: UP035  # the platform's indexing takes no list[str] within Out
+from typing import TYPE_CHECKING, List  # noqa: UP035  # the platform's indexing takes no list[str] within Out
 
 import azure.functions as func
+
+if TYPE_CHECKING:
+    from bic_lib.hosts.functions import Host
 
 STORAGE = "AzureWebJobsStorage"
 QUEUE = "bic-visits"
@@ -17,37 +21,40 @@ SCHEDULE = "%BIC_TICK_SCHEDULE%" if os.environ.get("BIC_TICK_SCHEDULE") else "0 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
+@functools.cache
+def called() -> "Host":
+    """What all triggers call, made by the first of them; before it, whether the packages that came along fit this Python."""
+    from bic_lib.hosts import fitting  # noqa: PLC0415
+
+    fitting.demand()
+    from bic_lib.hosts import functions  # noqa: PLC0415
+
+    return functions.host()
+
+
 @app.timer_trigger(arg_name="timer", schedule=SCHEDULE, use_monitor=True, run_on_startup=False)
 @app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)
 def tick(timer: func.TimerRequest, visits: func.Out[List[str]]) -> None:  # noqa: ARG001, UP006  # late or not, due is due
     """Make due what is due, and send the visits that are wanted."""
-    from bic_lib.hosts import functions  # noqa: PLC0415
-
-    visits.set(functions.host().tick())
+    visits.set(called().tick())
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="visits", queue_name=QUEUE, connection=STORAGE)
 def perform(message: func.QueueMessage, visits: func.Out[List[str]]) -> None:  # noqa: UP006  # as above
     """Make one visit; one that has more to do goes back to the queue."""
-    from bic_lib.hosts import functions  # noqa: PLC0415
-
-    visits.set(functions.host().visit(message.get_body().decode()))
+    visits.set(called().visit(message.get_body().decode()))
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{QUEUE}-poison", connection=STORAGE)
 def perform_poison(message: func.QueueMessage) -> None:
     """A visit failed again and again: tell people. Its work is in the ledger, and the next tick sends a visit."""
-    from bic_lib.hosts import functions  # noqa: PLC0415
-
-    functions.host().poisoned(message.get_body().decode())
+    called().poisoned(message.get_body().decode())
 
 
 def answer(request: func.HttpRequest, visits: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006  # as above
     """Answer a request, and send the visits that it wants."""
-    from bic_lib.hosts import functions  # noqa: PLC0415
-
-    answered, wanted = functions.host().answer(request.method, request.url, request.headers, request.get_body())
+    answered, wanted = called().answer(request.method, request.url, request.headers, request.get_body())
     visits.set(wanted)
     response = func.HttpResponse(answered.body, status_code=answered.status)
     for name, value in answered.headers:

@@ -1,6 +1,7 @@
-"""`python -m tests.hosts [--no-timers] [--port N]`: serve the function app of this folder until standard input ends.
+"""`python -m tests.hosts [--no-timers] [--port N] [--app FOLDER]`: serve a folder's function app until standard input ends.
 
-`--bindings` prints what was indexed instead, as JSON. `--lease-seconds` shortens the wait for what a killed process held.
+The folder is this project's, or another one, then first on Python's path. `--bindings` prints what was indexed instead, as JSON.
+`--lease-seconds` shortens the wait for what a killed process held.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--no-timers", action="store_true")
     parser.add_argument("--bindings", action="store_true")
+    parser.add_argument("--app", type=Path, default=ROOT)
     parser.add_argument("--lease-seconds", type=float, default=leases.LEASE_SECONDS)
     given = parser.parse_args()
     if given.bindings:
-        print(json.dumps([asdict(function) for function in worker(ROOT).functions]))
+        print(json.dumps([asdict(function) for function in worker(given.app).functions]))
         return
     leases.LEASE_SECONDS, leases.RENEW_SECONDS = given.lease_seconds, given.lease_seconds / 5
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("azure").setLevel(logging.WARNING)
-    host = run(worker(ROOT), ROOT, timers=not given.no_timers, port=given.port)
+    host = run(worker(given.app), given.app, timers=not given.no_timers, port=given.port)
     print(host.url, type(host.worker).__name__, flush=True)
     sys.stdin.read()
     host.stop()

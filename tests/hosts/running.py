@@ -1,4 +1,6 @@
-"""Hosts as processes: the test host under this Python, or under infra's with the platform's library; Core Tools if there."""
+"""Hosts as processes: the test host under this Python, or under infra's with the platform's library, there also with the app as
+it is deployed, its packages included; Core Tools where they are.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ import requests
 
 from infra.package import deployed_python
 from tests.fixtures_servers import end, free_port
+from tests.infra.packaged import deployed_paths, packaged
 from tests.needs import program, python
 from tests.support import ROOT
 
-Kind = Literal["sdk", "runtime", "core_tools"]
+Kind = Literal["sdk", "runtime", "packaged", "core_tools"]
 LEASE = 5.0
 """Seconds that the lease of a killed process lasts; five minutes in the product."""
 _START_SECONDS = 60
@@ -66,7 +69,12 @@ def start_host(kind: Kind, folder: Path, environ: Mapping[str, str], *, timers: 
     command = _command(kind, port, lease, timers=timers)
     with log.open("wb") as output:
         process = psutil.Popen(
-            command, cwd=ROOT, env={**kept, **environ}, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=packaged() if kind == "packaged" else ROOT,
+            env={**kept, **environ, **_path(kind)},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     host = RunningHost(f"http://127.0.0.1:{port}", process, log)
     _wait_for(host)
@@ -90,7 +98,14 @@ def _command(kind: Kind, port: int, lease: float, *, timers: bool) -> list[str]:
     if kind == "core_tools":
         return [core_tools(), "start", "--port", str(port)]
     python = sys.executable if kind == "sdk" else str(runtime_python())
-    return [python, "-m", "tests.hosts", "--port", str(port), "--lease-seconds", str(lease), *([] if timers else ["--no-timers"])]
+    app = ["--app", str(packaged())] if kind == "packaged" else []
+    more = [*app, *([] if timers else ["--no-timers"])]
+    return [python, "-m", "tests.hosts", "--port", str(port), "--lease-seconds", str(lease), *more]
+
+
+def _path(kind: Kind) -> dict[str, str]:
+    """Packages and app as they are deployed come before all others; the test host itself lies behind them."""
+    return {"PYTHONPATH": os.pathsep.join(map(str, (*deployed_paths(), ROOT)))} if kind == "packaged" else {}
 
 
 def core_tools() -> str:

@@ -1,6 +1,7 @@
 """The function app as it is deployed, seen from outside: timer, queues, HTTP, the emulator's storage, a simulated appliance.
 
-Each test runs with the SDK's converters, with the platform's own library (Python 3.13), and with Core Tools where they are.
+Each test runs with the SDK's converters; from the package that is deployed, with the packages in it, on the Python that infra
+names and with the platform's own library; and with Core Tools where they are.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def world(tmp_path: Path, storage: Emulator) -> Iterator[World]:
         ledger.store.close()
 
 
-@pytest.fixture(params=["sdk", "runtime", pytest.param("core_tools", marks=pytest.mark.core_tools)])
+@pytest.fixture(params=["sdk", "packaged", pytest.param("core_tools", marks=pytest.mark.core_tools)])
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found

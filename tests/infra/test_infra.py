@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pathspec import GitIgnoreSpec
 
+from infra import package
 from tests.infra.deployment import COMBINATIONS, INFRA, PAGE, Resource, Snapshot, documented, everything, expand, template
 from tests.infra.makers import kusto
 from tests.support import ROOT
@@ -547,3 +548,16 @@ def test_core_tools_deploy_nothing_that_lies_about() -> None:
     kept = tuple(line[2:] for line in (ROOT / ".funcignore").read_text().splitlines() if line.startswith("!/"))
     assert set(kept) == {"bic_lib", "function_app.py", "host.json", "requirements.txt"}
     assert not [path for path in LIES_ABOUT if path.startswith(kept)]
+
+
+def test_both_tools_take_what_the_package_takes() -> None:
+    """Who publishes without `make package` misses nothing of it: neither a module nor a page's template or style."""
+    lines = (ROOT / ".funcignore").read_text().splitlines()
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "bic_lib").rglob("*") if path.is_file()}
+    there = {name for name in there if "__pycache__" not in name} | {"function_app.py", "host.json"}
+    wanted = {str(name) for name, _ in package.program()}
+    azd = GitIgnoreSpec.from_lines(lines)
+    assert {name for name in there if not azd.match_file(name)} == wanted
+    core_tools = {name for name in there if name.startswith(tuple(line[2:] for line in lines if line.startswith("!/")))}
+    assert {name for name in core_tools - wanted if not name.startswith(("bic_lib/simulator/", "bic_lib/contracts/"))} == set()
+    assert wanted <= core_tools

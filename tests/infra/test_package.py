@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from bic_lib.hosts import fitting
 from infra import package
+from tests.infra.packaged import deployed_paths, packaged
 from tests.infra.test_infra import LIES_ABOUT
 from tests.needs import package_index, python
 from tests.support import ROOT, clean_environ
 from tests.test_lock import pins
 
 PACKAGES = str(package.SITE_PACKAGES)
-
-
-@cache
-def packaged() -> Path:
-    """The folder that is deployed, made of this program, with nothing beside it; gone at the end of these tests."""
-    package_index()
-    place = Path(tempfile.mkdtemp(prefix="bic-package-"))
-    atexit.register(shutil.rmtree, str(place))
-    package.make(place)
-    return place / "package"
-
-
-def deployed_paths() -> tuple[Path, Path]:
-    """Where the platform's worker has Python look for modules: the packages, then the app."""
-    return packaged() / package.SITE_PACKAGES, packaged()
 
 
 def files(folder: Path) -> set[str]:
@@ -104,6 +88,33 @@ def test_another_python_makes_the_same(tmp_path: Path) -> None:
         assert {entry.date_time for entry in one.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert package.contents(ours) == package.contents(theirs)
     assert files(packaged()) == files(tmp_path / "package") == set(zipfile.ZipFile(ours).namelist())
+
+
+OTHER_FORM = {"charset_normalizer", "greenlet", "markupsafe", "multidict", "propcache", "sqlalchemy", "yaml", "yarl"}
+"""Compiled as well, and used without where that does not fit; or, as greenlet, used by nothing of ours."""
+
+
+@pytest.mark.slow
+def test_the_app_knows_what_is_compiled_in_it() -> None:
+    """Each package with a compiled part is asked for at the first call, unless it has another form too."""
+    place = packaged() / PACKAGES
+    compiled = {path.relative_to(place).parts[0].partition(".")[0] for path in place.rglob("*.so")}
+    assert compiled - OTHER_FORM == {name.partition(".")[0] for name in fitting.COMPILED}
+
+
+@pytest.mark.slow
+def test_packages_for_another_python_are_told_in_words() -> None:
+    """Under a Python that they were not built for the first call says which packages, and what to deploy."""
+    other = next(version for version in ("3.11", "3.12") if version != package.deployed_python())
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, deployed_paths())), "PYTHONDONTWRITEBYTECODE": "1"}
+    asked = "from bic_lib.hosts import fitting; fitting.demand()"
+    for version, said in ((package.deployed_python(), ""), (other, f"were not built for Python {other} on linux")):
+        done = subprocess.run(
+            [python(version), "-s", "-c", asked], cwd=packaged(), env=bare, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) == (not said)
+        assert said in done.stderr
+        assert ("lxml, pydantic_core, pyodbc can't be used. Deploy what `make package` makes" in done.stderr) == bool(said)
 
 
 IMPORTS_ALL = """
