@@ -83,9 +83,13 @@ def demand_told(arguments: Sequence[str], result: object) -> None:
     assert not wrong, f"bic {name} --json: {wrong}; mend JSON beside the command (bic_lib/cli/commands), then `make docs`"
 
 
+_RUN_ID = re.compile(r"\d+-.+")
+
+
 def told_name(arguments: Sequence[str]) -> str:
     """Under which name docs/json.md tells of a call's result."""
-    names = [name for name in shapes() if set(name.split()) <= set(arguments)]
+    words = {"ID" if _RUN_ID.fullmatch(argument) else argument for argument in arguments}
+    names = [name for name in shapes() if set(name.split()) <= words]
     assert names, f"bic {' '.join(arguments)}: the command has no JSON (bic_lib/cli/commands) that tells what it prints"
     return max(names, key=len)
 

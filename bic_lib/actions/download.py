@@ -26,7 +26,8 @@ from bic_lib.core.model import (
     Transfer,
     Window,
 )
-from bic_lib.engine import visit
+from bic_lib.core.plan import HOUR
+from bic_lib.engine import runs, visit
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import usual_location
 from bic_lib.engine.steps import backups, downloads
@@ -35,6 +36,8 @@ from bic_lib.ledger.work import Step
 
 SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""
+LONGEST = DAY + HOUR
+"""Seconds after which the run of a command has ended; it has no period."""
 MOST_LSIDS = 1_000
 """Sessions by their ids in one download: they stand in one row of the ledger."""
 
@@ -87,10 +90,10 @@ def plan_download(app: App, download: Download, rows_only: frozenset[str]) -> Pl
         for kind, data in download.reports().items():
             step = _report_step(download, site, kind, data, planned.run, now)
             planned.steps[site.name].append(step)
-            units.append(downloads.unit(site.name, kind))
+            units += downloads.units(step)
         if DataType.SITE_BACKUPS in download.data:
-            units.append(backups.unit(site.name, run.name))
-    app.ledger.history.begin(run, SCHEDULE, units)
+            units += backups.units(site.name, dict.fromkeys(download.destinations))
+    app.ledger.history.begin(run, SCHEDULE, units, seconds=LONGEST)
     for steps in planned.steps.values():
         app.ledger.work.plan(steps)
     if DataType.SITE_BACKUPS in download.data:
@@ -175,6 +178,7 @@ def perform_download(app: App, planned: Planned, wait: Callable[[], None] = _PAU
     drained = Drained()
     for name, steps in planned.steps.items():
         drained.add(visit.perform_steps(app, app.sites[name], steps, wait))
+    runs.end_those_over(app, only=planned.run)
     return drained
 
 

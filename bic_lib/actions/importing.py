@@ -11,7 +11,9 @@ from pathlib import Path
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, UsageError
-from bic_lib.core.model import DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
+from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
+from bic_lib.core.plan import HOUR
+from bic_lib.engine import runs
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, RowDestination
 from bic_lib.engine.steps.imports import Unconnected, kind_of, taking
@@ -19,6 +21,10 @@ from bic_lib.engine.visit import holding_reports
 from bic_lib.ledger.history import RunId
 
 SCHEDULE = "import"
+LONGEST = DAY + HOUR
+"""Seconds after which the run of an import has ended; it has no period."""
+_NAMED = 5
+"""Refused files that a run names; the command and the HTTP answer name all."""
 LARGEST_FILE = 1024**3
 """Bytes; a file is read whole."""
 _FILES_AT_ONCE = 200
@@ -60,7 +66,7 @@ def import_files(
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
     imported = Imported()
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
-    app.ledger.history.begin(run, SCHEDULE, [SCHEDULE])
+    app.ledger.history.begin(run, SCHEDULE, [SCHEDULE], seconds=LONGEST, asks=False, holder=app.ledger.holder)
     batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
     for number, path in enumerate(files_of(paths), 1):
         _read(app, path, site, read, data, batch, imported)
@@ -68,8 +74,16 @@ def import_files(
         if number % _FILES_AT_ONCE == 0:
             _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
     _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
-    app.ledger.history.unit_done(str(run), SCHEDULE, app.ledger.now(), "; ".join(imported.troubles))
+    reasons = [*imported.troubles, *filter(None, [refusal(imported.refused)])]
+    app.ledger.history.unit_done(str(run), SCHEDULE, app.ledger.now(), "; ".join(reasons))
+    runs.end_those_over(app, only=str(run))
     return imported
+
+
+def refusal(refused: Sequence[tuple[str, str]]) -> str:
+    """What an import's run says of files that were refused; "" where none was."""
+    named = "; ".join(f"{name}: {reason}" for name, reason in refused[:_NAMED])
+    return f"refused: {named}{f' and {len(refused) - _NAMED} more' if len(refused) > _NAMED else ''}" if refused else ""
 
 
 def demand_known(app: App, destinations: Sequence[str], site: str | None, problems: Sequence[str] = ()) -> None:

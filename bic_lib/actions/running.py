@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.model import Visit
-from bic_lib.engine import resting, tick
+from bic_lib.engine import resting, runs, tick
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.visit import perform
 from bic_lib.ledger import rests
@@ -70,8 +70,12 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
 
 
 def drain(app: App, visits: Sequence[Visit]) -> Drained:
-    """Make visits by threads until no work is left that this process can have; then the works that belong to no site."""
+    """Make visits by threads until no work is left that this process can have; then the works that belong to no site.
+
+    The runs that are over then have ended.
+    """
     drained = _drain(app, [visit for visit in visits if not visit.work])
+    runs.end_those_over(app)
     for visit in visits:
         if visit.work:
             drained.add(perform(app, visit))

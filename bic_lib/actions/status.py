@@ -13,9 +13,11 @@ from bic_lib.core.errors import SettingsError
 from bic_lib.core.health import Facts, Failing, Health, Severity, SiteFacts, StreamFacts, lag, loses_from
 from bic_lib.core.model import Schedule, Stream
 from bic_lib.core.ports import Row
+from bic_lib.core.ticking import Ticks
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read
 from bic_lib.ledger import lessons
+from bic_lib.ledger.history import OPEN_RUNS, last_run, open_run
 from bic_lib.ledger.streams import SiteState, Standing
 from bic_lib.settings.spelling import duration
 
@@ -25,14 +27,18 @@ _TICKS_MISSED = 150.0
 
 def status(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """The value of `bic status --json` (docs/design.md 6). `broken`: as for `health.look`. Raises LedgerError."""
-    known = read(app)
+    return of_known(app, read(app), broken)
+
+
+def of_known(app: App, known: Known, broken: SettingsError | None = None) -> dict[str, Any]:
+    """The same, of what was just read."""
     found = facts(app, known)
     standing = known.standing
     sites = {site.name: site for site in found.sites}
     return {
         "health": health.shown(health.reckon(found, broken)),
         "scheduler": _scheduler(known),
-        "schedules": [_schedule(app, schedule, standing.rows("schedules").get(schedule.name)) for schedule in app.schedules],
+        "schedules": [_schedule(app, schedule, known) for schedule in app.schedules],
         "streams": list(_streams(found, sites, known)),
         "sites": [_site(app, site, standing) for site in found.sites],
         "destinations": list(_destinations(app, found, known.now)),
@@ -43,16 +49,26 @@ def status(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
 
 
 def _scheduler(known: Known) -> dict[str, Any]:
-    row = known.standing.rows("scheduler").get("tick")
-    last = row.body["at"] if row else None
-    ticking = last is not None and known.now - last < _TICKS_MISSED
-    return {"state": "never ran" if last is None else "running" if ticking else "not running", "last_tick": iso(last)}
+    last = known.standing.rows("scheduler").get("tick")
+    state = "never ran" if last is None else "running" if _ticks(known) else "not running"
+    return {"state": state, "last_tick": iso(last.body["at"] if last else None)}
 
 
-def _schedule(app: App, schedule: Schedule, row: Row | None) -> dict[str, Any]:
-    run = app.ledger.history.run(row.body["run"]) if row and row.body["run"] else None
-    began = row.body["began"] if row else int(app.ledger.now())
-    due = plan.next_due(schedule, row.body["due"] if row else None, began) if schedule.enabled else None
+def _ticks(known: Known) -> bool:
+    """Something ticks as a service, as far as the ledger tells: who stopped it gave its lease back, after its last tick."""
+    rows = known.standing.rows("scheduler")
+    last, lease = rows.get("tick"), rows.get("lease")
+    if last is None or known.now - last.body["at"] >= _TICKS_MISSED or not Ticks.read(last.body).serves:
+        return False
+    return lease is None or bool(lease.body.get("holder")) or lease.written < last.written
+
+
+def _schedule(app: App, schedule: Schedule, known: Known) -> dict[str, Any]:
+    row = known.standing.rows("schedules").get(schedule.name)
+    began, due = (row.body["began"], row.body["due"]) if row else (int(known.now), None)
+    next_due: int | None = plan.next_due(schedule, due, began)
+    if (row is None or row.body["run"] is None) and not _ticks(known):
+        next_due = began  # `bic run --once` fires it, whatever its `at`
     return {
         "name": schedule.name,
         "enabled": schedule.enabled,
@@ -68,10 +84,19 @@ def _schedule(app: App, schedule: Schedule, row: Row | None) -> dict[str, Any]:
             }
             for transfer in schedule.transfers
         ],
-        "last_run": iso(run.started) if run else None,
-        "last_outcome": run.outcome if run else None,
-        "next_due": iso(due),
+        **_last_run(app, row, schedule, known),
+        "next_due": iso(next_due) if schedule.enabled else None,
     }
+
+
+def _last_run(app: App, row: Row | None, schedule: Schedule, known: Known) -> dict[str, Any]:
+    rows = known.standing.rows(OPEN_RUNS)
+    going = open_run(rows, row.body["run"]) if row and row.body["run"] else None
+    if going:
+        run = app.ledger.history.going(going).run()
+        return {"last_run": iso(run.started), "last_outcome": run.outcome}
+    last = last_run(rows, schedule.name)
+    return {"last_run": iso(last.body["started"]) if last else None, "last_outcome": last.body["outcome"] if last else None}
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from bic_lib.actions.importing import SCHEDULE, demand_known, not_taken, owner, taking_kind
+from bic_lib.actions.importing import LONGEST, SCHEDULE, demand_known, not_taken, owner, refusal, taking_kind
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, ReportKind
 from bic_lib.engine.app import App
@@ -50,7 +50,9 @@ def plan_import(
     }
     # First of all the steps, so that whatever is kept from here on goes again even if this process is killed.
     app.ledger.work.plan([replace(step, due_at=now + _CUT_OFF_AFTER) for step in steps.values()])
-    app.ledger.history.begin(run, SCHEDULE, [imports.unit(*place) for place in kept])
+    units = [unit for step in steps.values() for unit in imports.units(step)]
+    app.ledger.history.begin(run, SCHEDULE, [SCHEDULE, *units], seconds=LONGEST, asks=False)
+    app.ledger.history.unit_done(str(run), SCHEDULE, now, refusal(planned.refused))
     for place, held in kept.items():
         for number, content in enumerate(held):
             app.uploads.store().put(imports.upload(str(run), *place, number), content, replace=True)

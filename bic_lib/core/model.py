@@ -139,6 +139,11 @@ class Stream:
     data: DataType
     destination: str
 
+    @property
+    def unit(self) -> str:
+        """What a run calls it."""
+        return f"{self.site}|{self.data}|{self.destination}"
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:

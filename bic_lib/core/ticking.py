@@ -68,6 +68,11 @@ class Ticks:
         """For how many seconds a tick may be the last one."""
         return max(_STANDS_STILL, 2 * self.period)
 
+    @property
+    def serves(self) -> bool:
+        """Something ticks by itself; a person's `bic run --once` has no next time."""
+        return self.timer is not None or self.outside is not None or self.visits
+
     def is_stale(self, now: float) -> bool:
         return now - self.at > self.patience
 

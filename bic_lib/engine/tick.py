@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bic_lib.core import plan
 from bic_lib.core.errors import Conflict
@@ -16,11 +16,12 @@ from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
 from bic_lib.core.ticking import Ticker, Ticks, after
-from bic_lib.engine import events, gathering, health, losses, resting, works
+from bic_lib.engine import events, gathering, health, losses, resting, runs, works
 from bic_lib.engine.app import App
-from bic_lib.engine.steps.backups import backup_destinations, plan_backups, unit
+from bic_lib.engine.steps.backups import backup_destinations, plan_backups
+from bic_lib.engine.steps.backups import units as backup_units
 from bic_lib.engine.steps.windows import reconcile_step
-from bic_lib.ledger import migration
+from bic_lib.ledger import daily, migration
 from bic_lib.ledger.history import RunId
 from bic_lib.ledger.streams import STATE, SiteState, Standing
 from bic_lib.ledger.work import Queue, StepKind
@@ -97,9 +98,11 @@ def _mended(app: App, standing: Standing, last: Row | None, now: float) -> bool:
 def _make_due(app: App, standing: Standing, last: Row | None, told: Ticks, *, changed: bool, at_once: bool) -> list[Visit]:
     moment = told.at
     losses.note(app, standing, moment, moment if told.since is None else told.since)
+    daily.do(app.ledger.store, standing.rows("scheduler").get(daily.KEY), moment, fresh=last is None)
+    runs.end_those_over(app, standing)
     for schedule in app.schedules:
         if schedule.enabled:
-            row = _told(app, schedule, standing.rows("schedules").get(schedule.name))
+            row = standing.rows("schedules").get(schedule.name)
             changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
     migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
@@ -119,19 +122,6 @@ def visits(app: App, standing: Standing | None = None) -> list[Visit]:
     """Per site with due work, as many visits as it has free lanes; `standing` when it was just read. Raises LedgerError."""
     known = standing or app.ledger.streams.standing()
     return [Visit(site.name) for site in app.sites.values() for _ in range(_wanted_visits(app, site, known.site(site.name)))]
-
-
-def _told(app: App, schedule: Schedule, row: Row | None) -> Row | None:
-    """The schedule's row, after its run was told if that has ended since."""
-    run = row.body["run"] if row else None
-    if row is None or run is None or row.body.get("told") == run:
-        return row
-    ended = app.ledger.history.run(run)
-    if ended is None or ended.finished is None or not _write_schedule(app, schedule, row, {**row.body, "told": run}):
-        return row
-    events.run_ended(ended)
-    told = app.ledger.store.get(STATE, "schedules", schedule.name)
-    return told and replace(told, written=row.written)  # by that time a clock that went back is recognised
 
 
 def _clock_went_back(app: App, last: Row, now: float) -> bool:
@@ -167,16 +157,16 @@ def fire(app: App, schedule: Schedule, row: Row | None, due: int, began: int, *,
     `by_hand`: `due` is none of its own times, so one with `at` still fires at the next of these.
     """
     running = row.body["run"] if row else None
-    last_run = app.ledger.history.run(running) if running else None
+    last_run = app.ledger.history.look(running) if running else None
     loads = row.body.get(gathering.LOADS, {}) if row else {}
     left, loads = gathering.left_out(app, schedule, loads, due, by_hand=by_hand)
     streams = [stream for stream in _units(app, schedule) if stream.destination not in left]
     sites = [site for site in app.sites.values() if site.enabled]
-    backups_due = [unit(site.name, schedule.name) for site in sites if backup_destinations(schedule, site)]
-    units = [*map(_unit, streams), *backups_due]
+    backups_due = [unit for site in sites for unit in backup_units(site.name, backup_destinations(schedule, site))]
+    units = [*(stream.unit for stream in streams), *backups_due]
     if (units or not left) and (last_run is None or last_run.pending.isdisjoint(units)):
         run = RunId(due, schedule.name)
-        app.ledger.history.begin(run, schedule.name, units)
+        app.ledger.history.begin(run, schedule.name, units, seconds=schedule.every + plan.HOUR)
         running = str(run)
         log.info("schedule %s: run %s", schedule.name, running)
     plan_backups(app.ledger, schedule, sites, due, running)
@@ -194,7 +184,7 @@ def _make_streams_due(app: App, streams: Sequence[Stream], run: str | None) -> N
     for stream in streams:
         state = known[stream.site].get(stream)
         if state and state.due_at is not None and state.run and state.run != run:
-            app.ledger.history.unit_done(state.run, _unit(stream), now)
+            app.ledger.history.unit_done(state.run, stream.unit, now)
         app.ledger.streams.make_due(stream, run, now)
 
 
@@ -211,10 +201,6 @@ def _noted(app: App, schedule: Schedule, now: int) -> Row | None:
 def _units(app: App, schedule: Schedule) -> list[Stream]:
     streams = {stream for transfer in schedule.transfers for stream in transfer.streams()}
     return sorted(stream for stream in streams if stream.data in REPORT_OF and app.sites[stream.site].enabled)
-
-
-def _unit(stream: Stream) -> str:
-    return f"{stream.site}|{stream.data}|{stream.destination}"
 
 
 def _write_schedule(app: App, schedule: Schedule, row: Row | None, body: Mapping[str, object]) -> bool:

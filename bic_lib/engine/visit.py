@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -145,8 +144,7 @@ def holding_reports(app: App, site: Site, kind: ReportKind, appliance: Appliance
         wait()
     with file_lists.written(app), Keeper().running() as keeper, keeper.held(claim):
         job = _job(app, site, appliance, claim, [], None)
-        with job.counting():
-            yield job
+        yield job
 
 
 def _at_work(
@@ -162,7 +160,7 @@ def _at_work(
     only: StepKind | None = None,
     asleep: Mapping[str, Rest] | None = None,
 ) -> Visited:
-    """Work in a lane. However it ends, what was done is counted and the lane given back; what ended it early is noted."""
+    """Work in a lane. However it ends, the lane is given back; what ended it early is noted."""
     visited = Visited(carries=carries)
     with Keeper().running() as keeper, keeper.held(lane), _ends_noted(app, site, visited):
         appliance = app.appliance(site, number) if only is None else Unconnected()
@@ -172,8 +170,7 @@ def _at_work(
         job.rests |= {name: rest for name, rest in (asleep or {}).items() if not job.rests_now(name)}
         worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
         try:
-            with job.counting():
-                work(worker)
+            work(worker)
         except OutOfTime:
             visited.again = Visit(site.name)
         finally:
@@ -203,7 +200,6 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         app.ledger,
         app.destination,
         app.streams(site.name),
-        visit=uuid.uuid4().hex[:12],
         observe=app.observe,
         leave=app.leave,
         uploads=app.uploads,

@@ -10,7 +10,9 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new pl
 * `holds` what nobody may purge or retire
 * `seals` how far days are sealed, and which lines hold
 * `breakdowns` visits that ended by a bug
-* `history`, `days` runs and their sums · `notices` · `migration` what older ledgers lack · `contention` rows that many change
+* `told` outcomes as runs and days count them · `history` runs · `days` what was stored a day
+* `clearing` what gets too old · `daily` both, once a day
+* `notices` · `migration` what older ledgers lack, `old_runs` of it · `contention` rows that many change
 * `stores/` what a ledger can be kept in
 """
 
@@ -31,9 +33,9 @@ class Ledger:
     def __init__(self, store: Store, holder: str) -> None:
         self.store = store
         self.holder = holder
-        self.history = History(store)
         self.troubles = Troubles(store)
         self.journal = Journal(store)
+        self.history = History(store, self.journal)
         self.proof = Proof(store, self.troubles, self.journal)
         self.streams = Streams(store, holder)
         self.work = Work(store, holder)

@@ -1,69 +1,103 @@
-"""How much was stored on each day: sums over the runs that began then.
+"""What was stored and failed on each day, by site and stream: sums over the outcomes of the day (:mod:`bic_lib.ledger.told`).
 
-Runs are summed when somebody asks. A day that is long over is summed once more and then kept as a row of its own, so that a
-dashboard of a month reads little.
+A day that is over is summed once, by the daily pass, into a row a site; that may be done again at any time. Days that are not
+summed yet are when somebody asks, so a kill makes nothing wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from bic_lib.core.model import DAY
-from bic_lib.core.ports import Put, Row, Store
-from bic_lib.ledger.history import RUNS, RunId
+from bic_lib.core.model import DAY, Counts
+from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.ledger.history import RUNS
+from bic_lib.ledger.journal import Journal, day_of
+from bic_lib.ledger.told import Told
 
-_DAYS = "days"
-_SETTLED_AFTER = 8 * DAY
-"""A run may carry a due time of up to seven days ago (missed times of a weekly schedule fire once, late)."""
+DAYS = "days"
+_LOOKED_BACK = 31
+"""Days that are summed after an update from a bic that did not: a month of them is shown."""
 
 
 @dataclass(slots=True)
 class Day:
-    """What the runs of one UTC day stored and failed to store. `bytes` counts what was stored."""
+    """What was stored and failed on one UTC day. `bytes` counts what was stored."""
 
     day: str
     stored: int = 0
     failed: int = 0
     bytes: int = 0
 
-
-def stored_per_day(store: Store, now: float, days: int) -> list[Day]:
-    """The last `days` days, today included, oldest first. Raises LedgerError."""
-    today = int(now) - int(now) % DAY
-    begins = range(today - (days - 1) * DAY, today + DAY, DAY)
-    kept = {row.key: row for row in store.scan(RUNS, _DAYS, _name(begins[0]))}
-    return [_read(kept[_name(begin)]) if _name(begin) in kept else _sum(store, begin, now) for begin in begins]
+    def add(self, stored: int, failed: int, size: int) -> None:
+        """Add to it."""
+        self.stored += stored
+        self.failed += failed
+        self.bytes += size
 
 
-def _name(begin: int) -> str:
-    return datetime.fromtimestamp(begin, UTC).date().isoformat()
+def stored_per_day(store: Store, daily: Row | None, now: float, days: int) -> list[Day]:
+    """The last `days` days, today included, oldest first. `daily` is the daily pass's row. Raises LedgerError."""
+    names = [day_of(now - back * DAY) for back in reversed(range(days))]
+    found = {name: Day(name) for name in names}
+    for row in store.scan(RUNS, DAYS, names[0]):
+        if day := found.get(row.key.partition("|")[0]):
+            for sums in _sums(row.body):
+                day.add(*sums)
+    settled = str(daily.body["settled"]) if daily else ""
+    for name in names:
+        if name > settled:
+            for streams in _by_site(Journal(store).outcomes(name)).values():
+                for counts in streams.values():
+                    found[name].add(counts.stored, counts.failed, counts.bytes)
+    return list(found.values())
 
 
-def _read(row: Row) -> Day:
-    return Day(**row.body)
+def settle_next(store: Store, settled: str, now: float, *, fresh: bool = False) -> str:
+    """Sum the day after `settled` (ISO, "" for none), if it is over; the last that is summed then.
+
+    `fresh`: nothing was ever done, so that there is nothing to sum. Raises LedgerError.
+    """
+    yesterday = day_of(now - DAY)
+    if fresh:
+        return yesterday
+    settled = settled or day_of(now - _LOOKED_BACK * DAY)
+    if settled >= yesterday:
+        return settled
+    following = next(name for back in range(_LOOKED_BACK, 0, -1) if (name := day_of(now - back * DAY)) > settled)
+    settle(store, following)
+    return following
 
 
-def _sum(store: Store, begin: int, now: float) -> Day:
-    day = Day(_name(begin))
-    running = 0
-    for row in _rows(store, begin):
-        match row.key.split("|", 3):
-            case [_, _, "units", _]:
-                running += len(row.body["units"])
-            case [_, _, "unit", _]:
-                running -= 1
-            case [_, _, "visit", _]:
-                day.stored += row.body["stored"]
-                day.failed += row.body["failed"]
-                day.bytes += row.body["bytes"]
-    if running <= 0 and now - begin - DAY > _SETTLED_AFTER:
-        store.commit(RUNS, _DAYS, [Put(day.day, asdict(day))])
-    return day
+def settle(store: Store, day: str) -> None:
+    """Sum a UTC day. May be repeated. Raises LedgerError."""
+    sums = _by_site(Journal(store).outcomes(day))
+    rows = [Put(f"{day}|{site}", {"streams": _body(streams)}) for site, streams in sums.items()]
+    for first in range(0, len(rows), BATCH):
+        store.commit(RUNS, DAYS, rows[first : first + BATCH])
 
 
-def _rows(store: Store, begin: int) -> Iterator[Row]:
-    """The rows of all runs that began on the day; keys hold inverted times, so the day's last second comes first."""
-    last, before = RunId(begin + DAY - 1, ""), RunId(begin - 1, "")
-    return store.scan(RUNS, RunId(begin, "").partition, last.key, before.key)
+def _body(streams: Mapping[str, Counts]) -> dict[str, list[int]]:
+    return {stream: [counts.stored, counts.failed, counts.bytes] for stream, counts in streams.items()}
+
+
+def _sums(body: Mapping[str, Any]) -> Iterable[list[int]]:
+    """Of a day's row: stored, failed, bytes by stream; one that an older bic wrote has them for all streams together."""
+    if "streams" in body:
+        sums: Mapping[str, list[int]] = body["streams"]
+        return sums.values()
+    return [[body["stored"], body["failed"], body["bytes"]]]
+
+
+def _by_site(outcomes: Iterable[Told]) -> dict[str, dict[str, Counts]]:
+    """Each transfer's last outcome, counted by site and stream."""
+    last: dict[str, Told] = {}
+    for one in outcomes:
+        if one.transfer not in last or last[one.transfer].at <= one.at:
+            last[one.transfer] = one
+    sums: dict[str, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
+    for one in last.values():
+        one.count(sums[one.site][f"{one.data}>{one.destination}"])
+    return sums

@@ -13,9 +13,11 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DataType, State
+from bic_lib.core.model import DAY, DataType, State
 from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.ledger import told
 from bic_lib.ledger.records import Record, hashed, part_key, severity
+from bic_lib.ledger.told import Told
 
 JOURNAL = "journal"
 ADOPTED = "adopted"
@@ -82,21 +84,41 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def follow(self, records: Sequence[Record], by: str = "") -> None:
-        """Write down what these outcomes change; `by` is who wanted it, where somebody did. Raises LedgerError."""
-        now = self.store.now()
-        self.write([replace(entry, by=by) for record in records if (entry := _entry(record, now))])
+    def follow(self, records: Sequence[Record], by: str = "", left: Sequence[Told] = ()) -> None:
+        """Write down what these outcomes change, and how they are counted; `by` is who wanted it, where somebody did.
 
-    def write(self, entries: Sequence[Entry]) -> None:
-        """Write entries into today's partition, in batches. May be repeated. Raises LedgerError."""
-        changes = list({entry.key: Put(entry.key, _body(entry)) for entry in entries}.values())
-        day = _day(self.store.now())
+        `left` are outcomes of transfers that were not tried. Raises LedgerError.
+        """
+        now = self.store.now()
+        entries = [replace(entry, by=by) for record in records if (entry := _entry(record, now))]
+        self.write(entries, [*told.of_records(records, now), *left])
+
+    def write(self, entries: Sequence[Entry], outcomes: Sequence[Told] = ()) -> None:
+        """Write entries and outcomes into today's partition, in batches. May be repeated. Raises LedgerError."""
+        changes = list({entry.key: Put(entry.key, _body(entry)) for entry in entries}.values()) + told.rows(outcomes)
+        day = day_of(self.store.now())
         for first in range(0, len(changes), BATCH):
             self.store.commit(JOURNAL, day, changes[first : first + BATCH])
 
     def day(self, day: date) -> Iterator[Entry]:
         """What was written on a UTC day, in key order. Raises LedgerError."""
-        return (_read(row) for row in self.store.scan(JOURNAL, day.isoformat()))
+        for bounds in (("", told.PREFIX), (told.PREFIX + "~", "")):
+            yield from (_read(row) for row in self.store.scan(JOURNAL, day.isoformat(), *bounds))
+
+    def outcomes(self, day: str, run: str | None = None) -> Iterator[Told]:
+        """The outcomes that were written on a UTC day (of one run). Raises LedgerError."""
+        first = told.PREFIX if run is None else f"{told.PREFIX}{run}|"
+        for row in self.store.scan(JOURNAL, day, first, first + "~"):
+            yield from told.read(row)
+
+    def outcomes_of(self, run: str, since: float, until: float) -> dict[str, Told]:
+        """The outcomes of a run between two moments, by transfer: of each the last. Raises LedgerError."""
+        found: dict[str, Told] = {}
+        for day in days(since, until):
+            for one in self.outcomes(day, run):
+                if one.at <= until and (one.transfer not in found or found[one.transfer].at <= one.at):
+                    found[one.transfer] = one
+        return found
 
 
 def _entry(record: Record, now: float) -> Entry | None:
@@ -140,5 +162,12 @@ def _read(row: Row) -> Entry:
     return Entry(Happened(body.pop("happened")), data=DataType(data) if data else "", **{"destination": "", **body})
 
 
-def _day(moment: float) -> str:
+def day_of(moment: float) -> str:
+    """The UTC day of a moment: the name of its partition."""
     return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
+def days(since: float, until: float) -> list[str]:
+    """The UTC days from one moment to another, whichever is first: the clock may have gone back."""
+    since, until = sorted((since, until))
+    return [day_of(moment) for moment in range(int(since - since % DAY), int(until) + 1, DAY)]

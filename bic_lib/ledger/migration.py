@@ -1,4 +1,4 @@
-"""What a ledger that an older bic wrote lacks: the list of failures moves among the troubles, the index is built.
+"""What a ledger that an older bic wrote lacks: failures move among the troubles, runs into a row each, the index is built.
 
 The row `ledger | form` of the table `state` tells the ledger's form and how far the index is. Everything here may be repeated,
 and a kill costs nothing but time.
@@ -14,14 +14,16 @@ from bic_lib.core.errors import LedgerError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DOCUMENTS, DataType, Item, State
 from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.ledger import old_runs
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.index import Index
 from bic_lib.ledger.records import ITEMS, key_text
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.troubles import Trouble, Troubles
 
-FORM = 2
-"""What this bic reads and writes. Form 1 had a list of failures instead of troubles, no index and no journal."""
+FORM = 3
+"""What this bic reads and writes. Form 1 had a list of failures instead of troubles, no index and no journal; up to form 2 the
+parts of a run stood beside its head."""
 _PLACE = ("ledger", "form")
 _FAILURES = "failures|"
 _ROWS_AT_ONCE = 20_000
@@ -42,9 +44,13 @@ def bring_up(store: Store) -> None:
     if form > FORM:
         raise LedgerError(f"The ledger was written by a newer bic (form {form}).", hint="Run that one, or newer.")
     if form < FORM:
+        old_runs.move(store)
+    if form == 1:
         _move_failures(store)
         begun = next(store.everything(ITEMS), None)
         _note(store, "" if begun else None)
+    elif row and form < FORM:
+        _note(store, row.body["indexed_to"])
 
 
 def index_more(store: Store, form: Row | None) -> None:

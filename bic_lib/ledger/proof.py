@@ -32,6 +32,7 @@ from bic_lib.ledger.records import (
     transfer_key,
 )
 from bic_lib.ledger.stores.damage import readable
+from bic_lib.ledger.told import Told
 from bic_lib.ledger.troubles import Trouble, Troubles
 
 _DAYS_HELD = 4
@@ -65,19 +66,26 @@ class Proof:
     def known(self, site: str) -> Known:
         return Known(self.store, site)
 
-    def announce(self, records: Sequence[Record], *, unsure: bool = False, by: str = "") -> list[Record]:
+    def announce(
+        self, records: Sequence[Record], *, unsure: bool = False, by: str = "", left: Sequence[Told] = ()
+    ) -> list[Record]:
         """Write what has to be there before the outcomes themselves: the list of troubles, and the journal. May be repeated.
 
         Returns the records as they are to be written next. `unsure`: as :meth:`bic_lib.ledger.troubles.Troubles.follow` says;
-        `by`: who purged them.
+        `by`: who purged them; `left`: outcomes of what was not tried, to be counted as well.
         """
         followed = self.troubles.follow(records, unsure=unsure)
-        self.journal.follow(followed, by)
-        return followed
+        self.journal.follow(followed, by, left)
+        return [record if record.run is None else replace(record, run=None) for record in followed]
 
-    def settle(self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = ()) -> list[Record]:
-        """Write outcomes in batches per day, documents last, and return them as they were written. May be repeated."""
-        records = self.announce(records)
+    def settle(
+        self, records: Sequence[Record], documents: Sequence[tuple[Item, KnownDocument]] = (), left: Sequence[Told] = ()
+    ) -> list[Record]:
+        """Write outcomes in batches per day, documents last, and return them as they were written. May be repeated.
+
+        `left`: outcomes of what was not tried, to be counted as well.
+        """
+        records = self.announce(records, left=left)
         self.index.note([item for item, _ in documents])
         changes: dict[str, dict[str, Change]] = defaultdict(dict)
         for record in records:

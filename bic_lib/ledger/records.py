@@ -32,7 +32,8 @@ class Record:
     `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
     (docs/design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
     `upload` (the HTTP route) or `import` (the command line), what was mended `destination:NAME`. `listed` is the severity under
-    which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), "" where it doesn't.
+    which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), "" where it doesn't. `run` is not kept: it tells of a
+    transfer that was tried just now which run made it due ("": none); None: it was not tried (:mod:`bic_lib.ledger.told`).
     """
 
     item: Item
@@ -50,6 +51,7 @@ class Record:
     intent: dict[str, Any] | None = None
     origin: str = ""
     listed: str = ""
+    run: str | None = None
 
     @property
     def stream(self) -> Stream:

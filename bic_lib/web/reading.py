@@ -95,6 +95,14 @@ def fields(request: Request, known: Sequence[str]) -> Fields:
     return Fields(value, known)
 
 
+def asked_flag(request: Request, name: str) -> bool:
+    """Whether a query says yes. Raises Refusal for what is neither 0 nor 1."""
+    given = request.args.get(name, "")
+    if given not in ("", "0", "1"):
+        raise Refusal(400, [f"{name}: must be 0 or 1"])
+    return given == "1"
+
+
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
 

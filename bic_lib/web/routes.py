@@ -14,14 +14,16 @@ from itertools import islice
 from typing import Protocol
 
 from bic_lib.actions import acknowledging, check, download, failures, health, session
-from bic_lib.actions.overview import one_run, overview
+from bic_lib.actions.overview import overview
 from bic_lib.actions.results import Results
+from bic_lib.actions.runs import items, one_run
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
 from bic_lib.core.ports import Check
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
+from bic_lib.engine.runs import has_ended
 from bic_lib.engine.tick import Ticked
 from bic_lib.notices import trial
 from bic_lib.settings.including import Texts
@@ -30,7 +32,7 @@ from bic_lib.settings.model import SqlDatabaseSettings
 from bic_lib.web import upload
 from bic_lib.web.guard import Door, NoPages, may_read
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Request, Response, answer, form
-from bic_lib.web.reading import asked_again, asked_choice, asked_download, fields
+from bic_lib.web.reading import asked_again, asked_choice, asked_download, asked_flag, fields
 
 MOST_ITEMS = 10_000
 """Items that the answer of a dry run names: some 3 MB; `found` counts all."""
@@ -112,8 +114,10 @@ def _status(host: Host, _request: Request) -> Response:
 
 
 def _run(host: Host, request: Request) -> Response:
+    wanted = asked_flag(request, "items")
+    ledger, name = host.app().ledger, request.params["id"][:LONGEST_VALUE]
     try:
-        return answer(200, one_run(host.app(), request.params["id"][:LONGEST_VALUE]))
+        return answer(200, {**one_run(ledger, name), **(items(ledger, name, request.args.get("after", "")) if wanted else {})})
     except UsageError as error:
         raise Refusal(404, [str(error)]) from error
 
@@ -168,17 +172,12 @@ def _begun(host: Host, app: App, runs: Sequence[str], wait: float, more: Mapping
     waits = wait > 0 and _WAITERS.acquire(blocking=False)
     until = time.monotonic() + (wait if waits else 0)
     try:
-        while not (ended := all(_has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
+        while not (ended := all(has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
             time.sleep(_LOOK_AGAIN_SECONDS)
     finally:
         if waits:
             _WAITERS.release()
-    return answer(200 if ended else 202, {**one_run(app, runs[0]), **more}, {"Location": f"/api/runs/{runs[0]}"})
-
-
-def _has_ended(app: App, run_id: str) -> bool:
-    found = app.ledger.history.run(run_id)
-    return found is not None and found.finished is not None
+    return answer(200 if ended else 202, {**one_run(app.ledger, runs[0]), **more}, {"Location": f"/api/runs/{runs[0]}"})
 
 
 def _check(host: Host, request: Request) -> Response:
@@ -223,10 +222,7 @@ def _retry(host: Host, request: Request) -> Response:
 
 
 def _failures(host: Host, request: Request) -> Response:
-    everything = request.args.get("all", "")
-    if everything not in ("", "0", "1"):
-        raise Refusal(400, ["all: must be 0 or 1"])
-    return answer(200, {"failures": list(failures.failures(host.app(), everything=everything == "1"))})
+    return answer(200, {"failures": list(failures.failures(host.app(), everything=asked_flag(request, "all")))})
 
 
 def _acknowledge(host: Host, request: Request) -> Response:

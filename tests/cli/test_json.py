@@ -146,7 +146,8 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("run", "--once")
     call("run", "--now", "hourly")
     call("status")
-    call("runs")
+    [*_, first] = call("runs")["runs"]
+    call("runs", first["id"])
     [failure, *_] = call("failures")["failures"]
     call("acknowledge", failure["id"], "--yes")
     Path(bic.folder / "brought").mkdir()

@@ -13,7 +13,8 @@ from bic_lib.core.errors import LedgerError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Outcome, State
 from bic_lib.core.ports import Put, Row, Store
-from bic_lib.ledger import Ledger, migration
+from bic_lib.ledger import Ledger, migration, old_runs
+from bic_lib.ledger.days import stored_per_day
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.streams import STATE
 from tests.ledger import old
@@ -56,6 +57,21 @@ class MigrationContract:
         assert record
         ledger.proof.settle([replace(record, outcome=Outcome(State.STORED, "there.flv", 1, "aa"))])
         assert list(ledger.troubles.open("support", Severity.FAILING)) == []
+
+    def test_each_run_is_one_row_with_what_it_stored(self, store: Store) -> None:
+        """It has its counts and its end, as before; the sums of the days stay; its parts are gone. Twice is no more than once."""
+        before = [row for row in old.rows() if row[1].startswith("runs|")]
+        heads = [key for _, _, key, *_ in before if key.count("|") == 1]
+        stored = sum(body["stored"] for _, _, key, *_, body in before if "|visit|" in key)
+        for _ in range(2):
+            migration.bring_up(store)
+            old_runs.move(store)
+        runs = Ledger(store, "us").history.runs(old.NOW)
+        assert len(runs) == len(heads) > 3
+        assert {run.outcome for run in runs} <= {"ok", "partly", "failed"}
+        assert sum(run.counts.stored for run in runs) == stored > 0
+        assert sum(day.stored for day in stored_per_day(store, None, old.NOW, 30)) == stored
+        assert len(list(store.everything("runs", "runs|", "runs|~"))) == len(heads)
 
     def test_each_session_is_found_by_its_id_and_key(self, store: Store) -> None:
         """The index is built from the items, in as many pieces as it takes."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bic_lib.core.health import Severity
-from bic_lib.core.model import Counts, DataType, Item, Outcome, State
+from bic_lib.core.model import DataType, Item, Outcome, State
 from bic_lib.core.ports import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
@@ -33,7 +33,7 @@ def listed(ledger: Ledger) -> list[tuple[str, str]]:
 
 def test_one_range_tells_those_of_all_sites_the_worst_first(ledger: Ledger) -> None:
     """Within a site: lost before what fails; whatever else the table holds is none."""
-    ledger.history.count("100-x", "v", Counts())
+    ledger.history.unit_done("100-x", "a", 1.0)
     ledger.proof.settle([failed(lsid="f"), failed(State.LOST, "l"), failed(State.NONE, "n"), failed(site="t", lsid="other")])
     assert sorted(listed(ledger)) == [("failing", "f"), ("failing", "other"), ("lost", "l"), ("note", "n")]
     assert [one.lsid for one in ledger.troubles.open("s", Severity.LOST)] == ["l"]

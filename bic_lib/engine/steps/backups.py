@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 from bic_lib.core import retention
 from bic_lib.core.errors import DestinationError, ItemError
 from bic_lib.core.health import Severity
-from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State
+from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State, Stream
 from bic_lib.core.ports import Change, Delete, Insert, Put, Replace
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import file_transfer, outcomes
@@ -42,9 +42,9 @@ def backup_destinations(schedule: Schedule, site: Site) -> list[str]:
     return sorted({transfer.destination for transfer in chosen})
 
 
-def unit(site: str, schedule: str) -> str:
-    """What the run calls one site's backup."""
-    return f"{site}|{DataType.SITE_BACKUPS}|{schedule}"
+def units(site: str, destinations: Iterable[str]) -> list[str]:
+    """What the run calls one site's backup: its streams."""
+    return [Stream(site, DataType.SITE_BACKUPS, name).unit for name in destinations]
 
 
 def _planned(
@@ -73,7 +73,7 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
     Raises SiteError, ClaimLost, OutOfTime.
     """
     if job.ledger.now() >= claimed.body["superseded_at"]:
-        _conclude(job, claimed, ())
+        _units_done(job.ledger, claimed.step, {})
         outcomes.give_up(job, claimed, "the next backup is due: this one was given up")
         return False
     judge, before_end = partial(_judge, job), partial(_conclude, job, claimed)
@@ -85,19 +85,28 @@ def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None
     for record in records:
         if record.outcome.state is State.STORED:
             _retire(job, record)
-    _unit_done(job.ledger, claimed.step)
+    tried = {record.destination for record in records if record.outcome.state is not State.PLANNED}
+    rests = {name: rest.reason for name, rest in job.rests.items() if name not in tried}
+    _units_done(job.ledger, claimed.step, rests)
 
 
 def site_failed(ledger: Ledger, site: str, reason: str) -> None:
     """The whole site failed: its due backups wait, and their runs wait for them no longer."""
     for index in ledger.work.due(site, Queue.FIRST, 0):
         if index.body["kind"] == StepKind.BACKUP and (step := ledger.work.step(index)):
-            _unit_done(ledger, step, reason)
+            _units_done(ledger, step, dict.fromkeys(_destinations(step), reason))
 
 
-def _unit_done(ledger: Ledger, step: Step, reason: str = "") -> None:
+def _units_done(ledger: Ledger, step: Step, reasons: Mapping[str, str]) -> None:
+    """The step had its outcome in its run; `reasons` by destination, where it failed or waits."""
     if run := step.body.get("run"):
-        ledger.history.unit_done(run, unit(step.site, step.body["schedule"]), ledger.now(), reason)
+        names = _destinations(step)
+        done = {unit: reasons.get(name, "") for name, unit in zip(names, units(step.site, names), strict=True)}
+        ledger.history.units_done(run, done, ledger.now())
+
+
+def _destinations(step: Step) -> list[str]:
+    return [served.partition(">")[2] for served in step.served]
 
 
 # --- what is good ----------------------------------------------------------------------------------------------------

@@ -31,11 +31,13 @@ from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import ENDED_BY_HAND, FAILING, HELD, SETTLED, Record
+from bic_lib.ledger.told import Told, told
 from bic_lib.ledger.work import Step
 
-BATCH_DOCUMENTS = 200
+BATCH_DOCUMENTS = 198
 BATCH_BYTES = 2 * 1024 * 1024
-"""Sessions and their bytes that are held and delivered together; outcomes go to the ledger by the hundred."""
+"""Sessions and their bytes that are held and delivered together; outcomes go to the ledger by the hundred, and to the journal so
+with the row that counts them."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class _Batch:
     served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     broken: list[Item] = field(default_factory=list)
     planned: list[tuple[Step, Record]] = field(default_factory=list)
+    left: list[Told] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
@@ -72,6 +75,7 @@ class DocumentIntake:
         force: bool = False,
         dry_run: bool = False,
         only_new: bool = False,
+        asked: bool = False,
         origin: str = "",
         open_sessions: OpenSessions | None = None,
         by_lsid: bool = False,
@@ -87,6 +91,8 @@ class DocumentIntake:
         self.force = force
         self.dry_run = dry_run
         self.only_new = only_new
+        self.asked = asked
+        """Somebody asked for just these."""
         self.origin = origin
         self.open_sessions = open_sessions
         self.by_lsid = by_lsid
@@ -145,7 +151,7 @@ class DocumentIntake:
         noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
         noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
         changed = [(item, after) for item, after in noted if after != self.known.document(item)]
-        settled = self.job.ledger.proof.settle(batch.records, changed)
+        settled = self.job.ledger.proof.settle(batch.records, changed, batch.left)
         for item, after in changed:
             self.known.note(item, after)
         for record in settled:
@@ -224,17 +230,24 @@ class DocumentIntake:
                 self.job.leave(item, stream.destination, Left.OPEN)
                 continue
             if self._is_purged(item, stream) or (self._is_served(item, document, stream) and not self.force):
-                self.job.leave(item, stream.destination, Left.THERE)
+                self._leave(batch, stream, item, Left.THERE)
                 continue
             previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
             if not self.force and previous and self._settled(previous, document):
                 there = previous.outcome.state in SETTLED
                 if there:
                     batch.served[document.lsid].add(served_name(stream))
-                self.job.leave(item, stream.destination, Left.THERE if there else Left.LATER)
+                self._leave(batch, stream, item, Left.THERE if there else Left.LATER)
                 continue
             deliveries.append(Delivery(item, document, previous, self.force, self.only_new))
         return deliveries
+
+    def _leave(self, batch: _Batch, stream: Stream, item: Item, why: Left) -> None:
+        """What was asked for and is there already counts as skipped; a window meets such again and again."""
+        self.job.leave(item, stream.destination, why)
+        if self.asked and why is Left.THERE and (run := self.members[stream]):
+            outcome = Outcome(State.SKIPPED, reason=str(why))
+            batch.left.append(told(run, item, stream.destination, outcome, self.job.ledger.now()))
 
     def _settled(self, previous: Record, document: Document) -> bool:
         """Nothing is to be done now: this version is there, or its next try is later, or it was given up.
@@ -262,6 +275,7 @@ class DocumentIntake:
             forgotten_at=self._forgotten_at(delivery.item),
             at=self.job.ledger.now(),
             origin=self.origin,
+            run=self.members[stream] or "",
         )
         if outcome.state is State.FAILED:
             record = self._failed(record, outcome.failure or Failure.UNEXPECTED)
@@ -271,7 +285,7 @@ class DocumentIntake:
             if previous and replaced and previous.outcome.state in HELD:
                 batch.records.append(replace(previous, outcome=replace(previous.outcome, state=State.REPLACED)))
         batch.records.append(record)
-        self.job.tell(self.members[stream], record.item, stream.destination, record.outcome)
+        self.job.tell(record.item, stream.destination, record.outcome)
 
     def _forgotten_at(self, item: Item) -> float:
         return float((item.end or item.start) + self.job.site.keeps)
@@ -318,14 +332,13 @@ class DocumentIntake:
                 continue
             version = (before.version if before else 1) if is_document else 0
             outcome = Outcome(State.FAILED, reason=document.reason)
-            record = Record(
-                item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), at=self.job.ledger.now()
-            )
+            record = Record(item, stream.destination, outcome, version, forgotten_at=self._forgotten_at(item), run=run or "")
+            record = replace(record, at=self.job.ledger.now())
             if before and before.outcome.state in FAILING:
                 record = replace(record, attempts=before.attempts, first_failed=before.first_failed, listed=before.listed)
             record = self._failed(record, Failure.UNEXPECTED if document.lsid else Failure.GONE)
             self._batch.records.append(record)
-            self.job.tell(run, item, stream.destination, record.outcome)
+            self.job.tell(item, stream.destination, record.outcome)
 
     def _pending(self, before: Record) -> bool:
         """It was delivered in an earlier, readable version, or failed before and its next try is not due."""
@@ -346,7 +359,7 @@ class DocumentIntake:
         ]
         known = {document.lsid for _, document in ready} - {document.lsid for _, document in fresh}
         for item in recordings.announced(stream.data, [pair for pair in ready if pair[1].lsid in known]):
-            self.job.leave(item, stream.destination, Left.THERE)
+            self._leave(batch, stream, item, Left.THERE)
         if self.dry_run:
             for item in recordings.announced(stream.data, fresh):
                 would_be = Outcome(State.PLANNED, location=location(self.job, item, stream.destination))

@@ -38,28 +38,33 @@ def download_step(
     return Step(StepKind.DOWNLOAD, site, Queue.FIRST, STATE, site_partition(site), key, due_at, body)
 
 
-def unit(site: str, kind: ReportKind) -> str:
-    """What the run calls one site's part of a download."""
-    return f"{site}|download|{kind}"
+def units(step: Step) -> list[str]:
+    """What the run calls its part of a download: its streams."""
+    return [stream.unit for stream in _streams(step.site, step.body)]
+
+
+def _streams(site: str, body: Mapping[str, Any]) -> list[Stream]:
+    return [Stream(site, DataType(data), name) for data, name in body["streams"]]
 
 
 def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     """Do one download; the recordings that it plans are steps of their own (`job.planned`). Raises SiteError, ClaimLost."""
-    body, reason = claimed.body, ""
+    body = claimed.body
+    reasons = dict.fromkeys(units(claimed.step), "")
     try:
         for selection, intake, bad in _taken(job, kind, body):
             job.check()
             job.planned += intake.planned
             plan_lsids(job, kind, intake.again, intake.placed_at)
+            unknown = _unknown(job, selection, intake, bad)
+            reasons = {one: reason or unknown for one, reason in reasons.items()}
             for stream, error in intake.dropped.items():
-                reason = str(error)
-                job.rest_destination(stream.destination, reason)
-            reason = reason or _unknown(job, selection, intake, bad)
+                reasons[stream.unit] = str(error)
+                job.rest_destination(stream.destination, str(error))
     except ItemError as error:
-        reason = str(error)
-        job.troubles.append(f"{job.site.name}: {reason}")
-    job.write_counts()
-    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), reason)
+        reasons = dict.fromkeys(reasons, str(error))
+        job.troubles.append(f"{job.site.name}: {error}")
+    job.ledger.history.units_done(body["run"], reasons, job.ledger.now())
     job.ledger.work.finish(claimed)
 
 
@@ -76,7 +81,7 @@ def _taken(
     job: Job, kind: ReportKind, body: Mapping[str, Any], *, dry_run: bool = False
 ) -> Iterator[tuple[Selection, DocumentIntake, Mapping[str, BicError]]]:
     """Take in each report that the download needs: what was asked, what came, and ids that were refused."""
-    members = dict.fromkeys((Stream(job.site.name, DataType(data), name) for data, name in body["streams"]), body["run"])
+    members = dict.fromkeys(_streams(job.site.name, body), body["run"])
     configured = frozenset(job.streams)
     job.streams = {**job.streams, **{stream: job.streams.get(stream, OpenSessions.WAIT) for stream in members}}
     known = job.ledger.proof.known(job.site.name)
@@ -88,6 +93,7 @@ def _taken(
             known,
             force=body["force"],
             dry_run=dry_run,
+            asked=True,
             by_lsid=bool(selection.lsids),
             placed_at=selection.began.begin if selection.began else 0,
             tried_again=configured,

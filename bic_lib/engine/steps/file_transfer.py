@@ -86,7 +86,7 @@ def carry(
     outcomes are written: for what follows from these, while the claim is held.
     """
     job.need(NEEDED_SECONDS)
-    ways, resting = _due(job, outcomes.transfers(job, claimed))
+    ways, later, resting = _due(job, outcomes.transfers(job, claimed))
     for way in ways:
         if way.record.intent:
             _recover(job, claimed, way)
@@ -101,13 +101,13 @@ def carry(
     if before_end:
         before_end(records)
     outcomes.sweep(job, claimed, records)
-    outcomes.finish(job, claimed, records, resting)
+    outcomes.finish(job, claimed, records, later, resting)
     return asked
 
 
 def carry_one(job: Job, claimed: ClaimedStep, record: Record, open_payload: Open) -> Record:
     """Do one transfer from any source, replacing no file; what became of it is for the caller to write. Raises as `carry`."""
-    ways, later = _due(job, [record])
+    ways, later, _ = _due(job, [record])
     if not ways:
         return replace(record, next_try=min(later, default=None))
     [way] = ways
@@ -119,18 +119,24 @@ def carry_one(job: Job, claimed: ClaimedStep, record: Record, open_payload: Open
     return outcomes.settled(job, way.record, way.outcome, way.error)
 
 
-def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
-    """The transfers that are due now, and when those that are not will be. One whose destination is not configured is parked."""
+def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float], list[Record]]:
+    """The transfers that are due now, when those that are not will be, and those whose destination rests.
+
+    One whose destination is not configured is parked.
+    """
     now = job.ledger.now()
     ways: list[_Way] = []
     later: list[float] = []
+    resting: list[Record] = []
     for record in records:
         if record.version == 0 or not outcomes.is_open(record):
             continue
         if record.destination not in job.destinations:
             later.append(now + DAY)
+            resting.append(record)
         elif job.rests_now(record.destination, files=True):
             later.append(job.rests[record.destination].until)
+            resting.append(record)
         elif record.waits(now):
             later.append(record.next_try or 0)
         else:
@@ -138,7 +144,8 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float]]:
                 ways.append(_Way(record, outcomes.files(job, record.destination)))
             except DestinationError as error:
                 later.append(job.rest_destination(record.destination, str(error), files=True).until)
-    return ways, later
+                resting.append(record)
+    return ways, later, resting
 
 
 # --- an interrupted publication --------------------------------------------------------------------------------------

@@ -52,9 +52,17 @@ def upload(run: str, site: str, kind: ReportKind, number: int) -> str:
     return f"{run}-{site}-{kind}-{number}.xml"
 
 
-def unit(site: str, kind: ReportKind) -> str:
-    """What the run calls one site's part of an import."""
-    return f"{site}|import|{kind}"
+def units(step: Step) -> list[str]:
+    """What the run calls its part of an import: its streams."""
+    return [stream.unit for stream in _streams(step.site, _kind_of(step), step.body["destinations"])]
+
+
+def _kind_of(step: Step) -> ReportKind:
+    return ReportKind(step.key.split("|")[2])
+
+
+def _streams(site: str, kind: ReportKind, destinations: Sequence[str]) -> list[Stream]:
+    return [Stream(site, DOCUMENT_OF[kind], name) for name in destinations]
 
 
 def taking(
@@ -64,7 +72,7 @@ def taking(
 
     `last_try`: nobody will try again what fails.
     """
-    members = dict.fromkeys((Stream(job.site.name, DOCUMENT_OF[kind], name) for name in destinations), run)
+    members = dict.fromkeys(_streams(job.site.name, kind, destinations), run)
     return DocumentIntake(
         job,
         kind,
@@ -72,6 +80,7 @@ def taking(
         job.ledger.proof.known(job.site.name),
         force=force,
         only_new=not force,
+        asked=True,
         origin=origin,
         tried_again=() if last_try else None,
         open_sessions=OpenSessions.DELIVER,
@@ -85,7 +94,8 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     body["attempts"] += 1
     pause = job.ledger.now() + plan.pause(body["attempts"])
     files = [upload(body["run"], job.site.name, kind, number) for number in range(body["files"])]
-    reasons = ["the upload was cut off: send it again"]
+    mine = units(claimed.step)
+    reasons = dict.fromkeys(mine, "the upload was cut off: send it again")
     times: list[float] = []
     try:
         if body["whole"]:
@@ -93,20 +103,22 @@ def fetch(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         if not times:
             _remove(job, files)
     except (DestinationError, ItemError) as error:
-        reasons, times = [f"the upload waits: {error}"], [pause]
-    job.write_counts()
-    job.troubles += reasons
-    job.ledger.history.unit_done(body["run"], unit(job.site.name, kind), job.ledger.now(), "; ".join(reasons))
+        reasons, times = dict.fromkeys(mine, f"the upload waits: {error}"), [pause]
+    job.troubles += [reason for reason in dict.fromkeys(reasons.values()) if reason]
+    job.ledger.history.units_done(body["run"], reasons, job.ledger.now())
     job.ledger.work.finish(claimed, again_at=max(times, default=None))
 
 
-def _take(job: Job, kind: ReportKind, body: dict[str, Any], files: Sequence[str], pause: float) -> tuple[list[str], list[float]]:
-    """Deliver what the files hold; which destinations failed, and the times at which there is something to try again."""
+def _take(
+    job: Job, kind: ReportKind, body: dict[str, Any], files: Sequence[str], pause: float
+) -> tuple[dict[str, str], list[float]]:
+    """Deliver what the files hold; why each stream failed ("": it did not), and when there is something to try again."""
     intake = taking(job, kind, body["destinations"], body["run"], origin="upload")
     documents = (document for location in files for document in _documents(job, location))
     intake.take(document for document in documents if kind_of(document) is kind)
-    reasons = [f"destination {stream.destination}: {error}" for stream, error in intake.dropped.items()]
-    return reasons, [*intake.again.values(), *(pause for _ in reasons)]
+    failed = {stream.unit: f"destination {stream.destination}: {error}" for stream, error in intake.dropped.items()}
+    reasons = {stream.unit: failed.get(stream.unit, "") for stream in _streams(job.site.name, kind, body["destinations"])}
+    return reasons, [*intake.again.values(), *(pause for _ in failed)]
 
 
 def _remove(job: Job, files: Sequence[str]) -> None:

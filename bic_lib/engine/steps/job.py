@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
@@ -14,7 +13,6 @@ from bic_lib.core.errors import ClaimLost, Interrupted, LedgerError, Overtaxed, 
 from bic_lib.core.model import (
     REPORT_OF,
     BrokenDocument,
-    Counts,
     DataType,
     Document,
     Item,
@@ -22,7 +20,6 @@ from bic_lib.core.model import (
     Outcome,
     ReportKind,
     Site,
-    State,
     Stream,
     Window,
 )
@@ -102,7 +99,6 @@ class Job:
     ledger: Ledger
     connect: Callable[[str], Destination]
     streams: Mapping[Stream, OpenSessions]
-    visit: str
     observe: Observer
     uploads: Uploads
     troubles: list[str]
@@ -115,7 +111,6 @@ class Job:
     planned: list[Step] = field(default_factory=list)
     leave: Leave = unnoticed
     refused: dict[DataType, str] = field(default_factory=dict)
-    counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     tally: Tally = field(default_factory=Tally)
     span: Span = field(default_factory=Span)
 
@@ -211,24 +206,10 @@ class Job:
             del self.rests[name]
             self.ledger.streams.rest_destination(name, Rest())
 
-    def tell(self, run: str | None, item: Item, destination: str, outcome: Outcome) -> None:
-        """Count an outcome and tell the observer."""
+    def tell(self, item: Item, destination: str, outcome: Outcome) -> None:
+        """Count an outcome for telemetry, and tell the observer."""
         self.tally.add(item.data, destination, outcome, self.ledger.now() - (item.end or item.start))
-        if run and outcome.state is not State.PLANNED:
-            self.counts[run].count(outcome)
         self.observe(item, destination, outcome)
-
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """However the work ends, what was counted is written."""
-        try:
-            yield
-        finally:
-            self.write_counts()
-
-    def write_counts(self) -> None:
-        for run, counts in self.counts.items():
-            self.ledger.history.count(run, self.visit, counts)
 
 
 def rested(before: Rest | None, now: float, reason: str, *, mark: str, retry_after: float | None = None) -> Rest:

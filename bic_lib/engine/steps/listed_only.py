@@ -46,9 +46,9 @@ def not_given(
             if noted is None or served_name(stream) not in noted.served:
                 reason = reasons.get(lsid, _REASON)
                 records += _missed(known, session, stream, count, again.get(lsid), forgotten_at, now, reason)
-    for record in job.ledger.proof.settle(records, documents):
+    for record in job.ledger.proof.settle([replace(one, run="") for one in records], documents):
         known.note_transfer(record)
-        job.tell(None, record.item, record.destination, record.outcome)
+        job.tell(record.item, record.destination, record.outcome)
     for session, noted in documents:
         known.note(session, noted)
     body["misses"] = {lsid: misses[lsid] for lsid in again}

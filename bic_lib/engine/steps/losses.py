@@ -151,8 +151,8 @@ def _bring_over(job: Job, stream: Stream, gone: Sequence[Window]) -> None:
     copies.plan_repairs(job.ledger, repairs)
     now = job.ledger.now()
     ended = [copies.ended_as_lost(record, _REASON, now) for record in lost]
-    for record in job.ledger.proof.settle(ended):
-        job.tell(None, record.item, record.destination, record.outcome)
+    for record in job.ledger.proof.settle([replace(one, run="") for one in ended]):
+        job.tell(record.item, record.destination, record.outcome)
 
 
 def _known_items(job: Job, stream: Stream, gone: Sequence[Window]) -> Iterator[dict[str, Record]]:

@@ -14,6 +14,7 @@ from bic_lib.core.ports import Change, Put
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.records import FAILING, HELD, ITEMS, Record, at_first_sight, read_record, transfer_body, transfer_key
+from bic_lib.ledger.told import WAITS, Told
 from bic_lib.ledger.work import ClaimedStep
 
 log = logging.getLogger("bic.transfers")
@@ -93,17 +94,42 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
     )
 
 
-def finish(job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = ()) -> None:
-    """Write all outcomes and the step's end, or its next due time, in one act; before it, what has to be announced of them."""
-    records = job.ledger.proof.announce(records, unsure=claimed.lease.epoch > 1)
+def finish(
+    job: Job, claimed: ClaimedStep, records: Sequence[Record], later: Sequence[float] = (), resting: Sequence[Record] = ()
+) -> None:
+    """Write all outcomes and the step's end, or its next due time, in one act; before it, what has to be announced of them.
+
+    `resting`: those whose destination rests. With that each transfer of the step had one outcome in its run; later tries count
+    for the day only.
+    """
+    run = claimed.body.get("run")
+    records = [record if _is_left(record) else replace(record, run=run or "") for record in records]
+    waits = [*resting, *(record for record in records if record.outcome.state is State.PLANNED)] if run else []
+    left = [_waiting(job, run, record) for record in waits]
+    records = job.ledger.proof.announce(records, unsure=claimed.lease.epoch > 1, left=left)
     pending = [_tried_at(job, record) for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]
-    run = claimed.body.get("run")
     for record in records:
         if record.outcome.state is not State.PLANNED:
-            job.tell(run, record.item, record.destination, record.outcome)
+            job.tell(record.item, record.destination, record.outcome)
+    if run:
+        claimed.body["run"] = None
     times = [*pending, *later]
     job.ledger.work.finish(claimed, changes, again_at=min(times) if times else None)
+
+
+def _is_left(record: Record) -> bool:
+    """Nothing became of it now: it was not tried, or is an earlier version whose place was taken."""
+    return record.outcome.state in (State.PLANNED, State.REPLACED)
+
+
+def _waiting(job: Job, run: str | None, record: Record) -> Told:
+    """Its outcome in its run: the destination rests, or is none of the configured ones."""
+    rest = job.rests.get(record.destination)
+    reason = rest.reason if rest else "the settings have no such destination"
+    item = record.item
+    where = (item.site, str(item.data), record.destination, item.lsid, item.instance)
+    return Told(run or "", *where, WAITS, reason=f"destination {record.destination}: {reason}"[:300], at=job.ledger.now())
 
 
 def _tried_at(job: Job, record: Record) -> float:

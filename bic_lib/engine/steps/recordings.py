@@ -53,15 +53,20 @@ def planned(
                 if force:
                     record = _further(job, record)
                 found.append((step, record))
-                job.tell(run, record.item, stream.destination, record.outcome)
+                job.tell(record.item, stream.destination, record.outcome)
     return found
 
 
 def write(job: Job, planned: Sequence[tuple[Step, Record]]) -> None:
     """Write steps with their transfers, together where the streams of several destinations want the same. May be repeated."""
     companions: dict[str, list[Change]] = defaultdict(list)
+    of_runs: dict[str, list[tuple[Item, str]]] = defaultdict(list)
     for step, record in planned:
         companions[step.key].append(Insert(transfer_key(record), transfer_body(record)))
+        of_runs[step.body["run"] or ""].append((record.item, record.destination))
+    for run, items in of_runs.items():
+        if run:
+            job.ledger.history.plan(run, items)
     job.ledger.work.plan([step for step, _ in planned], companions)
 
 

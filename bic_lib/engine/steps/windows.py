@@ -86,8 +86,6 @@ def _one_window(
     except ItemError as error:
         report_failed(job, kind, claim, error)
         return False
-    finally:
-        job.write_counts()
     job.check()
     plan_lsids(job, kind, intake.again, window.begin)
     mark = plan.watermark(window, report.as_of, target, job.site.lookback)
@@ -136,7 +134,7 @@ def _arrived(job: Job, state: StreamState) -> None:
 def unit_done(ledger: Ledger, stream: Stream, run: str | None, reason: str = "") -> None:
     """The stream had its outcome in the run that made it due."""
     if run:
-        ledger.history.unit_done(run, f"{stream.site}|{stream.data}|{stream.destination}", ledger.now(), reason)
+        ledger.history.unit_done(run, stream.unit, ledger.now(), reason)
 
 
 def _destination_failed(job: Job, state: StreamState, reason: str) -> None:

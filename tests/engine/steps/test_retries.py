@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -282,8 +283,8 @@ def test_a_failure_that_was_listed_but_not_written_leaves_the_list(
     world.configure(data=ALL_FILES)
     announce = Proof.announce
 
-    def killed(self: Proof, records: Sequence[Record], *, unsure: bool = False) -> list[Record]:
-        announced = announce(self, records, unsure=unsure)
+    def killed(self: Proof, records: Sequence[Record], **more: Any) -> list[Record]:
+        announced = announce(self, records, **more)
         if any(record.item.data is DataType.SESSION_RECORDINGS for record in records):
             raise KeyboardInterrupt
         return announced

@@ -171,5 +171,5 @@ def test_one_schedule_may_have_a_thousand_sites(tmp_path: Path) -> None:
     schedules = [Schedule("hourly", HOUR, transfers)]
     app = App(sites, schedules, ledger, untouched, untouched, Uploads(untouched, untouched), ("archive",))
     assert {visit.site for visit in tick(app)} == sites.keys()
-    [run] = ledger.history.runs(ledger.now())
-    assert len(run.pending) == 2000
+    [run] = ledger.history.open()
+    assert len(ledger.history.going(run).pending) == 2000
