@@ -52,10 +52,8 @@ def test_a_run_ends_when_each_unit_and_item_had_an_outcome(ledger: Ledger) -> No
     ledger.history.units_done(str(RUN), {SESSIONS: "", RECORDINGS: ""}, NOW + 1)
     assert shown(ledger).outcome == "running"
     ledger.proof.settle([tried("a")])
-    assert (shown(ledger).outcome, going(ledger).pending_items) == (
-        "running",
-        {"s|session_recordings|archive|session_recordings|b|"},
-    )
+    assert shown(ledger).outcome == "running"
+    assert set(going(ledger).pending_items) == {"s|session_recordings|archive|session_recordings|b|"}
     ledger.proof.settle([tried("b", State.SKIPPED)])
     assert shown(ledger) == Run(str(RUN), "hourly", NOW, NOW + 1, "ok", counts=Counts(stored=1, skipped=1, bytes=10))
 
