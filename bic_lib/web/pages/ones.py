@@ -8,8 +8,7 @@ from typing import Any
 
 from bic_lib.actions.failures import failures
 from bic_lib.actions.formatting import size, span
-from bic_lib.actions.overview import one_run
-from bic_lib.actions.runs import runs
+from bic_lib.actions.runs import one_run, runs
 from bic_lib.core.errors import UsageError
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Response, answer
 from bic_lib.web.pages.asked import Asked
@@ -89,7 +88,7 @@ def run_json(asked: Asked) -> Response:
 
 def _run(asked: Asked) -> Values:
     try:
-        return one_run(asked.app, asked.name("id")[:LONGEST_VALUE])
+        return one_run(asked.app.ledger, asked.name("id")[:LONGEST_VALUE])
     except UsageError as error:
         raise Refusal(404, [str(error)]) from error
 
