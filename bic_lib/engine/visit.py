@@ -52,7 +52,7 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
     if only and not app.ledger.work.first_due(state, only):
         return Visited()
     first = reports and site.max_concurrency > 1 and _reports_wait(app, site, state)
-    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=first)
+    taken = app.ledger.streams.take_lane(site.name, state, site.max_concurrency, reports=_report_lanes(site) if first else 0)
     if taken is None:
         return Visited()
     number, lane = taken
@@ -68,10 +68,15 @@ def _visit(app: App, site: Site, deadline: Deadline | None, *, reports: bool) ->
             worker.job.check()
             file_lists.write_due(app)
 
-    # With more than one lane, one never takes recordings or backups: reports must not wait for them, nor they for reports.
+    # With more than one lane, one is for reports: they must not wait for recordings and backups, nor these for reports.
     carries = number > 0 or site.max_concurrency == 1
-    asleep = gathering.asleep(app, state, app.ledger.now())
-    return _at_work(app, site, number, lane, deadline, carries=carries, yields=number > 0, only=only, asleep=asleep, work=work)
+    yields, asleep = number >= _report_lanes(site), gathering.asleep(app, state, app.ledger.now())
+    return _at_work(app, site, number, lane, deadline, carries=carries, yields=yields, only=only, asleep=asleep, work=work)
+
+
+def _report_lanes(site: Site) -> int:
+    """With three lanes and more a second one reads reports while there are any, so that both kinds go on side by side."""
+    return 2 if site.max_concurrency > 2 else 1
 
 
 @memory.demanded()

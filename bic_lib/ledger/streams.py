@@ -210,10 +210,11 @@ class Streams:
 
     # --- leases ---
 
-    def take_lane(self, site: str, state: SiteState, count: int, *, reports: bool = False) -> tuple[int, leases.Lease] | None:
-        """A free lane of the site, None when all are taken. Lane 0 is kept for reports: it comes first for these, else last."""
-        carrying = range(count - 1, 0, -1)
-        for number in (0, *carrying) if reports else (*carrying, 0):
+    def take_lane(self, site: str, state: SiteState, count: int, *, reports: int = 0) -> tuple[int, leases.Lease] | None:
+        """A free lane of the site, None when all are taken. The first `reports` lanes come first, the others from the last down:
+        lane 0 is kept for reports.
+        """
+        for number in (*range(reports), *range(count - 1, reports - 1, -1)):
             lease = self._take(site, f"lane|{number}", state.rows.get(f"lane|{number}"))
             if lease:
                 return number, lease

@@ -46,7 +46,10 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One row of due work. `partition` and `key` (in `table`) are its home; `body` is what it needs to be done."""
+    """One row of due work. `partition` and `key` (in `table`) are its home; `body` is what it needs to be done.
+
+    `short`: it is soon done, so that a lane which is kept for reports may do it.
+    """
 
     kind: StepKind
     site: str
@@ -58,6 +61,7 @@ class Step:
     body: dict[str, Any] = field(default_factory=dict)
     served: tuple[str, ...] = ()
     forgotten_at: float | None = None
+    short: bool = False
 
     def home_body(self) -> dict[str, Any]:
         return {"kind": str(self.kind), "queue": str(self.queue), "due_at": self.due_at, "lost": 0, "body": self.body}
@@ -70,6 +74,7 @@ class Step:
             "home": [self.table, self.partition, self.key],
             "for": list(self.served),
             "forget": self.forgotten_at,
+            **({"short": True} if self.short else {}),
         }
         return Put(_index_key(due_at, self.key), body)
 
@@ -340,4 +345,5 @@ def _step(home: Row, index: Row) -> Step:
         home.body["body"],
         tuple(index.body["for"]),
         index.body["forget"],
+        index.body.get("short", False),
     )

@@ -197,5 +197,5 @@ def test_as_many_lanes_as_the_site_has(ledger: Ledger) -> None:
     taken = [ledger.streams.take_lane("s", ledger.streams.read("s"), 3) for _ in range(4)]
     assert [lane and lane[0] for lane in taken] == [2, 1, 0, None]
     assert ledger.streams.free_lanes(ledger.streams.read("s"), 3) == 0
-    reports = [ledger.streams.take_lane("t", ledger.streams.read("t"), 3, reports=True) for _ in range(4)]
+    reports = [ledger.streams.take_lane("t", ledger.streams.read("t"), 3, reports=1) for _ in range(4)]
     assert [lane and lane[0] for lane in reports] == [0, 2, 1, None]

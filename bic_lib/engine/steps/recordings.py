@@ -15,6 +15,8 @@ from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 _BACKLOG_AFTER = 2 * DAY
 """A session that ended so long before is backlog, so that a first pull does not hold up today's (docs/design.md 12)."""
+_SHORT = 15 * 60
+"""Seconds: reports may wait for the recording of so short a session, a minute or so, when they become due meanwhile."""
 SCREEN_RECORDINGS = {
     ReportKind.SUPPORT: DataType.SESSION_RECORDINGS,
     ReportKind.PRESENTATION: DataType.PRESENTATION_RECORDINGS,
@@ -102,6 +104,7 @@ def recording_step(record: Record, queue: Queue, due_at: float, run: str | None 
         {"run": run, "data": item.data, "lsid": item.lsid, "instance": item.instance},
         (f"{item.data}>{record.destination}",),
         record.forgotten_at,
+        short=item.end is not None and item.end - item.start < _SHORT,
     )
 
 

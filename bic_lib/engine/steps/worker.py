@@ -43,8 +43,8 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], bool]] = {
 class Worker:
     """One visit at its site's steps. `carries`: whether recordings and backups may be taken; `only`: no other kind of steps.
 
-    `yields`: reports are left to the visit in lane 0 while there is one, so that this one is free to carry. `done` counts the
-    steps.
+    One that does not carry takes short recordings, one at a time, while no report is due. `yields`: reports are left to the visit
+    in lane 0 while there is one, so that this one is free to carry. `done` counts the steps.
     """
 
     def __init__(self, job: Job, keeper: Keeper, *, carries: bool, yields: bool = False, only: StepKind | None = None) -> None:
@@ -75,7 +75,7 @@ class Worker:
             return True
         backlog_first = turn % (BACKLOG_TURNS + 1) != 0
         queues = (Queue.BACKLOG, Queue.FRESH) if backlog_first else (Queue.FRESH, Queue.BACKLOG)
-        return self.carries and any(self._do_due(state, queue, most=AT_ONE_LOOK) for queue in queues)
+        return any(self._do_due(state, queue, most=AT_ONE_LOOK if self.carries else 1) for queue in queues)
 
     def until_done(self, step: Step, wait: Callable[[], None]) -> None:
         """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does.
@@ -114,6 +114,8 @@ class Worker:
                         self._passed_over.add((index.key, index.version))
                 if done:
                     return True
+                if not self.carries:  # a backlog may hold thousands that are none of its business
+                    return False
                 after = rows[-1].key
         return False
 
@@ -150,7 +152,7 @@ class Worker:
         """Claim and do the step behind an index row; False when it could not be had."""
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
-            return self.carries and self._carry(state, index, carry)
+            return (self.carries or index.body.get("short", False)) and self._carry(state, index, carry)
         report = report_of(index)
         asks_site = kind is not StepKind.IMPORT
         if asks_site and not at_once and not state.report_rest(report).over(job.ledger.now()):
