@@ -3,7 +3,8 @@
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `verify` the proof: what is stored, and `strangers` that nobody knows
 * `seals` sealed days, and checking a folder against them
-* `session` one session: its copies, how far they are proven, what happened in it, `converting` its recording
+* `session` one session: its copies, how far they are proven, what happened in it
+* `converting` a session's recording · `session_search` sessions by their words
 * `purging` removing what was delivered, `purge_choice` of which sessions
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `overview` how everything stands

@@ -124,6 +124,8 @@ transfers = [{ site = "support", destination = "archive", data = ["site_backups"
         + archive()
         + archive("second")
         + hourly("sessions", "command_shell_recordings")
+        + '[destinations.warehouse]\nkind = "sql_database"\nconnection_string = "sqlite:///warehouse.sqlite"\n'
+        + hourly(name="rows", destination="warehouse")
         + backups
         + smtp
         + '[logs]\ndirectory = "logs"\n[seal]\ndestination = "archive"\n'
@@ -164,6 +166,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
         return call("session", file.stem.rpartition("-")[2])
 
     call("session", "--key", next(told["external_key"] for told in map(_session, stored[2:]) if told["external_key"]))
+    call("session", "--text", "the")
     call("purge", "--lsid", stored[2].stem.rpartition("-")[2], "--yes")
     call("hold", stored[3].stem.rpartition("-")[2], "--reason", "case 4711")
     call("purge", "--lsid", stored[3].stem.rpartition("-")[2], "--yes")

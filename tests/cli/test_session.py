@@ -110,7 +110,30 @@ def test_a_session_is_found_by_its_external_key(filled: Bic, appliance: Simulato
     assert "knows no session with the external key nobody's" in nobody.err
 
 
-@pytest.mark.parametrize("words", [(), ("a", "--key", "b")])
+def test_sessions_are_found_by_their_words(filled: Bic, lsid: str) -> None:
+    """Words that were said find the session in the database; what nobody said is nothing, with exit 1."""
+    said = next(one["line"] for one in filled("session", lsid, "--json").json["content"]["chat"] if one["line"].isascii())
+    found = filled("session", "--text", said, "--json")
+    assert (found.status, found.json["notes"]) == (0, [])
+    assert lsid in {one["lsid"] for one in found.json["sessions"]}
+    assert {one["site"] for one in found.json["sessions"]} == {"support"}
+    assert lsid in filled("session", "--text", said).out
+    assert filled("session", "--text", "xyzzyplugh").status == 1
+
+
+def test_words_are_looked_for_in_databases(bic: Bic) -> None:
+    """Without one that is said, and what to do; a name that is none too; a database that can't be asked is named."""
+    asked = bic("session", "--text", "hello")
+    assert (asked.status, "sql_database" in asked.err) == (2, True)
+    with (bic.folder / "bic.toml").open("a") as settings:
+        settings.write(WAREHOUSE)
+    (bic.folder / "warehouse.sqlite").write_bytes(b"no database")
+    broken = bic("session", "--text", "hello", "--json")
+    assert (broken.status, broken.json["sessions"], broken.json["notes"][0].startswith("warehouse: ")) == (1, [], True)
+    assert bic("session", "--text", "hello", "--site", "nobody").status == 2
+
+
+@pytest.mark.parametrize("words", [(), ("a", "--key", "b"), ("a", "--text", "b")])
 def test_one_of_id_and_key_is_needed(filled: Bic, words: tuple[str, ...]) -> None:
     """Neither and both are wrong usage."""
     assert filled("session", *words).status == 2

@@ -9,13 +9,17 @@ import rich_click as click
 from bic_lib.actions.converting import to_mp4
 from bic_lib.actions.formatting import count, size
 from bic_lib.actions.session import Copy, Session, brief, find, look, shown
+from bic_lib.actions.session_search import search
+from bic_lib.actions.session_search import shown as matched
 from bic_lib.actions.timestamps import iso, minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key, Told
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.cli.tables import table
 from bic_lib.core.errors import UsageError
+from bic_lib.core.searching import FoundSession, Sought
 from bic_lib.core.session_content import Content
+from bic_lib.engine.app import App
 
 _LINES = 200
 """Chat lines that somebody reads on a terminal; --json lists all."""
@@ -62,26 +66,44 @@ JSON = {
         "content_missing": Key("why other copies gave none", ["second: missing"]),
     },
     "session --key": {"sessions": [_PLACE]},
+    "session --text": {
+        "sessions": [
+            {
+                "site": Key("the site's name, empty for a host that the settings don't name", "support"),
+                "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
+                "external_key": Key("its external key", "INC0012345"),
+                "start": Key("its beginning", "2026-08-01T02:10:00Z", null="not known"),
+                "end": Key("its end", "2026-08-01T02:25:00Z", null="it has none"),
+                "customer": Key("the customer's name", "Ann"),
+                "machine": Key("the customer's machine", "NB-00073"),
+                "representative": Key("who supported", "Bo Tester"),
+            }
+        ],
+        "notes": Key("what was not looked at, and databases that could not be asked", ["warehouse: no index of words"]),
+        "more": Key("there are others: narrow it down", False),
+    },
 }
 
 
 @click.command(name="session")
 @click.argument("lsid", default="")
 @click.option("--key", default="", metavar="K", help="By its external key instead of its id.")
+@click.option("--text", default="", metavar="WORDS", help="By words that were said, by names of files, people, machines.")
 @click.option("--site", default="", metavar="S", help="Only of this site.")
 @click.option("--mp4", type=click.Path(path_type=Path), metavar="FILE", help="Also write its recording as MP4 to this file.")
 @click.pass_obj
-def command(call: Call, lsid: str, key: str, site: str, mp4: Path | None) -> int:
+def command(call: Call, lsid: str, key: str, text: str, site: str, mp4: Path | None) -> int:
     """Show one session: who, when, chat, files, and where each copy lies, with its SHA-256 and how far it is proven.
 
-    Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed. --mp4
-    converts the recording where ffmpeg is installed: a copy for players, beside what is proven.
+    Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed; --text
+    lists those that a database finds. --mp4 converts the recording where ffmpeg is installed: a copy for players, beside what is
+    proven.
     """
-    if bool(lsid) == bool(key):
-        raise UsageError(
-            "session: name either a session's LSID or its external key", hint="bic session LSID; bic session --key INC0012345."
-        )
+    if sum(map(bool, (lsid, key, text))) != 1:
+        raise UsageError("session: name one by its LSID, its external key or its words", hint="bic session LSID")
     app = call.app()
+    if text:
+        return _search(call, app, text, site)
     places = find(app, lsid=lsid, key=key, site=site)
     if not places:
         by = f"the id {lsid}" if lsid else f"the external key {key}"
@@ -103,6 +125,24 @@ def command(call: Call, lsid: str, key: str, site: str, mp4: Path | None) -> int
             [(one.lsid, one.site, one.day, one.external_key) for one in places],
         )
     return 0
+
+
+def _search(call: Call, app: App, text: str, site: str) -> int:
+    """List what the databases find; exit 1 where they find nothing, or one could not be asked."""
+    matches = search(app, Sought(words=text), site)
+    notes = [*matches.notes, *matches.failed]
+    if call.json:
+        print_json({"sessions": [matched(one) for one in matches.found], "notes": notes, "more": matches.more})
+    else:
+        rows = [(one.session.start[:16], one.session.lsid, one.site, *_who(one.session)) for one in matches.found]
+        table("Sessions", ("start", "lsid", "site", "customer", "machine", "representative"), rows)
+        for told in [*notes, *(["There are others: more words find fewer."] if matches.more else [])]:
+            line(told)
+    return 0 if matches.found and not matches.failed else 1
+
+
+def _who(found: FoundSession) -> tuple[str, str, str]:
+    return found.customer, found.machine, found.representative
 
 
 def _show(session: Session) -> None:

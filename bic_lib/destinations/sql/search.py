@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from bic_lib.core.searching import FoundSession, Search, Sought
-from bic_lib.destinations.sql.text_index import alike
+from bic_lib.destinations.sql.text_index import alike, words
 from bic_lib.destinations.sql.transaction import Having, Transaction
 from bic_lib.destinations.sql.views import CUSTOMER, MACHINE, REPRESENTATIVE, Dialect
 
@@ -22,6 +22,8 @@ _CHOSEN = f"s.host_name, s.lsid, s.start_time, s.end_time, s.external_key, {CUST
 
 def search(transaction: Transaction, dialect: Dialect, sought: Sought) -> Search:
     """The newest sessions that have all that is sought, and what was not looked at."""
+    if any(text and not words(text) for text in (sought.words, sought.person, sought.machine)):
+        return Search(note="there is no word in what is sought, only signs")
     if not (sought.words or sought.person or sought.machine):
         return _answer(transaction, dialect, sought, transaction.having(sought))
     with suppress(DBAPIError):  # an index that is damaged, or that can't take the question: without it, then

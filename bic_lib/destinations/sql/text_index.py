@@ -6,6 +6,7 @@ index that refuses is made anew (docs/sql.md, "Search").
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ HAS_FULL_TEXT = "SELECT COUNT(*) FROM sys.fulltext_indexes WHERE object_id = OBJ
 def match(sought: Sought) -> str:
     """The question in the language of FTS5: the beginnings of words, all of them; "" where no words are asked for."""
     wanted = (("", sought.words), ("people : ", sought.person), ("machine : ", sought.machine))
-    return " AND ".join(f'{column}"{word}"*' for column, text in wanted for word in _words(text.replace('"', " ")))
+    return " AND ".join(f'{column}"{word}"*' for column, text in wanted for word in words(text))
 
 
 class _Texts(NamedTuple):
@@ -151,15 +152,20 @@ def _conditions(sought: Sought, one: Callable[[_Texts], tuple[str, int]], spelt:
     parameters: list[str] = []
     wanted = ((sought.words, _EVERYTHING), (sought.person, _EVERYBODY), (sought.machine, _MACHINES))
     for text, places in wanted:
-        for word in _words(text.replace('"', " ")):
+        for word in words(text):
             found = [one(texts) for texts in places]
             conditions.append(f"({' OR '.join(condition for condition, _ in found)})")
             parameters += [spelt(word)] * sum(marks for _, marks in found)
     return tuple(conditions), tuple(parameters)
 
 
-def _words(text: str) -> list[str]:
-    return text.replace("\0", " ").split()
+_SIGNS = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+def words(text: str) -> list[str]:
+    """The words of a question, without the signs around them: an index of words has no entry for signs."""
+    stripped = (_SIGNS.sub("", word) for word in text.replace("\0", " ").replace('"', " ").split())
+    return [word for word in stripped if word]
 
 
 def _escaped(word: str) -> str:
