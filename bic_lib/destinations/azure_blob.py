@@ -29,6 +29,8 @@ from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
 
 _CHUNK = 4 << 20
 """Bytes at a read: the library's first read of 32 MiB would be held whole (docs/overridden-defaults.md)."""
+_IMMUTABLE = "BlobImmutableDueToPolicy"
+"""The service's word for what it keeps from being changed and deleted."""
 _CONTENT_TYPES = {"xml": "application/xml"}
 
 
@@ -145,6 +147,19 @@ class BlobContainer(FileStore):
                 self._blob(location).delete_blob(delete_snapshots="include")
             except ResourceNotFoundError as error:
                 _demand_container(error)
+            except HttpResponseError as error:
+                if code(error) != _IMMUTABLE:
+                    raise
+                text = f"{self._url(location)}: {error.status_code} {_IMMUTABLE}: {self._kept(location)}."
+                raise Unexpected(text, hint="It can be deleted when that has ended.") from None
+
+    def _kept(self, location: str) -> str:
+        """For how long the service keeps a blob from being deleted, as far as the blob itself tells."""
+        properties = self._blob(location).get_blob_properties()
+        if properties.has_legal_hold:
+            return "a legal hold keeps it"
+        expires = properties.immutability_policy and properties.immutability_policy.expiry_time
+        return f"it is kept until {expires:%Y-%m-%d %H:%M} UTC" if expires else "the container's policy keeps it"
 
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))

@@ -18,7 +18,7 @@ from tests.fixtures_servers import ACCOUNT, KEY, Azurite
 
 @dataclass
 class Refusals:
-    """Requests with this method and this text in their path and query are answered so."""
+    """Requests with this method and this text in their path and query are answered so; `told` stands beside what is looked at."""
 
     upstream: int
     port: int = 0
@@ -27,6 +27,7 @@ class Refusals:
     status: int = 409
     code: str = ""
     given: list[str] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
 
     @property
     def connection_string(self) -> str:
@@ -54,7 +55,8 @@ def refusing(azurite: Azurite) -> Iterator[Refusals]:
             upstream = http.client.HTTPConnection("127.0.0.1", refusals.upstream, timeout=30)
             upstream.request(self.command, self.path, body, dict(self.headers))
             answer = upstream.getresponse()
-            self._reply(answer.status, dict(answer.headers), answer.read())
+            told = refusals.told if self.command == "HEAD" and refusals.marked in self.path else {}
+            self._reply(answer.status, {**dict(answer.headers), **told}, answer.read())
             upstream.close()
 
         def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bic_lib.actions.purge_choice import Asked
+from bic_lib.actions.purging import purge
 from bic_lib.contracts.file_store import VIDEO, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Unexpected
+from bic_lib.core.model import State
 from bic_lib.destinations import azure_blob
+from bic_lib.simulator import Profile, Simulator
 from tests.destinations.refusing_blobs import Refusals, refusing
+from tests.engine.steps.world import World, wanted
 from tests.fixtures_servers import Azurite
 
 PASSES = {
@@ -66,7 +72,7 @@ def account(azurite: Azurite) -> Iterator[Refusals]:
 def refusals(account: Refusals) -> Iterator[Refusals]:
     """Nothing is refused before the test says so, nor after it."""
     account.given.clear()
-    account.method = "PUT"
+    account.method, account.told = "PUT", {}
     yield account
     account.code = ""
 
@@ -115,6 +121,52 @@ def test_a_blob_that_cannot_be_removed_or_read_is_one(
         store.remove("bad.xml") if method == "DELETE" else list(store.read("bad.xml"))
     assert held(store, "good.xml") == b"old"
     store.remove("good.xml")
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"x-ms-immutability-policy-until-date": "Fri, 01 Jan 2027 06:30:00 GMT"}, "it is kept until 2027-01-01 06:30 UTC"),
+        ({"x-ms-legal-hold": "true"}, "a legal hold keeps it"),
+        ({}, "the container's policy keeps it"),
+    ],
+)
+def test_how_long_a_blob_is_kept_is_said(
+    store: azure_blob.BlobContainer, refusals: Refusals, told: dict[str, str], words: str
+) -> None:
+    """What may not be deleted yet says until when, as far as the service tells."""
+    refusals.method, refusals.marked, refusals.code, refusals.told = "DELETE", "bad.xml", "BlobImmutableDueToPolicy", told
+    with pytest.raises(ItemError, match=words):
+        store.remove("bad.xml")
+
+
+def test_what_is_immutable_stays_purging_until_it_is_not(refusals: Refusals, tmp_path: Path) -> None:
+    """A purge of such a session is listed with the date; the others go, and when the policy has ended, so does this one."""
+    with Simulator(Profile(sessions=6, days=2, presentations=0)) as sim:
+        _purge_twice(World(tmp_path, sim), refusals)
+
+
+def _purge_twice(world: World, refusals: Refusals) -> None:
+    blobs = f'[destinations.blobs]\nkind = "azure_blob"\nconnection = "env:STORAGE"\ncontainer = "{uuid.uuid4()}"\n'
+    transfers = (
+        '[schedules.blobs]\nevery = "1h"\ntransfers = [{ site = "support", destination = "blobs", data = ["sessions"] }]\n'
+    )
+    world.environ["STORAGE"] = refusals.connection_string
+    world.configure(schedules=blobs + transfers)
+    world.once()
+    one, other, *_ = [truth.lsid for truth in wanted(world.sim)]
+    refusals.method, refusals.marked, refusals.code = "DELETE", one, "BlobImmutableDueToPolicy"
+    refusals.told = {"x-ms-immutability-policy-until-date": "Fri, 01 Jan 2027 06:30:00 GMT"}
+    app = world.app()
+    refused = purge(app, Asked(lsids=[one, other], destination="blobs"), "ann").refused
+    assert [(record.item.lsid, "until 2027-01-01 06:30 UTC" in reason) for record, reason in refused] == [(one, True)]
+    [listed] = app.ledger.troubles.open()
+    assert (listed.state, listed.lsid, "until 2027-01-01" in listed.reason) == (State.PURGING, one, True)
+    refusals.code = ""
+    assert purge(app, Asked(destination="blobs"), "ann").refused == []
+    assert list(app.ledger.troubles.open()) == []
+    assert {record.item.lsid for record in world.records() if record.outcome.state is State.PURGED} == {one, other}
+    app.ledger.store.close()
 
 
 @pytest.mark.parametrize("code", PLACES)
