@@ -156,7 +156,7 @@ def test_a_presentation_report_that_fails_does_not_stop_the_sessions(world: Worl
     drained = world.once()
     assert len(drained.troubles) == 1
     world.demand_whole()
-    assert asked(sim)["PresentationSession"] == 1
+    assert asked(sim)["PresentationSession"] == 1 + 3  # what it said is nobody's known text: three questions find out no more
 
 
 def test_one_schedule_may_have_a_thousand_sites(tmp_path: Path) -> None:
