@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 TYPED := bic_lib tests .ci/audit.py infra/package.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-files test-mssql check package lock audit sbom bench soak scale docs clean
+.PHONY: help setup demo test test-files test-mssql check start package lock audit sbom bench soak scale docs clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-files   the suite of file destinations against BIC_TEST_BLOB_URL, BIC_TEST_SMB_URL"
 	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
+	@echo "make start   the function app on this machine: in Core Tools where they are, else in the tests' own host"
 	@echo "make package build/bic.zip: the function app with all its packages, as it is deployed"
 	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
 	@echo "make audit   known vulnerabilities of what runs"
@@ -54,6 +55,9 @@ check: $(MARK)-dev
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(TYPED)
+
+start: $(MARK)-dev $(TOOLS)
+	@$(BIN)/python -m tests.hosts.start
 
 package: $(MARK)-dev
 	@$(BIN)/python infra/package.py

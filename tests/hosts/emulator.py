@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,12 @@ class Emulator:
 
 
 @contextmanager
-def emulator() -> Iterator[Emulator]:
-    """An emulator that forgets everything at its end."""
+def emulator(ports: Mapping[str, int] | None = None) -> Iterator[Emulator]:
+    """An emulator that forgets everything at its end; at these ports, or free ones."""
     node = shutil.which("node")
     if node is None or not _PROGRAM.exists():
         lacking("Azurite", "npm ci")
-    ports = {name: free_port() for name in ("blob", "queue", "table")}
+    ports = dict(ports or {name: free_port() for name in ("blob", "queue", "table")})
     listen = [text for name, port in ports.items() for text in (f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port))]
     options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
     process = psutil.Popen([node, str(_PROGRAM), *options, *listen], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
