@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 TYPED := bic_lib tests .ci/audit.py infra/package.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-files test-mssql check start package lock audit sbom bench soak scale docs clean
+.PHONY: help setup demo test test-files test-mssql check start package lock audit sbom bench soak scale docs site pictures clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"
@@ -30,6 +30,8 @@ help:
 	@echo "make soak    WEEKS=20 random weeks of faults and kills, a million sessions in a table, then make scale (half an hour)"
 	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
+	@echo "make site    build/site: the documents to be read and searched in a browser"
+	@echo "make pictures   the pictures in the documents, of bic demo --serve (needs Chromium)"
 	@echo "make clean   remove what was made here"
 
 setup: $(MARK)-dev
@@ -90,6 +92,13 @@ docs: $(MARK)-dev
 	$(BIN)/python -m bic_lib.cli.json_docs > docs/json.md
 	$(BIN)/python -m bic_lib.destinations.sql.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m contrib.questions
+
+site: $(MARK)-dev
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/site
+	@echo "build/site/index.html"
+
+pictures: $(MARK)-dev
+	@$(BIN)/python -m tests.web.pictures
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +15,8 @@ from bic_lib.core.model import DAY, DataType, Item, Outcome, State
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.streams import Rest
 from bic_lib.simulator import Profile, Simulator
-from tests.support import archive, hourly, site
+from tests.needs import lacking
+from tests.support import ROOT, archive, hourly, site
 from tests.web.chromium import Page, chromium
 from tests.web.conftest import KEY, Service, serving
 
@@ -41,6 +44,9 @@ _CONTRAST = """
   }).sort((x, y) => x[0] - y[0])[0];
 })()
 """
+
+
+_AXE = "axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.nodes.length, v.nodes[0].html])))"
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +164,19 @@ def test_pages_fit_and_can_be_read(fifty: Service, browser: Page, place: str) ->
         assert contrast >= 4.5, text
 
 
+@pytest.mark.parametrize("place", [*_PLACES, "logs", "sessions"])
+def test_axe_finds_nothing(eventful: Service, browser: Page, place: str) -> None:
+    """No violation of WCAG that axe-core knows of, in the light, in the dark, and on a phone."""
+    axe = ROOT / "node_modules/axe-core/axe.min.js"
+    if not axe.is_file():
+        lacking("axe-core", "npm ci")
+    for width, dark in ((1366, False), (1366, True), (390, False)):
+        look(browser, eventful, place, width, dark=dark)
+        browser.evaluate(axe.read_text("utf-8") + "; 0")
+        found = browser("Runtime.evaluate", expression=_AXE, awaitPromise=True, returnByValue=True)["result"]["value"]
+        assert json.loads(found) == []
+
+
 def test_home_of_fifty_sites_is_one_screen(fifty: Service, browser: Page) -> None:
     """However much is wrong: what is worst is seen, the rest is folded; its bytes are bounded."""
     look(browser, fifty, "", 1366)
@@ -169,8 +188,6 @@ def test_a_printed_home_is_two_sheets(eventful: Service, browser: Page) -> None:
     """What is only good for a screen stays away."""
     look(browser, eventful, "", 1366)
     pdf = browser("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]
-    import base64  # noqa: PLC0415
-
     assert 1 <= base64.b64decode(pdf).count(b"/Type /Page\n") <= 2
 
 

@@ -42,7 +42,7 @@ def ago(iso: str | None) -> str:
         return ""
     seconds = time.time() - datetime.fromisoformat(iso).timestamp()
     if abs(seconds) < _MINUTE:
-        return "just now"
+        return "just now" if seconds > 0 else "in a moment"
     largest = " ".join(span(abs(seconds)).split(" ")[:2])
     return f"{largest} ago" if seconds > 0 else f"in {largest}"
 
