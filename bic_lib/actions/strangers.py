@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from bic_lib.core import naming, recognition
+from bic_lib.core import named, recognition
 from bic_lib.core.errors import Unsupported
 from bic_lib.core.ports import FileEntry
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
@@ -22,7 +22,7 @@ def holds_ours(destination: Destination, hosts: Collection[str]) -> bool:
     if isinstance(destination, RowDestination):
         return any(by_us for _, _, by_us in destination.table.sessions())
     if isinstance(destination, FileDestination):
-        ours = naming.recogniser(destination.rules.formats.values(), hosts)
+        ours = named.recogniser(destination.rules.formats.values(), hosts)
         return any(entry.location.startswith(_SEALS) or ours(entry.location) for entry in _files(destination))
     return False
 

@@ -6,6 +6,7 @@
 * `health` what is well and what is not, what will be lost when · `losses` what was forgotten before it was had
 * `ticking` who ticked when, and whether the timer still does
 * `escaping` values where people see them
+* `named` a name → the item that it is of
 * `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof
 * `session_content` rows of a session → what happened in it, as people read it

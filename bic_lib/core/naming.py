@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, count
 
 from bic_lib.core.model import DOCUMENTS, REPORT_OF, DataType, Item
@@ -60,9 +61,11 @@ VALUES: tuple[str, ...] = (
 )
 """What may stand between percent signs: the guide's seven ("Special Replacement Values"), then our own."""
 
-_VALUE = re.compile(r"%([A-Z_]+)%")
+VALUE = re.compile(r"%([A-Z_]+)%")
+"""What is filled in, or looks so."""
 _FILLED_IN = re.compile(r"%[^%/]*%?|\{[^{}/]*\}")
 _DOUBTFUL = re.compile(r"_(?=[xX][0-9a-fA-F]{4})|[^A-Za-z0-9 ._,=@()-]")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(port + n for port in ("COM", "LPT") for n in "0123456789¹²³")})
 _YEAR_10000 = 253_402_300_800
@@ -139,41 +142,6 @@ def candidates(location: str, taken: Iterable[str]) -> Iterator[str]:
             yield candidate
 
 
-def recogniser(formats: Iterable[str], hosts: Iterable[str]) -> Callable[[str], bool]:
-    """Tells of a location whether one of these formats may have given it to an item of these hosts, whatever its number."""
-    host = "|".join(re.escape(_escaped(host)) for host in hosts) or "[^/]+"
-    wanted = [_pattern(one, host) for one in dict.fromkeys(formats)]
-    return lambda location: any(pattern.fullmatch(location) for pattern in wanted)
-
-
-_FORMS = {
-    "EXTENSION": "[A-Za-z0-9]{1,8}",
-    "YEAR": r"\d{4}",
-    "MONTH": r"\d\d",
-    "DAY": r"\d\d",
-    "TIME": r"\d{6}",
-    "INSTANCE": r"\d*",
-}
-
-
-def _pattern(name_format: str, host: str) -> re.Pattern[str]:
-    """What a format's locations look like. Any text may stand for a value of an appliance."""
-    pieces, end = [], 0
-    for match in _VALUE.finditer(name_format):
-        form = f"(?:{host})" if match[1] == "SUPPORT_SITE_HOST" else _FORMS.get(match[1], "[^/]*")
-        before = re.escape(_escaped_format(name_format[end : match.start()]))
-        pieces += [before, form]
-        end = match.end()
-    pieces.append(re.escape(_escaped_format(name_format[end:])))
-    whole = "".join(pieces)
-    stem, dot, extension = whole.rpartition(r"\.")
-    return re.compile(rf"{stem}(?:\.\d+)?\.{extension}" if dot else rf"{whole}(?:\.\d+)?", re.IGNORECASE)
-
-
-def _escaped_format(text: str) -> str:
-    return "/".join(_escaped(segment) for segment in text.split("/"))
-
-
 def extension(data: DataType) -> str:
     """The usual file extension of a data type, without a period; what came may have another (:mod:`bic_lib.core.recognition`)."""
     if data in DOCUMENTS:
@@ -183,7 +151,7 @@ def extension(data: DataType) -> str:
 
 def wrong_values(name_format: str) -> list[str]:
     """What looks as if it were to be filled in and is not, as written: all but whole `%VALUE%`s of :data:`VALUES`."""
-    rest = _VALUE.sub(lambda found: "" if found[1] in VALUES else found[0], name_format)
+    rest = VALUE.sub(lambda found: "" if found[1] in VALUES else found[0], name_format)
     return _FILLED_IN.findall(rest)
 
 
@@ -194,7 +162,7 @@ def colliding(name_format: str, data: DataType) -> str | None:
         needed = ("SUPPORT_SITE_HOST", "YEAR", "MONTH", "DAY", "TIME")
     else:
         needed = ("LSID", "INSTANCE") if data in INSTANCED else ("LSID",)
-    used = set(_VALUE.findall(name_format))
+    used = set(VALUE.findall(name_format))
     missing = [f"%{name}%" for name in needed if name not in used]
     return f"two {data.value.replace('_', ' ')} can get one name: the format has no {', '.join(missing)}" if missing else None
 
@@ -209,7 +177,7 @@ def clashing(formats: Mapping[DataType, str]) -> list[str]:
 
 
 def _told_apart(name_format: str, a: DataType, b: DataType) -> bool:
-    used = set(_VALUE.findall(name_format))
+    used = set(VALUE.findall(name_format))
     return (
         "DATA_TYPE" in used
         or ("EXTENSION" in used and (a in DOCUMENTS) != (b in DOCUMENTS))
@@ -221,17 +189,28 @@ def _filled(segment: str, values: Mapping[str, str]) -> str:
     """One segment with its values put in; text that is no value stands as it is."""
     pieces = []
     end = 0
-    for match in _VALUE.finditer(segment):
-        pieces.append(_escaped(segment[end : match.start()]))
+    for match in VALUE.finditer(segment):
+        pieces.append(escaped(segment[end : match.start()]))
         value = values.get(match[1], match[0])
-        pieces.append(_shortened(_escaped(value), VALUE_BYTES))
+        pieces.append(_shortened(escaped(value), VALUE_BYTES))
         end = match.end()
-    pieces.append(_escaped(segment[end:]))
+    pieces.append(escaped(segment[end:]))
     return unicodedata.normalize("NFC", "".join(pieces))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text with its unsafe characters escaped, as a part of a name."""
     return _DOUBTFUL.sub(lambda match: _escape(match[0]) if _unsafe(match[0]) else match[0], unicodedata.normalize("NFC", text))
+
+
+def unescaped(text: str) -> str:
+    """The text that was escaped so."""
+    return _ESCAPED.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    return chr(code) if code <= sys.maxunicode else match[0]
 
 
 def _unsafe(character: str) -> bool:
