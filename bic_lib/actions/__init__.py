@@ -1,6 +1,7 @@
 """What people ask for, values in, values out: the same for commands, routes and pages.
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
+* `adopting` files that lie in a destination: `inventory` what their names tell, `adoption` what they hold
 * `verify` the proof: what is stored, and `strangers` that nobody knows
 * `seals` sealed days, and checking a folder against them
 * `session` one session: its copies, how far they are proven, what happened in it

@@ -17,7 +17,7 @@ from bic_lib.engine.verifying import Looking, Seen, Verified, cursor, held, shar
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import damage
 
-UNKNOWN = "this ledger does not know what lies there: import it, or restore the ledger"
+UNKNOWN = "this ledger does not know what lies there: adopt it, or restore the ledger"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "bic backfill --site support --since 2026-08-01",
         "bic backfill --site support --since 2026-08-01 --until 2026-08-02",
     ),
-    "import": ("bic import --destination archive old-sessions", "bic import --destination archive --site support old-sessions"),
+    "import": ("bic import --destination archive old-sessions", "bic import --destination archive --adopt"),
     "session": (f"bic session {LSID}", f"bic session --key {EXTERNAL_KEY} --json"),
     "verify": ("bic verify", "bic verify --destination archive --quick"),
     "seal": ("bic seal init", "bic seal verify --self-consistent archive"),

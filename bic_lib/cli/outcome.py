@@ -72,17 +72,31 @@ def progress(what: str, app: App, results: Results, watch: Watch) -> AbstractCon
 
 
 def conclude(
-    call: Call, results: Results, troubles: Sequence[str] = (), *, nothing: str = "nothing found", again: str = ""
+    call: Call,
+    results: Results,
+    troubles: Sequence[str] = (),
+    *,
+    nothing: str = "nothing found",
+    again: str = "",
+    stored: str = "stored",
 ) -> int:
     """Show what became of the items, and what failed beyond them; the exit status.
 
     `troubles` in the words of the errors; `nothing` is said where nothing was found, `again` where all was there already.
+    `stored` is the word for what this command did.
     """
     found = results.found()
     if call.json:
         stream_json({**found.as_json(), "troubles": list(troubles)}, "items", results.items())
     else:
-        line(told(found, nothing="nothing was delivered" if troubles else nothing, again=again))
+        line(
+            told(
+                found,
+                nothing=f"nothing was {'delivered' if stored == 'stored' else stored}" if troubles else nothing,
+                again=again,
+                stored=stored,
+            )
+        )
     for trouble in dict.fromkeys(troubles):
         note(f"bic: {trouble}")
     for item in results.wrong(_FAILURES_SHOWN):
@@ -109,14 +123,14 @@ def show_planned(call: Call, results: Results, troubles: Sequence[str]) -> int:
     return 1 if troubles else 0
 
 
-def told(found: Found, *, nothing: str, again: str = "") -> str:
+def told(found: Found, *, nothing: str, again: str = "", stored: str = "stored") -> str:
     """What was found and what became of it, in words: never a row of zeros."""
     if not found.all:
         return nothing
     counts, left = found.counts, found.left
     parts = [
         (found.planned, "would be delivered" if found.planned == found.all - sum(left.values()) else "planned"),
-        (counts.stored, f"stored ({size(counts.bytes)})"),
+        (counts.stored, f"{stored} ({size(counts.bytes)})"),
         (left.get(Left.THERE, 0), "there already"),
         (counts.skipped, "skipped by the conflict rule"),
         (left.get(Left.OPEN, 0), "not ended yet"),

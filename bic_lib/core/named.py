@@ -48,7 +48,7 @@ def reader(formats: Mapping[DataType, Iterable[str]], hosts: Iterable[str] = ())
     """
     kinds: dict[tuple[str, bool], list[DataType]] = {}
     for data, some in formats.items():
-        for one in some:
+        for one in dict.fromkeys(some):
             kinds.setdefault((one, data is DataType.SITE_BACKUPS), []).append(data)
     shapes = [shape for key, data in kinds.items() for shape in _shapes(*key, tuple(data), list(hosts))]
     shapes.sort(key=lambda shape: shape.rank)
@@ -99,7 +99,9 @@ class _Shape:
     rank: tuple[bool, int]
 
     def read(self, location: str) -> Named | None:
-        match = self.pattern.fullmatch(location) or self.pattern.fullmatch(_EDGE.sub(lambda edge: naming.unescaped(edge[0]), location))
+        match = self.pattern.fullmatch(location) or self.pattern.fullmatch(
+            _EDGE.sub(lambda edge: naming.unescaped(edge[0]), location)
+        )
         if match is None:
             return None
         values = {name: naming.unescaped(value or "") for name, value in match.groupdict().items()}
@@ -157,7 +159,7 @@ def _shapes(name_format: str, backups: bool, data: tuple[DataType, ...], hosts: 
     }
     literal = len(re.sub(r"%[A-Z_]+%", "", name_format))
     yield _Shape(name_format, _pattern(name_format, forms), data, (False, -literal))
-    if not backups and not "%EXTERNAL_KEY%" in name_format:
+    if not backups and "%EXTERNAL_KEY%" not in name_format:
         yield _Shape(name_format, _pattern(name_format, {**forms, "LSID": _LONG_LSID}), data, (True, -literal))
 
 

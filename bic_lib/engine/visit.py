@@ -199,6 +199,7 @@ def _ends_noted(app: App, site: Site, visited: Visited) -> Iterator[None]:
 
 
 def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: list[str], deadline: Deadline | None) -> Job:
+    places = app.ledger.streams.places()
     return Job(
         site,
         appliance,
@@ -213,7 +214,8 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         loaded=app.loads.note,
         deadline=deadline,
         leases=[lease],
-        rests=app.ledger.streams.rests(),
+        rests=places.rests,
+        notes=places.notes,
         destinations=frozenset(app.destinations),
     )
 

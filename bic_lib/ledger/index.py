@@ -78,6 +78,11 @@ class Index:
                 yield _place(site, row)
 
 
+def place_of(session: Item) -> Place:
+    """Where the ledger keeps a session."""
+    return Place(session.site, session.lsid, _day(session), session.external_key)
+
+
 def _rows(item: Item) -> Iterator[Put]:
     body = {"lsid": item.lsid, "day": _day(item).isoformat(), "key": item.external_key}
     yield Put(key_part(item.lsid), body)

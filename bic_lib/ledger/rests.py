@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bic_lib.core.errors import Conflict
 from bic_lib.core.ports import Replace, Row, Store
 from bic_lib.ledger import leases
-from bic_lib.ledger.streams import STATE, Rest, Standing, rest_body, rest_of, site_partition
+from bic_lib.ledger.streams import DESTINATIONS, STATE, Rest, Standing, rest_body, rest_of, site_partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def failing(standing: Standing) -> Iterator[Resting]:
     for name in standing.sites():
         rows = standing.rows(site_partition(name))
         yield from _failing(site(name), (row for key, row in rows.items() if key == "site" or key.startswith("claim|")))
-    for name, row in standing.rows("destinations").items():
+    for name, row in standing.rows(DESTINATIONS).items():
         yield from _failing(destination(name), [row])
 
 

@@ -20,6 +20,8 @@ from bic_lib.ledger.contention import attempts
 from bic_lib.logs import masked
 
 STATE = "state"
+DESTINATIONS = "destinations"
+"""Where the rests of destinations stand, each under its name, and notes of them, whose keys have a `|`."""
 _SITE = "site|"
 _REST = ("until", "failures", "since", "reason", "files_only", "failed_at", "mark", "looked_at", "says_only")
 _STREAM = ("begin", "mark", "due_at", "run", "advanced_at", "backlog_done_at", "first_due", "had_from")
@@ -91,6 +93,14 @@ class SiteClock:
     jumped: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is noted of destinations: which rest, by name, and whatever else there is to say of one (such as :func:`adopted`)."""
+
+    rests: dict[str, Rest]
+    notes: frozenset[str]
+
+
 class SiteState:
     """Everything that the ledger knows of one site at one moment, from one range read."""
 
@@ -138,7 +148,7 @@ class Standing:
 
     def rests(self) -> dict[str, Rest]:
         """The destinations that rest or rested, by name."""
-        return {name: rest_of(row) for name, row in self.rows("destinations").items()}
+        return _places(self.rows(DESTINATIONS).values()).rests
 
     def sites(self) -> list[str]:
         """Every site that the ledger has ever heard of, by name."""
@@ -183,12 +193,20 @@ class Streams:
 
     # --- pauses ---
 
+    def places(self) -> Places:
+        """What is noted of all destinations, from one range read."""
+        return _places(self.store.scan(STATE, DESTINATIONS))
+
     def rests(self) -> dict[str, Rest]:
         """The destinations that rest, by name."""
-        return {row.key: rest_of(row) for row in self.store.scan(STATE, "destinations")}
+        return self.places().rests
 
     def rest_destination(self, name: str, rest: Rest) -> None:
-        self.store.commit(STATE, "destinations", [Put(name, rest_body(rest))])
+        self.store.commit(STATE, DESTINATIONS, [Put(name, rest_body(rest))])
+
+    def note_place(self, note: str) -> None:
+        """Note something of a destination, for good. May be repeated."""
+        self.store.commit(STATE, DESTINATIONS, [Put(note, {})])
 
     def pause(self, site: str) -> pauses.SitePause:
         return pauses.SitePause(self.store, STATE, site_partition(site))
@@ -246,6 +264,17 @@ class Streams:
 def site_partition(name: str) -> str:
     """Where a site's state stands in the table `state`."""
     return f"{_SITE}{name}"
+
+
+def adopted(destination: str) -> str:
+    """Noted: files that lay there were taken into the ledger."""
+    return f"adopted|{destination}"
+
+
+def _places(rows: Iterable[Row]) -> Places:
+    known = list(rows)
+    rests = {row.key: rest_of(row) for row in known if "|" not in row.key}
+    return Places(rests, frozenset(row.key for row in known if "|" in row.key))
 
 
 def _key(stream: Stream) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bic_lib.core.errors import UsageError
 from bic_lib.core.ports import BATCH, Put
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
@@ -48,6 +50,30 @@ def root(configured: BaseModel) -> str:
         case AzureBlobSettings(directory=directory):
             return "/".join(part for part in (configured.container_url or configured.container, directory) if part)
     return ""
+
+
+def below(settings: Settings, name: str, folder: str) -> str:
+    """A folder as a destination's locations begin: told as a path, as the destination's own address goes on, or below its root.
+
+    Raises UsageError for one that lies elsewhere.
+    """
+    configured = settings.destinations.get(name)
+    if isinstance(configured, LocalFolderSettings):
+        top = settings.path(configured.directory).resolve()
+        path = Path(folder) if Path(folder).exists() else top / folder
+        if not path.resolve().is_relative_to(top):
+            raise UsageError(f"{folder} lies outside of {top}, the root of the destination {name}.", hint=_INSIDE)
+        return path.resolve().relative_to(top).as_posix().removeprefix(".")
+    told = folder.replace("\\", "/")
+    begins = root(configured).replace("\\", "/").rstrip("/") if configured else ""
+    if begins and f"{told}/".casefold().startswith(f"{begins}/".casefold()):
+        told = told[len(begins) :]
+    if "://" in told or told.startswith("//") or ".." in told.split("/"):
+        raise UsageError(f"{folder} lies outside of the root of the destination {name}.", hint=_INSIDE)
+    return told.strip("/").removeprefix("./").removeprefix(".")
+
+
+_INSIDE = "Only what lies in a destination can be adopted; `bic import` without --adopt brings session XML into it."
 
 
 def _body(configured: BaseModel) -> Mapping[str, Any]:

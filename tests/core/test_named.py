@@ -124,7 +124,7 @@ def test_without_hosts_any_host_is_read() -> None:
 def test_one_format_for_all_data_types() -> None:
     """The vendor's plug-in has one format: a backup's session type and id are empty there, and are read so."""
     one = "%SUPPORT_SITE_HOST%-%SESSION_TYPE%-%LSID%.%EXTENSION%"
-    read = named.reader(dict.fromkeys(DataType, [one]), [HOST])
+    read = named.reader(dict.fromkeys(DataType, (one,)), [HOST])
     backup, shell = read(f"{HOST}--.3.nsb"), read(f"{HOST}-support-{LSID}.1.flv")
     assert backup is not None
     assert (backup.data, backup.at, backup.number) == ((DataType.SITE_BACKUPS,), None, 3)

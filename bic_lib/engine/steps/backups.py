@@ -76,7 +76,7 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
         _units_done(job.ledger, claimed.step, {})
         outcomes.give_up(job, claimed, "the next backup is due: this one was given up")
         return False
-    judge, before_end = partial(_judge, job), partial(_conclude, job, claimed)
+    judge, before_end = partial(judged, job.ledger), partial(_conclude, job, claimed)
     return file_transfer.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, judge=judge, before_end=before_end)
 
 
@@ -127,9 +127,9 @@ class _Made:
         return not self.doubt
 
 
-def _judge(job: Job, record: Record, size: int) -> str:
-    """Why a backup of so many bytes is doubtful at this destination, "" where it is not."""
-    before = [made for made in _lately(job, record.destination) if made.lsid != record.item.lsid]
+def judged(ledger: Ledger, record: Record, size: int) -> str:
+    """Why a backup of so many bytes is doubtful at this destination, "" where it is not. Raises LedgerError."""
+    before = [made for made in _lately(ledger, record.item.site, record.destination) if made.lsid != record.item.lsid]
     return retention.too_small(size, [made.size for made in sorted(before) if made.good])
 
 
@@ -137,25 +137,29 @@ def _made(record: Record) -> _Made:
     return _Made(record.item.start, record.item.lsid, record.outcome.size, record.outcome.doubt)
 
 
-def _lately(job: Job, destination: str) -> list[_Made]:
+def _lately(ledger: Ledger, site: str, destination: str) -> list[_Made]:
     """The last good backups and the last doubtful ones; of what was stored before there was a note of them, all."""
-    row = job.ledger.store.get(STATE, site_partition(job.site.name), f"backups|{destination}")
+    row = ledger.store.get(STATE, site_partition(site), f"backups|{destination}")
     if row is None:
-        return [_made(record) for record in _stored(job, destination)]
+        return [_made(record) for record in _stored(ledger, site, destination)]
     return [_Made(*values) for values in row.body["lately"]]
 
 
-def _note(job: Job, newest: Record) -> None:
-    """Rows that tell which backups there are at this destination, how large they were, and from when the newest good one is."""
+def note(ledger: Ledger, newest: Record) -> None:
+    """Rows that tell which backups there are at this destination, how large they were, and from when the newest good one is.
+
+    May be repeated. Raises LedgerError.
+    """
     item, made = newest.item, _made(newest)
-    before = sorted(one for one in _lately(job, newest.destination) if one.lsid != item.lsid)
+    before = sorted(one for one in _lately(ledger, item.site, newest.destination) if one.lsid != item.lsid)
     lately = [*before, made]
     kept = [one for good in (True, False) for one in sorted(one for one in lately if one.good is good)[-retention.LATELY :]]
-    job.ledger.store.commit(ITEMS, _place(job, newest.destination), [Put(_key(item), {"lsid": item.lsid, "start": item.start})])
+    place = _place(item.site, newest.destination)
+    ledger.store.commit(ITEMS, place, [Put(_key(item), {"lsid": item.lsid, "start": item.start})])
     changes = [Put(f"backups|{newest.destination}", {"lately": [astuple(one) for one in kept]})]
     if made.good and all(one.start <= made.start for one in before if one.good):
         changes.append(Put("backup", {"start": item.start}))
-    job.ledger.store.commit(STATE, site_partition(job.site.name), changes)
+    ledger.store.commit(STATE, site_partition(item.site), changes)
 
 
 def believe(ledger: Ledger, site: str, destination: str, lsid: str) -> None:
@@ -175,11 +179,11 @@ def _retire(job: Job, record: Record) -> None:
     destination = job.connect(record.destination)
     if not isinstance(destination, FileDestination):
         return
-    _note(job, record)
+    note(job.ledger, record)
     prior = destination.rules.retention_count
     if prior is None:
         return
-    others = [other for other in _stored(job, record.destination) if other.item.lsid != record.item.lsid]
+    others = [other for other in _stored(job.ledger, job.site.name, record.destination) if other.item.lsid != record.item.lsid]
     newest_first = sorted([record, *others], key=_made, reverse=True)
     leaving = newest_first[retention.staying([_made(one).good for one in newest_first], prior) :]
     held = Holds(job.ledger.store).all() if leaving else {}
@@ -223,20 +227,20 @@ def _remove(job: Job, destination: FileDestination, record: Record) -> None:
         job.check()
         destination.store.remove(record.outcome.location)
     job.ledger.proof.settle([replace(record, outcome=replace(record.outcome, state=State.RETIRED))])
-    job.ledger.store.commit(ITEMS, _place(job, destination.name), [Delete(_key(record.item))])
+    job.ledger.store.commit(ITEMS, _place(job.site.name, destination.name), [Delete(_key(record.item))])
     job.ledger.troubles.clear([_stays(record, "", 0.0)])
 
 
-def _stored(job: Job, destination: str) -> list[Record]:
+def _stored(ledger: Ledger, site: str, destination: str) -> list[Record]:
     """The site's stored backups at this destination, the oldest first."""
-    rows = list(job.ledger.store.scan(ITEMS, _place(job, destination)))
-    items = [Item(job.site.name, DataType.SITE_BACKUPS, row.body["lsid"], start=row.body["start"]) for row in rows]
-    records = [job.ledger.proof.latest(item, destination) for item in items]
+    rows = list(ledger.store.scan(ITEMS, _place(site, destination)))
+    items = [Item(site, DataType.SITE_BACKUPS, row.body["lsid"], start=row.body["start"]) for row in rows]
+    records = [ledger.proof.latest(item, destination) for item in items]
     return [record for record in records if record and record.outcome.state is State.STORED]
 
 
-def _place(job: Job, destination: str) -> str:
-    return f"{job.site.name}|backups|{destination}"
+def _place(site: str, destination: str) -> str:
+    return f"{site}|backups|{destination}"
 
 
 def _key(item: Item) -> str:

@@ -26,7 +26,7 @@ from bic_lib.core.model import (
     Stream,
 )
 from bic_lib.engine.delivery import Delivery
-from bic_lib.engine.steps import recordings
+from bic_lib.engine.steps import adopted, recordings
 from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
@@ -357,15 +357,16 @@ class DocumentIntake:
             if (self.force or document.lsid in self.recorded or not self._is_served(item, document, stream))
             and not self._is_purged(item, stream)
         ]
+        wanted = fresh if self.force else adopted.still_wanted(self.job, stream, fresh, dry_run=self.dry_run)
         known = {document.lsid for _, document in ready} - {document.lsid for _, document in fresh}
         for item in recordings.announced(stream.data, [pair for pair in ready if pair[1].lsid in known]):
             self._leave(batch, stream, item, Left.THERE)
         if self.dry_run:
-            for item in recordings.announced(stream.data, fresh):
+            for item in recordings.announced(stream.data, wanted):
                 would_be = Outcome(State.PLANNED, location=location(self.job, item, stream.destination))
                 self.job.observe(item, stream.destination, would_be)
             return
-        batch.planned += recordings.planned(self.job, stream, self.members[stream], fresh, force=self.force)
+        batch.planned += recordings.planned(self.job, stream, self.members[stream], wanted, force=self.force)
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))
             before = self.known.unread(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None

@@ -91,7 +91,7 @@ class Job:
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
     all the time. `planned` are steps that a download or backfill made; `refused` are the data types for which the account was
-    found to lack the right.
+    found to lack the right; `notes` is what stands of destinations in the ledger beside their rests.
     """
 
     site: Site
@@ -108,6 +108,7 @@ class Job:
     leases: list[Lease] = field(default_factory=list)
     destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
+    notes: frozenset[str] = frozenset()
     planned: list[Step] = field(default_factory=list)
     leave: Leave = unnoticed
     refused: dict[DataType, str] = field(default_factory=dict)

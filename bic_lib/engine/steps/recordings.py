@@ -37,7 +37,7 @@ def announced(data: DataType, documents: Iterable[tuple[Item, Document]]) -> Ite
     for session, document in documents:
         for recording in document.recordings:
             if recording.data is data:
-                yield _item(session, recording)
+                yield item_of(session, recording)
 
 
 def planned(
@@ -78,7 +78,7 @@ def _further(job: Job, record: Record) -> Record:
 
 
 def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording: Recording) -> tuple[Step, Record]:
-    item = _item(session, recording)
+    item = item_of(session, recording)
     now, ended = job.ledger.now(), float(session.end or session.start)
     forgotten_at = ended + job.site.keeps
     record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now)
@@ -86,7 +86,8 @@ def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording
     return recording_step(record, queue, min(now, ended), run), record
 
 
-def _item(session: Item, recording: Recording) -> Item:
+def item_of(session: Item, recording: Recording) -> Item:
+    """A recording that a session announces, as an item."""
     return replace(session, data=recording.data, instance=recording.instance if recording.data in _NUMBERED else None)
 
 
