@@ -17,6 +17,8 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination
+from bic_lib.engine.steps.beginnings import release
+from bic_lib.ledger.notes import begun
 
 Formats = Mapping[DataType, Sequence[str]]
 
@@ -61,8 +63,9 @@ def adopt(
 ) -> Adopted:
     """Take what lies in these folders of a destination (`""`: all of it) into the ledger.
 
-    A file belongs to the site whose host its name has; without one to `site`, or to the only one. Raises UsageError,
-    DestinationError, LedgerError, Unsupported for a kind that can't list what it holds.
+     First pulls that waited for it begin with the next run. A file belongs to the site whose host its name has;
+    without one to `site`, or to the only one. Raises UsageError,
+     DestinationError, LedgerError, Unsupported for a kind that can't list what it holds.
     """
     demand_known(app, [name], site)
     destination = app.destination(name)
@@ -76,6 +79,10 @@ def adopt(
             inventory.note_record(record, name)
         so_far.files, so_far.bytes = inventory.count()
         Adoption(app, destination, inventory, so_far, read, lambda: seen(so_far), wait).take_all()
+    if "" in folders:
+        for one in [site] if site else app.sites:
+            app.ledger.streams.note_place(begun(one, name))
+    release(app, name, [site] if site else list(app.sites))
     return so_far
 
 

@@ -22,9 +22,9 @@ from bic_lib.engine.steps.job import Left
 from bic_lib.engine.visit import holding_reports
 from bic_lib.ledger.index import place_of
 from bic_lib.ledger.journal import ADOPTED
+from bic_lib.ledger.notes import adopted
 from bic_lib.ledger.proof import KnownDocument, served_name
 from bic_lib.ledger.records import SETTLED, Record
-from bic_lib.ledger.streams import adopted
 
 _AT_ONCE = 100
 """Files that are read before what they are is written together."""

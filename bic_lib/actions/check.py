@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bic_lib import wiring
@@ -15,6 +15,7 @@ from bic_lib.core.ports import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
 from bic_lib.engine import resting
 from bic_lib.engine.app import App
+from bic_lib.engine.steps import beginnings
 from bic_lib.engine.steps.job import unexpected
 from bic_lib.ledger import lessons
 from bic_lib.settings import access
@@ -50,6 +51,7 @@ def check(
         tell(f"destination {name}")
         found += _referred(f"destination {name}", settings.destinations[name], references) or _destination(app, name)
         found += _names(settings, name)
+        found += _lies_there(app, name, chosen)
     _end_rests(app, found)
     found += _mail(settings)
     return found
@@ -117,6 +119,22 @@ def _destination(app: App, name: str) -> list[Check]:
     except BicError as error:
         return [Check(subject, "reachable", ok=False, detail=error.message, hint=error.hint)]
     return [replace(line, subject=subject) for line in found]
+
+
+def _lies_there(app: App, name: str, sites: Iterable[str]) -> Iterator[Check]:
+    """Files of a site's that the ledger should know, where the site's first pull has not begun: it would not begin."""
+    wanted = [site for site in sites if app.sites[site].enabled and any(one.destination == name for one in app.streams(site))]
+    for site in wanted:
+        state, notes = app.ledger.streams.read(site), app.ledger.streams.places().notes
+        if beginnings.is_begun(state.streams, notes, site, name):
+            continue
+        try:
+            found = beginnings.unknown_file(app.ledger, app.sites[site], app.destination(name), app.sites)
+        except BicError:  # the line of its reachability says why
+            continue
+        if found:
+            why, _, hint = beginnings.adopt_first(name, found).partition(". ")
+            yield Check(f"destination {name}", f"what lies there of {site}", ok=False, detail=f"{why}.", hint=hint)
 
 
 def _mail(settings: Settings) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from bic_lib.actions.timestamps import iso
 from bic_lib.core.model import Visit
 from bic_lib.engine import resting, runs, tick
 from bic_lib.engine.app import App, Visited
+from bic_lib.engine.steps import beginnings
 from bic_lib.engine.visit import perform
 from bic_lib.ledger import rests
 from bic_lib.ledger.streams import STATE
@@ -46,6 +47,13 @@ def paused(app: App, among: Collection[str] | None = None) -> list[str]:
         for name, seconds in left.items()
         if seconds > 0
     ]
+
+
+def fill(app: App, destinations: Sequence[str]) -> None:
+    """First pulls into these destinations may begin, whatever lies there. Raises UsageError, LedgerError."""
+    demand("destination", destinations, app.destinations)
+    for name in destinations:
+        beginnings.fill(app, name)
 
 
 def once(app: App) -> Drained:

@@ -25,6 +25,7 @@ from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Strea
 from bic_lib.core.ticking import Ticks, standstill
 from bic_lib.engine import works
 from bic_lib.engine.app import App
+from bic_lib.ledger.notes import all_stopped
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.ledger.troubles import Trouble as Listed
@@ -106,7 +107,14 @@ def facts(app: App, known: Known) -> Facts:
         ],
         streams=[fact for name, state in states.items() for fact in _streams(app, name, state, known, periods)],
         items=list(_items(known.listed)),
-        others=[*_scheduler(known), *_settings(known.standing), *_breakdowns(known), *_works(app, known), *_heartbeat(known)],
+        others=[
+            *_scheduler(known),
+            *_settings(known.standing),
+            *_breakdowns(known),
+            *_stopped(known.standing),
+            *_works(app, known),
+            *_heartbeat(known),
+        ],
     )
 
 
@@ -162,6 +170,16 @@ def _scheduler(known: Known) -> Iterator[Trouble]:
     row = known.standing.rows("scheduler").get("tick")
     if row and (trouble := standstill(Ticks.read(row.body), known.now)):
         yield trouble
+
+
+def _stopped(standing: Standing) -> Iterator[Trouble]:
+    """First pulls that did not begin, since something lies there that the ledger should know."""
+    notes = standing.notes()
+    for key, site, destination in all_stopped(notes):
+        why, _, hint = str(notes[key]["why"]).partition(". ")
+        since = notes[key]["since"]
+        moment = since if isinstance(since, float) else None
+        yield Trouble(Severity.FAILING, Subject("destination", site, destination), f"{site}: {why}.", hint, moment)
 
 
 def _settings(standing: Standing) -> Iterator[Trouble]:

@@ -216,6 +216,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         leases=[lease],
         rests=places.rests,
         notes=places.notes,
+        sites=frozenset(app.sites),
         destinations=frozenset(app.destinations),
     )
 

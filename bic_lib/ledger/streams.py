@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DataType, ReportKind, Stream, Window
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import Insert, Put, Replace, Row, Store
+from bic_lib.core.ports import Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases, lessons, pauses
 from bic_lib.ledger.contention import attempts
 from bic_lib.logs import masked
@@ -95,10 +95,10 @@ class SiteClock:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What is noted of destinations: which rest, by name, and whatever else there is to say of one (such as :func:`adopted`)."""
+    """What stands of destinations: which rest, by name, and notes by their keys (:mod:`bic_lib.ledger.notes`)."""
 
     rests: dict[str, Rest]
-    notes: frozenset[str]
+    notes: Mapping[str, Mapping[str, object]]
 
 
 class SiteState:
@@ -149,6 +149,10 @@ class Standing:
     def rests(self) -> dict[str, Rest]:
         """The destinations that rest or rested, by name."""
         return _places(self.rows(DESTINATIONS).values()).rests
+
+    def notes(self) -> Mapping[str, Mapping[str, object]]:
+        """What is noted of destinations (:mod:`bic_lib.ledger.notes`)."""
+        return _places(self.rows(DESTINATIONS).values()).notes
 
     def sites(self) -> list[str]:
         """Every site that the ledger has ever heard of, by name."""
@@ -204,9 +208,13 @@ class Streams:
     def rest_destination(self, name: str, rest: Rest) -> None:
         self.store.commit(STATE, DESTINATIONS, [Put(name, rest_body(rest))])
 
-    def note_place(self, note: str) -> None:
-        """Note something of a destination, for good. May be repeated."""
-        self.store.commit(STATE, DESTINATIONS, [Put(note, {})])
+    def note_place(self, note: str, **body: object) -> None:
+        """Note something of a destination (:mod:`bic_lib.ledger.notes`). May be repeated."""
+        self.store.commit(STATE, DESTINATIONS, [Put(note, body)])
+
+    def unnote_place(self, note: str) -> None:
+        """It is so no longer. May be repeated."""
+        self.store.commit(STATE, DESTINATIONS, [Delete(note)])
 
     def pause(self, site: str) -> pauses.SitePause:
         return pauses.SitePause(self.store, STATE, site_partition(site))
@@ -266,15 +274,10 @@ def site_partition(name: str) -> str:
     return f"{_SITE}{name}"
 
 
-def adopted(destination: str) -> str:
-    """Noted: files that lay there were taken into the ledger."""
-    return f"adopted|{destination}"
-
-
 def _places(rows: Iterable[Row]) -> Places:
     known = list(rows)
     rests = {row.key: rest_of(row) for row in known if "|" not in row.key}
-    return Places(rests, frozenset(row.key for row in known if "|" in row.key))
+    return Places(rests, {row.key: row.body for row in known if "|" in row.key})
 
 
 def _key(stream: Stream) -> str:

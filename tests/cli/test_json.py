@@ -147,6 +147,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     appliance.faults.malformed = {lsid: "control_reference"}
     call("run", "--once")
     call("run", "--now", "hourly")
+    call("run", "--fill", "archive")
     call("status")
     [*_, first] = call("runs")["runs"]
     call("runs", first["id"])

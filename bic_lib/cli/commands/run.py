@@ -25,15 +25,16 @@ from bic_lib.hosts.scheduler import forever, scheduling
 from bic_lib.logs import scheduler as log
 from bic_lib.notices import telling
 
-JSON = {"run --once": OUTCOME, "run --now": OUTCOME}
+JSON = {"run --once": OUTCOME, "run --now": OUTCOME, "run --fill": OUTCOME}
 
 
 @click.command(name="run")
 @click.option("--once", is_flag=True, help="One tick: do what is due, then exit.")
 @click.option("--now", is_flag=True, help="Fire the SCHEDULEs (none named: all) whether due or not, then exit.")
+@click.option("--fill", "fills", multiple=True, metavar="D", help="Fetch into D anew, whatever lies there, then as --once.")
 @click.argument("schedules", metavar="[SCHEDULE]...", nargs=-1)
 @click.pass_obj
-def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> int:
+def command(call: Call, once: bool, now: bool, fills: tuple[str, ...], schedules: tuple[str, ...]) -> int:
     """Run the schedules: in the foreground with a tick each minute, until it is stopped, or once.
 
     When it is stopped (Ctrl-C, SIGTERM), what is in hand goes back to the ledger and is done by the next run.
@@ -42,13 +43,14 @@ def command(call: Call, once: bool, now: bool, schedules: tuple[str, ...]) -> in
         raise UsageError("run: schedules are named with --now only", hint=f"bic run --now {' '.join(schedules)}")
     tell_if_down(call.settings())
     with stopping() as stop:
-        return _one_time(call, stop, now, schedules) if once or now else _foreground(call, stop)
+        return _one_time(call, stop, now, fills, schedules) if once or now or fills else _foreground(call, stop)
 
 
-def _one_time(call: Call, stop: Stop, now: bool, schedules: tuple[str, ...]) -> int:
+def _one_time(call: Call, stop: Stop, now: bool, fills: tuple[str, ...], schedules: tuple[str, ...]) -> int:
     with Results() as results:
         watch = Watch()
         app = stoppable(results.watching(call.app()), stop, watch)
+        running.fill(app, fills)
         with progress("run", app, results, watch):
             drained = running.fire(app, schedules) if now else running.once(app)
             telling.tell(app, call.settings())

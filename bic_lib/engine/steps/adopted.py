@@ -14,8 +14,8 @@ from bic_lib.core.ports import Delete
 from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.recordings import announced, item_of
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.notes import adopted
 from bic_lib.ledger.records import HELD, ITEMS, Record, item_key, partition, read_record, transfer_key
-from bic_lib.ledger.streams import adopted
 
 UNKNOWN_START = 0
 """The start of an item whose session nobody knows: it stands under 1970-01-01."""

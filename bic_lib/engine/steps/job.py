@@ -91,7 +91,8 @@ class Job:
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
     all the time. `planned` are steps that a download or backfill made; `refused` are the data types for which the account was
-    found to lack the right; `notes` is what stands of destinations in the ledger beside their rests.
+    found to lack the right; `notes` is what stands of destinations in the ledger
+    beside their rests, `sites` are the names of all that are configured.
     """
 
     site: Site
@@ -108,7 +109,8 @@ class Job:
     leases: list[Lease] = field(default_factory=list)
     destinations: frozenset[str] = frozenset()
     rests: dict[str, Rest] = field(default_factory=dict)
-    notes: frozenset[str] = frozenset()
+    notes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    sites: frozenset[str] = frozenset()
     planned: list[Step] = field(default_factory=list)
     leave: Leave = unnoticed
     refused: dict[DataType, str] = field(default_factory=dict)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from bic_lib.core import plan
-from bic_lib.core.errors import BicError, Conflict, ItemError, UnknownText
+from bic_lib.core.errors import BicError, Conflict, DestinationError, ItemError, UnknownText
 from bic_lib.core.losses import merged
 from bic_lib.core.model import Failure, ReportKind, Selection, Stream, Window
+from bic_lib.engine.steps import beginnings
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
 from bic_lib.engine.steps.losses import passed
@@ -44,6 +46,8 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
         streams = {state.stream: state for state in due_streams(job, site, kind)}
         if not streams:
             break
+        if not (streams := _beginning(job, site, streams)):
+            continue
         now, _ = job.appliance.now()
         streams = {stream: _begun(job, state, now) for stream, state in streams.items()}
         marks = {stream: state.mark or 0 for stream, state in streams.items()}
@@ -56,6 +60,36 @@ def walk(job: Job, kind: ReportKind, claim: Lease) -> None:
         window, members = following
         if not _one_window(job, kind, claim, known, window, {stream: streams[stream] for stream in members}, int(now), site.skew):
             break
+
+
+def _beginning(job: Job, site: SiteState, streams: Mapping[Stream, StreamState]) -> dict[Stream, StreamState]:
+    """Those that are on their way, or may begin; the others wait until they are wanted again."""
+    why: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for name in sorted({state.stream.destination for state in streams.values() if state.mark is None}):
+        try:
+            why[name] = beginnings.is_stopped(job, site.streams, name)
+        except DestinationError as error:
+            failed[name] = str(error)
+    may = {}
+    for stream, state in streams.items():
+        if reason := failed.get(stream.destination):
+            _destination_failed(job, state, reason)
+        elif reason := why.get(stream.destination):
+            _stop(job, state, reason)
+        else:
+            may[stream] = state
+    return may
+
+
+def _stop(job: Job, state: StreamState, why: str) -> None:
+    """The stream does not begin; it is due no longer, its run has its outcome, and `bic health` names it."""
+    unit_done(job.ledger, state.stream, state.run, why)
+    told = f"destination {state.stream.destination}: {why}"
+    if told not in job.troubles:
+        job.troubles.append(told)
+    with suppress(Conflict):  # it was made due anew: it is stopped at the next turn
+        job.ledger.streams.write(replace(state, due_at=None))
 
 
 def _begun(job: Job, state: StreamState, now: float) -> StreamState:

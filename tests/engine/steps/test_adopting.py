@@ -44,17 +44,16 @@ def old(world: World, sim: Simulator) -> World:
 
 
 def _forget(world: World, sim: Simulator) -> None:
-    for path in world.folder.glob("bic-ledger*"):
-        path.unlink()
+    world.lose_ledger()
     world.outcomes.clear()
     sim.requests.clear()
 
 
-def taken(world: World, *formats: str, **more: str) -> Adopted:
+def taken(world: World, *formats: str) -> Adopted:
     """`bic import --adopt` of the whole archive."""
     app = world.app()
     try:
-        return adopt(app, "archive", [""], read_document, formats=formats, **more)
+        return adopt(app, "archive", [""], read_document, formats=formats)
     finally:
         app.ledger.store.close()
 
@@ -249,7 +248,7 @@ def test_what_was_purged_stays_so(old: World, sim: Simulator) -> None:
     truth = next(one for one in wanted(sim) if one.recordings)
     ledger = old.ledger()
     session = Item("support", DataType.SESSIONS, truth.lsid, start=int(truth.start))
-    ledger.proof.bury([], "somebody", session)
+    ledger.proof.bury([], "somebody", [session])
     ledger.store.close()
     done = taken(old)
     assert [why for _, why in done.refused] == [f"session {truth.lsid} was removed by `bic purge`"]

@@ -95,6 +95,7 @@ def test_a_destination_that_fails_later_keeps_its_watermark(world: World, sim: S
 
 def test_a_destination_that_rests_is_not_tried(world: World, sim: Simulator) -> None:
     """1, 2, 5, 15 minutes, then longer: in between no report is fetched for it."""
+    world.lose_ledger("archive")  # so that it is not looked through before anything is asked
     replace_by_file(world.folder / "archive")
     world.once()
     for minutes in (1, 2, 5, 15, 30, 60, 60):
@@ -130,8 +131,7 @@ def test_a_file_that_is_in_the_way_is_never_replaced(world: World, sim: Simulato
     shutil.rmtree(world.folder / "archive")
     (world.folder / "archive").mkdir()
     (world.folder / "archive" / victim).write_bytes(b"somebody else's")
-    for ledger in world.folder.glob("bic-ledger.sqlite*"):
-        ledger.unlink()
+    world.lose_ledger("archive")
     world.once()
     assert world.files()[victim] == b"somebody else's"
     assert victim.replace(".xml", ".1.xml") in world.files()
@@ -142,8 +142,7 @@ def test_a_lost_ledger_doubles_nothing(world: World, sim: Simulator) -> None:
     """Without the ledger everything is fetched again, and each file recognised as the session's own (signed links differ)."""
     world.once()
     before = world.files()
-    for ledger in world.folder.glob("bic-ledger.sqlite*"):
-        ledger.unlink()
+    world.lose_ledger("archive")
     world.once()
     assert world.files() == before
     world.demand_agreement("archive")
@@ -198,8 +197,7 @@ def test_a_format_that_gives_all_sessions_one_name(world: World, sim: Simulator,
         assert set(world.files()) == {"all.xml", *(f"all.{number}.xml" for number in range(1, 9))}
         world.demand_whole()
     before = world.files()
-    for ledger in world.folder.glob("bic-ledger.sqlite*"):
-        ledger.unlink()
+    world.lose_ledger("archive")
     world.once()
     assert world.files() == before
 
@@ -243,8 +241,7 @@ def test_a_huge_file_in_the_way_is_not_read_whole(world: World, monkeypatch: pyt
     path = world.folder / "archive" / name
     with path.open("wb") as file:
         file.truncate(4 << 30)
-    for ledger in world.folder.glob("bic-ledger.sqlite*"):
-        ledger.unlink()
+    world.lose_ledger("archive")
     size, read = Counter[str](), LocalFolder.read
 
     def counted(self: LocalFolder, location: str) -> Iterator[bytes]:

@@ -24,8 +24,7 @@ def test_recordings_that_waited_for_a_destination_are_tried_at_once(world: World
     world.once()
     (world.folder / "archive").rename(world.folder / "kept")
     (world.folder / "archive").write_text("in the way")
-    for path in world.folder.glob("bic-ledger.sqlite*"):
-        path.unlink()
+    world.lose_ledger("archive")
     world.once()
     (world.folder / "archive").unlink()
     world.once()

@@ -44,8 +44,7 @@ class Placed:
         return {entry.location: b"".join(store.read(entry.location)) for page in store.pages() for entry in page}
 
     def lose_the_ledger(self) -> None:
-        for path in self.world.folder.glob("bic-ledger.sqlite*"):
-            path.unlink()
+        self.world.lose_ledger("archive")
 
 
 KINDS = ["local_folder", "smb_share", "azure_blob"]
@@ -164,8 +163,7 @@ def test_a_folder_has_the_name(world: World, data: str, rule: str) -> None:
     path = world.folder / "archive" / name
     path.unlink()
     path.mkdir()
-    for ledger in world.folder.glob("bic-ledger.sqlite*"):
-        ledger.unlink()
+    world.lose_ledger("archive")
     world.once()
     stem, _, extension = name.rpartition(".")
     assert path.is_dir()

@@ -119,6 +119,14 @@ class World:
         """`bic run --now`."""
         return self._ran(running.fire)
 
+    def lose_ledger(self, *filled: str) -> None:
+        """The ledger is gone; what lies in the destinations `filled` shall be fetched anew all the same."""
+        for path in self.folder.glob("bic-ledger.sqlite*"):
+            path.unlink()
+        app = self.app()
+        running.fill(app, filled)
+        app.ledger.store.close()
+
     def pass_time(self, seconds: float) -> None:
         """Let time pass on all clocks."""
         self.clock.offset += seconds

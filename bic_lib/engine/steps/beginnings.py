@@ -1,0 +1,110 @@
+"""Before a site's first pull into a destination: nothing may lie there that this ledger should know and does not.
+
+A lost ledger, a folder that the vendor's program filled, a site or destination under a new name: a first pull would fetch all of
+it again and store it beside itself. So it does not begin, once and named, until somebody adopts what lies there, restores the
+ledger, names what it was called, or says that it shall be filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from bic_lib.core import named, naming
+from bic_lib.core.errors import Unsupported
+from bic_lib.core.model import REPORT_OF, DataType, Site, Stream
+from bic_lib.engine.app import App
+from bic_lib.engine.delivery import Destination, FileDestination
+from bic_lib.engine.steps.job import Job
+from bic_lib.ledger import Ledger
+from bic_lib.ledger.notes import all_stopped, begun, filled, stopped
+from bic_lib.ledger.records import HELD
+from bic_lib.ledger.streams import StreamState
+
+_BACKUP = f".{naming.extension(DataType.SITE_BACKUPS)}"
+
+
+def is_begun(streams: Mapping[Stream, StreamState], notes: Collection[str], site: str, destination: str) -> bool:
+    """Whether nothing has to be looked at: a stream of the site moves there already, or it was looked at, or is to be filled."""
+    if begun(site, destination) in notes or filled(destination) in notes:
+        return True
+    return any(state.mark is not None for stream, state in streams.items() if stream.destination == destination)
+
+
+def is_stopped(job: Job, streams: Mapping[Stream, StreamState], destination: str) -> str:
+    """Why the site's first pull into a destination may not begin, "" where it may.
+
+    What is found out is noted: a destination is looked through once. Raises DestinationError, ClaimLost, LedgerError.
+    """
+    site = job.site
+    if is_begun(streams, job.notes, site.name, destination):
+        return ""
+    if note := job.notes.get(stopped(site.name, destination)):
+        return str(note["why"])
+    found = unknown_file(job.ledger, site, job.connect(destination), job.sites, job.check)
+    if found is None or is_begun(job.ledger.streams.read(site.name).streams, (), site.name, destination):
+        _note(job, begun(site.name, destination))
+        return ""
+    _note(job, stopped(site.name, destination), since=job.ledger.now(), why=adopt_first(destination, found))
+    return adopt_first(destination, found)
+
+
+def _note(job: Job, note: str, **body: object) -> None:
+    job.ledger.streams.note_place(note, **body)
+    job.notes = {**job.notes, note: body}
+
+
+def unknown_file(
+    ledger: Ledger, site: Site, destination: Destination, sites: Collection[str], check: Callable[[], None] = lambda: None
+) -> str | None:
+    """A file that lies there under a name of the site's, and that no transfer of these sites knows; None when there is none.
+
+    Nothing of the ledger is read where no such name is. Raises DestinationError, LedgerError.
+    """
+    known: set[str] | None = None
+    for location in _of_site(site, destination, check):
+        if known is None:
+            records = (one for one in ledger.proof.records() if one.destination == destination.name and one.item.site in sites)
+            known = {one.outcome.location for one in records if one.outcome.state in HELD}
+        if location not in known:
+            return location
+    return None
+
+
+def _of_site(site: Site, destination: Destination, check: Callable[[], None]) -> Iterator[str]:
+    """The files with names of the site's. Backups are not looked for: each is new, whatever lies there."""
+    if not isinstance(destination, FileDestination):  # rows are replaced, never doubled
+        return
+    formats = [one for data, one in destination.rules.formats.items() if data is not DataType.SITE_BACKUPS]
+    ours = named.recogniser(formats, {site.host, site.host.partition(":")[0]})
+    try:
+        for page in destination.store.pages():
+            check()
+            yield from (one.location for one in page if ours(one.location) and not one.location.lower().endswith(_BACKUP))
+    except Unsupported:  # a plug-in's kind that can't list what it holds has nothing to say
+        return
+
+
+def adopt_first(destination: str, found: str) -> str:
+    """What to do about it, in words."""
+    return (
+        f"adopt first: {found} lies there, and this ledger does not know it. `bic import --destination {destination} --adopt` "
+        f"takes over what lies there; `bic run --fill {destination}` fetches all anew, beside it."
+    )
+
+
+def release(app: App, destination: str, sites: Collection[str]) -> None:
+    """First pulls of these sites into a destination that were stopped begin with the next visit. Raises LedgerError."""
+    ledger, now = app.ledger, app.ledger.now()
+    notes = ledger.streams.places().notes
+    for key, site, where in all_stopped(notes):
+        if where == destination and site in sites:
+            for stream in app.streams(site) if site in app.sites else ():
+                if stream.destination == destination and stream.data in REPORT_OF:
+                    ledger.streams.make_due(stream, None, now)
+            ledger.streams.unnote_place(key)
+
+
+def fill(app: App, destination: str) -> None:
+    """Whatever lies there: first pulls into it may begin. Raises LedgerError."""
+    app.ledger.streams.note_place(filled(destination))
+    release(app, destination, list(app.sites))
