@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
-from bic_lib.core.model import BrokenDocument, Document, Site, Work
+from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, Document, Site, Work
 from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
 from bic_lib.credentials.references import ENVIRONMENT, KEY_VAULT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
@@ -35,6 +35,7 @@ from bic_lib.settings.model import FileDestination as FileSettings
 
 if TYPE_CHECKING:
     from bic_lib.appliance.transport import Account
+    from bic_lib.evidence.completeness import Reports
     from bic_lib.evidence.keys import Keys
     from bic_lib.evidence.sealing import Setup
     from bic_lib.settings.loading import Settings
@@ -109,6 +110,16 @@ def _seal(settings: Settings, environ: Mapping[str, str] | None, app: App, check
     return ()
 
 
+def _reports(app: App, site: Site) -> Reports:
+    """Where the documents of each report kind of a site go."""
+    from bic_lib.evidence.completeness import Reports  # noqa: PLC0415
+
+    streams = sorted(app.streams(site.name))
+    kinds = {kind: [one.destination for one in streams if one.data is data] for kind, data in DOCUMENT_OF.items()}
+    why = "" if site.enabled else "the site is disabled"
+    return Reports({kind: places for kind, places in kinds.items() if places}, site.keeps, why)
+
+
 def _keys(settings: Settings, key: str, environ: Mapping[str, str] | None) -> Keys:
     from bic_lib.evidence import keys  # noqa: PLC0415
 
@@ -148,7 +159,8 @@ def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = No
     enabled = [schedule for schedule in app.schedules if schedule.enabled]
     streams = {(transfer.site, transfer.destination) for schedule in enabled for transfer in schedule.transfers}
     roots = tuple({"name": one, "root": places.root(configured)} for one, configured in sorted(settings.destinations.items()))
-    around = making.Surroundings(name, roots, sorted(streams), is_rows)
+    reports = {one.name: _reports(app, one) for one in app.sites.values()}
+    around = making.Surroundings(name, roots, sorted(streams), is_rows, reports)
     return sealing.Setup(store, _keys(settings, settings.seal.key, environ), around)
 
 

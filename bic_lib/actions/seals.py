@@ -77,7 +77,7 @@ def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: 
     chains = [checking.chain(place, ledger, theirs, trusted) for ledger, theirs in sorted(found.items())]
     judged = [chain for chain in chains if chain.begins or not trusted]
     checked = Checked(others=len(chains) - len(judged))
-    must = {location: sha256 for chain in judged for location, sha256 in chain.must.items()}
+    must = {location: sha256 for chain in judged for location, sha256 in chain.here.items()}
     checked.problems = [problem for chain in judged for problem in chain.problems]
     if not judged:
         checked.problems.append(_nothing(bool(chains), trusted))

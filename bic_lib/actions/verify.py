@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from bic_lib.actions import against_seals
 from bic_lib.actions.selection import demand
 from bic_lib.actions.strangers import holds_ours, strangers
 from bic_lib.core.errors import BicError, LedgerError, Unsupported
@@ -14,6 +15,7 @@ from bic_lib.engine.delivery import Destination
 from bic_lib.engine.findings import Findings
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.verifying import Looking, Seen, Verified, cursor, held, shares, unwatched
+from bic_lib.evidence.sealing import Setup
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import damage
 
@@ -46,10 +48,11 @@ class Asked:
         return self.site is not None or self.lsid is not None or self.since is not None
 
 
-def verify(app: App, asked: Asked | None = None, *, seen: Seen = unwatched) -> Verified:
+def verify(app: App, asked: Asked | None = None, *, seen: Seen = unwatched, seals: Setup | None = None) -> Verified:
     """Compare size and SHA-256 of every stored file, and the digest of all rows, with the ledger, and the ledger with itself.
 
-    What is found is kept in the ledger. `seen` is told of each transfer, as it is looked at. Raises UsageError, LedgerError.
+    With `seals` also the ledger with what was sealed, where all or a whole destination is asked for. What is found is kept in the
+    ledger. `seen` is told of each transfer, as it is looked at. Raises UsageError, LedgerError.
     """
     asked = asked or Asked()
     whole = damage.look_over(app.ledger.store)
@@ -61,10 +64,22 @@ def verify(app: App, asked: Asked | None = None, *, seen: Seen = unwatched) -> V
         looking.at(held(app, asked.fits))
         if not asked.by_item:
             _look_for_strangers(looking, asked)
+            looking.verified.problems += _against_seals(app, asked, seals)
     verified = looking.verified
     verified.problems += [Problem("", "ledger", "", "damaged", told) for told in whole]
     verified.problems += [one for one in looking.findings.damaged() if one.detail not in whole]
     return verified
+
+
+def _against_seals(app: App, asked: Asked, seals: Setup | None) -> list[Problem]:
+    if seals is None:
+        return []
+    try:
+        return [one for one in against_seals.verify(app, seals) if asked.destination in (None, one.destination)]
+    except LedgerError:
+        raise
+    except BicError as error:
+        return [Problem(seals.around.destination, "seals", "", "unreadable", str(error))]
 
 
 def _demand_known(app: App, asked: Asked) -> None:

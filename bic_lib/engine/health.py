@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from bic_lib.core.health import (
     HOUR,
@@ -21,12 +22,13 @@ from bic_lib.core.health import (
     Trouble,
     health,
 )
-from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Stream
+from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Stream, Work
 from bic_lib.core.ticking import Ticks, standstill
 from bic_lib.engine import works
 from bic_lib.engine.app import App
 from bic_lib.ledger.notes import all_stopped
 from bic_lib.ledger.notices import Noticed, Notices
+from bic_lib.ledger.seals import Seals
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.ledger.troubles import Trouble as Listed
 from bic_lib.ledger.work import due_of
@@ -56,6 +58,8 @@ class Known:
     listed: list[Listed] = field(default_factory=list)
     due: Mapping[str, float] = field(default_factory=dict)
     """Of each site with steps, when the first of them is due."""
+    chain: Mapping[str, object] = field(default_factory=dict)
+    """How far days are sealed, where that is wanted."""
 
 
 def look(app: App) -> Health:
@@ -66,8 +70,9 @@ def look(app: App) -> Health:
 def read(app: App, standing: Standing | None = None) -> Known:
     """The range reads; `standing` when it was just read. Raises LedgerError."""
     standing = standing or app.ledger.streams.standing()
+    chain = Seals(app.ledger.store).chain() if Work.SEAL in app.works else {}
     if not standing.sites():  # nothing was ever wanted: there is nothing to be read
-        return replace(untouched(standing, app.ledger.now()), listed=list(app.ledger.troubles.open()))
+        return replace(untouched(standing, app.ledger.now()), listed=list(app.ledger.troubles.open()), chain=chain)
     waiting: dict[Stream, _Waiting] = defaultdict(_Waiting)
     due: dict[str, float] = {}
     for index in app.ledger.work.everywhere(standing):
@@ -77,7 +82,7 @@ def read(app: App, standing: Standing | None = None) -> Known:
             data, _, destination = served.partition(">")
             waiting[Stream(site, DataType(data), destination)].add(index.body["forget"])
     noticed = Notices(app.ledger.store).read()
-    return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()), due)
+    return Known(app.ledger.now(), standing, waiting, noticed, list(app.ledger.troubles.open()), due, chain)
 
 
 def untouched(standing: Standing, now: float) -> Known:
@@ -113,6 +118,7 @@ def facts(app: App, known: Known) -> Facts:
             *_breakdowns(known),
             *_stopped(known.standing),
             *_works(app, known),
+            *_seals(app, known),
             *_heartbeat(known),
         ],
     )
@@ -218,6 +224,25 @@ def _heartbeat(known: Known) -> Iterator[Trouble]:
     if row and row.body.get("why") and known.now - row.body["at"] < HOUR:
         hint = "Look at [notifications.heartbeat]; `bic notify-test` tries it."
         yield Trouble(Severity.NOTE, Subject("bic", data="heartbeat"), row.body["why"], hint, row.body["failed"])
+
+
+_SEALED_WITHIN = 6 * HOUR
+"""Seconds after its end within which a day is sealed where all is well."""
+
+
+def _seals(app: App, known: Known) -> Iterator[Trouble]:
+    """A day that is not sealed, though it should be."""
+    if Work.SEAL not in app.works:
+        return
+    match known.chain:
+        case {"head": {"day": str(day)}}:
+            ended = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + 2 * DAY
+            if known.now - ended > _SEALED_WITHIN:
+                hint = "`bic seal now` seals what is due, or says why it can't."
+                yield Trouble(Severity.UNPROVEN, Subject("seal"), f"No day after {day} is sealed.", hint, ended)
+        case _:
+            text, hint = "Nothing is sealed yet, though the settings have [seal].", "`bic seal init` begins."
+            yield Trouble(Severity.NOTE, Subject("seal"), text, hint)
 
 
 _TO_DO = {

@@ -19,6 +19,7 @@ class Problem:
     `missing`, `altered`, `size`: what was stored. `newer`: rows that another ledger's `bic` loaded since, from another version of
     the session. `foreign`: what the ledger does not know. `damaged`: the ledger itself. `unknown`: a destination of which this
     ledger knows nothing, although something of ours lies there. `unreadable`: what could not be looked at.
+    `erased`: what was sealed and the ledger knows no longer. `seal`: the chain of seals itself.
     """
 
     destination: str

@@ -56,7 +56,7 @@ class Chain:
     """A chain of statements as it lies there. `begins`: with a key that whoever asks has from elsewhere; `rooted`: and so does
     each chain that follows a lost key.
 
-    `must` is what must lie at the seals' own destination now; `elsewhere` counts lines of other destinations and databases.
+    `lines`: by site and destination, what must lie there now, with its SHA-256. `destination`: where the seals lie themselves.
     """
 
     ledger: str
@@ -64,18 +64,23 @@ class Chain:
     begins: bool = False
     rooted: bool = False
     head: Head | None = None
-    must: dict[str, str] = field(default_factory=dict)
-    elsewhere: int = 0
+    destination: str = ""
+    lines: dict[tuple[str, str], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     problems: list[Problem] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for."""
 
     @property
-    def state(self) -> str:
-        if self.problems:
-            return "broken"
-        return "proven" if self.rooted else "consistent"
+    def here(self) -> dict[str, str]:
+        """What must lie where the seals lie."""
+        ours = (lines for (_, destination), lines in self.lines.items() if destination == self.destination)
+        return {location: sha256 for lines in ours for location, sha256 in lines.items()}
+
+    @property
+    def elsewhere(self) -> int:
+        """How many lines are of other destinations, and of databases."""
+        return sum(len(lines) for (_, destination), lines in self.lines.items() if destination != self.destination)
 
 
 def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str]) -> Chain:
@@ -91,7 +96,6 @@ class _Check:
         self.trusted = trusted
         self.checked = Chain(ledger)
         self.keys = dict(self._keys())
-        self._elsewhere: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
 
     def chain(self) -> Chain:
         checked, before = self.checked, None
@@ -105,7 +109,6 @@ class _Check:
                 break
         if before and (late := [n for n in numbers if n > before.number]):
             self._tell(Found.GAP, f"{late[-1]:05d}", "files of a seal without its statement: the chain was cut")
-        checked.elsewhere = sum(map(len, self._elsewhere.values()))
         return checked
 
     def _keys(self) -> Iterator[tuple[str, PublicKey]]:
@@ -192,6 +195,7 @@ class _Check:
     # --- the lists of a statement ---
 
     def _take_lists(self, stem: Stem, statement: Statement) -> None:
+        self.checked.destination = statement.destination
         named = self._named(stem, statement)
         for one in sorted(statement.files, key=lambda one: one.kind is not Kind.GONE):
             if one.kind is Kind.COMPLETENESS:
@@ -203,7 +207,7 @@ class _Check:
             content = self._sealed(name, one.sha256) if one.lines else b""
             site, destination = names.parts(name, stem)
             if content is not None:
-                self._apply(name, (site, destination), one.kind, content, statement)
+                self._apply(name, self.checked.lines[site, destination], one.kind, content)
 
     def _named(self, stem: Stem, statement: Statement) -> dict[int, str]:
         """The names of a statement's lists by their numbers, from the completeness of each site."""
@@ -232,8 +236,7 @@ class _Check:
         self.checked.known.add(name)
         return content
 
-    def _apply(self, name: str, of: tuple[str, str], kind: Kind, content: bytes, statement: Statement) -> None:
-        must = self.checked.must if of[1] == statement.destination and kind is not Kind.ROWS else self._elsewhere[of]
+    def _apply(self, name: str, must: dict[str, str], kind: Kind, content: bytes) -> None:
         for location, sha256 in lists.read(content):
             if kind is not Kind.GONE:
                 must[location] = sha256

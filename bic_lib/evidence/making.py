@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bic_lib.core.version import VERSION
-from bic_lib.evidence import lists, names
+from bic_lib.evidence import completeness, lists, names
+from bic_lib.evidence.completeness import Reports
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.standing import Changed, Standing
-from bic_lib.evidence.statement import Head, Kind, Listed, Statement, canonical, digest
+from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest
 
+Days = Mapping[str, Sequence[Mapping[str, Any]]]
 Line = tuple[str, str, str]
 """A location, its SHA-256, and where it came from or why it went."""
 
@@ -21,13 +23,14 @@ Line = tuple[str, str, str]
 class Surroundings:
     """What a statement says beside its lists: where the seals lie, which destinations there are, which site sends where.
 
-    `is_rows` tells which of them are databases.
+    `is_rows` tells which of them are databases, `reports` what is asked of each site.
     """
 
     destination: str
     places: tuple[Mapping[str, str], ...]
     streams: Sequence[tuple[str, str]]
     is_rows: Callable[[str], bool]
+    reports: Mapping[str, Reports] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Seal:
         return Head(self.stem.number, self.stem.day, digest(self.statement))
 
 
-def made(stem: Stem, chain: Mapping[str, Any], found: Standing, around: Surroundings) -> Seal:
-    """The seal of a day, which follows the chain's head."""
+def made(stem: Stem, chain: Mapping[str, Any], found: Standing, days: Days, around: Surroundings) -> Seal:
+    """The seal of a day, which follows the chain's head. `days`: by site, what its completeness says."""
     files: dict[str, bytes] = {}
     listed: list[Listed] = []
     by_site: dict[str, dict[str, str]] = defaultdict(dict)
@@ -55,8 +58,8 @@ def made(stem: Stem, chain: Mapping[str, Any], found: Standing, around: Surround
         by_site[site][str(len(listed))] = name
         if content:
             files[name] = content
-    for site, numbers in sorted(by_site.items()):
-        content = canonical({"site": site, "files": numbers, "days": []})
+    for site in sorted({*by_site, *days}):
+        content = completeness.written(site, by_site[site], days.get(site, ()))
         listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
         files[stem.completeness(site)] = content
     statement = Statement(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ from bic_lib.core.errors import BicError, DestinationError, Unexpected, UsageErr
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY
 from bic_lib.core.ports import FileStore
-from bic_lib.evidence import lists, making, names, standing
+from bic_lib.evidence import completeness, lists, making, names, standing
 from bic_lib.evidence.keys import Keys, Signer
 from bic_lib.evidence.making import Seal, Surroundings
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest, read
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.notices import Cause, Lasts, Notices
 from bic_lib.ledger.seals import Seals, Spot
 from bic_lib.ledger.troubles import Trouble
 
@@ -145,16 +147,26 @@ class _Sealer:
 
     def seal(self, day: date, found: standing.Standing) -> Head:
         """Publish the day's seal, and note it."""
-        signer = self._signer()
+        signer, days = self._signer(), self._completeness(day, found)
         for attempt in range(_MOST_STEMS):
-            made = making.made(self._stem(day, attempt), self.lease.body, found, self.setup.around)
+            made = making.made(self._stem(day, attempt), self.lease.body, found, days, self.setup.around)
             if self._publish(made, signer):
                 break
         else:
             raise DestinationError(f"{_MOST_STEMS} names for the seal of {day} are taken by others: look at {self.folder}.")
         self.seals.note((one.spot, one.held.sha256 if one.held else "") for one in found.changed)
+        for site, told in days.items():
+            completeness.note(self.ledger, site, told)
         self._note_head(made, found.days)
         return made.head
+
+    def _completeness(self, day: date, found: standing.Standing) -> making.Days:
+        """What is said of each site; of what was there before sealing began nothing."""
+        if head_of(self.lease.body) is None:
+            return {}
+        sites = self.setup.around.reports.items()
+        touched = {site: [of_day for one, of_day in found.touched if one == site] for site, _ in sites}
+        return {site: completeness.days(self.ledger, site, reports, day, touched[site]) for site, reports in sites}
 
     def _stem(self, day: date, attempt: int) -> Stem:
         before = head_of(self.lease.body)
@@ -171,6 +183,7 @@ class _Sealer:
             body.pop(name, None)
         if (taking_over := body.pop("next", None)) is not None:
             body.update(previous_key=body["key"], previous_kid=body["kid"], key=taking_over["key"], kid=taking_over["kid"])
+        Notices(self.ledger.store).tell(_message(made, self.ledger.now()))
         self.lease.commit([])
         log.info("sealed %s: statement %d, SHA-256 %s", head.day, head.number, head.sha256)
 
@@ -310,6 +323,20 @@ class _Sealer:
 def _signed(signer: Signer, made: Seal) -> Callable[[bytes], bool]:
     """Whether a signature that lies there already is one of this key over the statement: any is right."""
     return lambda there: signer.public.verifies(there, made.statement)
+
+
+def _message(made: Seal, now: float) -> Cause:
+    """What people are told of a statement, once: the copy of the head that lies elsewhere."""
+    head, counted = made.head, Counter[str]()
+    for one in read(made.statement).files:
+        counted[str(one.kind)] += one.lines
+    lines = ", ".join(f"{counted[kind]:,} {words}" for kind, words in _COUNTED.items() if counted[kind]) or "nothing new"
+    keep = "Keep this message: it shows later that nothing was cut off."
+    text = f"Statement {head.number} of {head.day}: {lines}.\nSHA-256 {head.sha256}\n\n{keep}"
+    return Cause(f"sealed|{head.number}", f"{head.day} is sealed", text, now, Lasts.EVENT)
+
+
+_COUNTED = {Kind.LIST: "files", Kind.ROWS: "sessions as rows", Kind.GONE: "gone"}
 
 
 def _trouble(ledger: Ledger, setup: Setup, state: str, reason: str, place: str = "") -> Trouble:

@@ -10,7 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
 
 from bic_lib.core.model import Item, Outcome, State
@@ -55,6 +55,8 @@ class Standing:
     changed: list[Changed] = field(default_factory=list)
     days: dict[str, str] = field(default_factory=dict)
     passed_over: int = 0
+    touched: set[tuple[str, str]] = field(default_factory=set)
+    """Sites and days of start of what the journal tells of."""
 
 
 class _Seen(Enum):
@@ -126,6 +128,8 @@ def _take(ledger: Ledger, day: date, spots: dict[Spot, _Place], found: Standing)
     waits, digest = False, hashlib.sha256()
     for entry in ledger.journal.day(day):
         _add(digest, entry)
+        if entry.site:
+            found.touched.add((entry.site, datetime.fromtimestamp(max(0, entry.start), UTC).date().isoformat()))
         if not entry.location or entry.happened in (Happened.LOST, Happened.ACKNOWLEDGED):
             continue
         spot = Spot(entry.site, entry.destination, entry.location)

@@ -9,7 +9,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new pl
 * `proof` what became of every item · `records` one transfer as a row · `index` where a session stands
 * `troubles` what is wrong, and what of it was acknowledged · `journal` what changed at destinations, day by day
 * `holds` what nobody may purge or retire
-* `seals` how far days are sealed, and which lines hold
+* `seals` how far days are sealed, and which lines hold · `listings` what appliances listed of a day
 * `breakdowns` visits that ended by a bug
 * `told` outcomes as runs and days count them · `history` runs · `days` what was stored a day
 * `clearing` what gets too old · `daily` both, once a day

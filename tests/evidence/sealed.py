@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from bic_lib import wiring
@@ -54,6 +55,9 @@ class Sealed:
         """The day ends and is sealed."""
         self.pass_time(DAY)
         return self.seal()
+
+    def today(self) -> date:
+        return sealing.last_finished(self.world.clock()) + timedelta(days=1)
 
     def documents(self) -> list[Record]:
         """Session documents that are stored, in the ledger's order."""

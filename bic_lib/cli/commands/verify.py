@@ -37,7 +37,8 @@ JSON = {
                 ),
                 "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
                 "problem": Key(
-                    "`missing`, `altered`, `size`; `newer`: rows that another ledger loaded since; `foreign`: not in the ledger; "
+                    "`missing`, `altered`, `size`; `erased`: sealed, and unknown to the ledger now; `seal`: of the chain of seals; "
+                    "`newer`: rows that another ledger loaded since; `foreign`: not in the ledger; "
                     "`damaged`: a row of the ledger, or all of it; `unknown`: the ledger knows nothing of this destination, "
                     "where something of ours lies; `unreadable`: it could not be looked at",
                     "size",
@@ -73,9 +74,11 @@ def command(call: Call, /, manifest: TextIO | None, since: str | None, share: st
     asked = Asked(since=moment(since, "--since") if since else None, share=_part(share) if share else None, **named)
     if asked.share and asked.strict:
         raise UsageError("--strict looks at all there is, --share at a part of it: give one of them.")
+    from bic_lib import wiring  # noqa: PLC0415
+
     app = call.app()
     with watching("verify", lambda: Told(f"{looked_at[0]:,} looked at")):
-        verified = verify(app, asked, seen=seen)
+        verified = verify(app, asked, seen=seen, seals=wiring.sealing(call.settings(), app))
     if call.json:
         _print_json(verified)
     else:

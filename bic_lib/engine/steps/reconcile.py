@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.engine.steps.recordings import SCREEN_RECORDINGS
+from bic_lib.ledger.listings import Listing, Listings
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING
 from bic_lib.ledger.work import ClaimedStep, Step
@@ -44,7 +46,8 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     if not body.get("until"):
         full = any(_long_ago(passes, stream, "full", now, _WEEK) for stream in members)
         begin = int(now) - (job.site.keeps if full else job.site.reconcile_days * DAY)
-        body.update(cursor=max(begin, min(members.values())), until=int(now), is_full=full)
+        body.update(cursor=max(begin, min(members.values())), until=int(now), is_full=full, listed={})
+        body["begun"] = body["cursor"]
     body["streams"] = sorted(map(served_name, members))
     known = job.ledger.proof.known(job.site.name)
     try:
@@ -53,7 +56,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
             _second_look(job, kind, members, known, int(now))
         for window in job.pieces(Window(body["cursor"], body["until"])):
             job.need(NEEDED_SECONDS)
-            compare(job, kind, members, known, window)
+            compare(job, kind, members, known, window, body.setdefault("listed", {}))
             body["streams"] = sorted(served_name(stream) for stream in members if not job.rests_now(stream.destination))
             body["cursor"] = window.end
             claimed.lease.renew()
@@ -64,6 +67,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
     for name in body["streams"]:
         before = passes.get(name, {})
         passes[name] = {"passed": body["until"], "full": body["until"] if body["is_full"] else before.get("full", 0)}
+    _keep_listings(job, kind, body.pop("begun", body["cursor"]), body.pop("listed", {}))
     body.update(until=0, attempts=0, reason="")
     job.ledger.work.finish(claimed, again_at=job.ledger.now() + DAY)
 
@@ -118,21 +122,65 @@ def take_window(
         job.rest_destination(stream.destination, str(error))
 
 
-def compare(job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window) -> list[Step]:
+def compare(
+    job: Job, kind: ReportKind, members: dict[Stream, int], known: Known, window: Window, counted: Counted | None = None
+) -> list[Step]:
     """List the sessions that began in this window and plan to fetch those which a stream has not been served with.
 
-    So are those whose recording only the listing tells of (docs/appliance.md 5.1).
+    So are those whose recording only the listing tells of (docs/appliance.md 5.1). `counted` takes what was listed of each day.
     """
     serving = [stream for stream, begin in members.items() if begin < window.end]
     with job.question(window):
         listing = _listing(job, kind, window)
     if listing is None:
+        if counted is not None:
+            counted.update({day: {"refused": True} for day in _days(window)})
         take_window(job, kind, serving, known, Selection(began=window), window)
         return []
+    if counted is not None:
+        _count(counted, job, known, window, listing)
     missing = [listed for listed in listing if not _is_known(job, known, listed, window, serving)]
     recorded = frozenset(listed.lsid for listed in missing if listed.has_recording)
     now = job.ledger.now()
     return plan_lsids(job, kind, dict.fromkeys((listed.lsid for listed in missing), now), window.begin, recorded, listed=True)
+
+
+Counted = dict[str, dict[str, Any]]
+"""By UTC day, how many sessions were listed, and ids of those that the ledger did not know."""
+_MOST_UNKNOWN = 50
+"""Ids kept of a day: a row of the ledger has its bounds, and what is unknown is being fetched."""
+
+
+def _count(counted: Counted, job: Job, known: Known, window: Window, listing: Sequence[Listed]) -> None:
+    """A session counts for the day on which the ledger has it; one that it does not know, for the window's first."""
+    for day in _days(window):
+        counted.setdefault(day, {})
+    for listed in listing:
+        starts = (window.begin, window.end - 1)
+        found = [one for one in starts if known.document(Item(job.site.name, DataType.SESSIONS, listed.lsid, start=one))]
+        of_day = counted[_day(found[0] if found else window.begin)]
+        of_day["n"] = of_day.get("n", 0) + 1
+        if not found:
+            of_day["unknown"] = [*of_day.get("unknown", ()), listed.lsid][:_MOST_UNKNOWN]
+
+
+def _days(window: Window) -> list[str]:
+    return list(dict.fromkeys((_day(window.begin), _day(window.end - 1))))
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
+def _keep_listings(job: Job, kind: ReportKind, begun: int, counted: Counted) -> None:
+    """What a whole pass listed, but of its first day, of which it saw a part."""
+    asked = job.ledger.now()
+    listings = [
+        Listing(str(kind), day, found.get("n", 0), asked, tuple(found.get("unknown", ())))
+        for day, found in counted.items()
+        if (day != _day(begun) or begun % DAY == 0) and "refused" not in found
+    ]
+    Listings(job.ledger.store).note(job.site.name, listings)
 
 
 def _listing(job: Job, kind: ReportKind, window: Window) -> Sequence[Listed] | None:
