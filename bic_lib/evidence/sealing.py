@@ -154,7 +154,8 @@ class _Sealer:
                 break
         else:
             raise DestinationError(f"{_MOST_STEMS} names for the seal of {day} are taken by others: look at {self.folder}.")
-        self.seals.note((one.spot, one.held.sha256 if one.held else "") for one in found.changed)
+        lines = ((one.spot, one.held.sha256 if one.held else "") for one in found.changed)
+        self.seals.note(lines, str(made.stem))
         for site, told in days.items():
             completeness.note(self.ledger, site, told)
         self._note_head(made, found.days)
@@ -182,6 +183,7 @@ class _Sealer:
         for name in ("intent", "lost", "previous_key", "previous_kid"):
             body.pop(name, None)
         if (taking_over := body.pop("next", None)) is not None:
+            body["rotations"] = [*body.get("rotations", ()), str(made.stem)]
             body.update(previous_key=body["key"], previous_kid=body["kid"], key=taking_over["key"], kid=taking_over["kid"])
         Notices(self.ledger.store).tell(_message(made, self.ledger.now()))
         self.lease.commit([])
@@ -216,7 +218,7 @@ class _Sealer:
         made, statement = Seal(stem, {}, content), read(content)
         if ours and not self._sign(made, self._signer()):
             raise DestinationError(f"{self.folder}{stem.signature} is no signature of ours: take it away, and seal again.")
-        self.seals.note(self._lines_of(stem, statement))
+        self.seals.note(self._lines_of(stem, statement), str(stem))
         if not ours:
             log.warning("statement %d of %s was sealed already by this ledger before it was restored", stem.number, stem.day)
             if "next_key" in statement.more:

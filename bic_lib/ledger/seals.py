@@ -51,12 +51,17 @@ class Seals:
         row = self.store.get(SEALS, spot.partition, hashed(spot.location))
         return str(row.body["sha256"]) if row else ""
 
-    def note(self, lines: Iterable[tuple[Spot, str]]) -> None:
-        """Write down what the seals tell from now on; an empty SHA-256: nothing. May be repeated. Raises LedgerError."""
+    def stem(self, spot: Spot) -> str:
+        """What the names of the seal begin with that tells of a place; empty where none does. Raises LedgerError."""
+        row = self.store.get(SEALS, spot.partition, hashed(spot.location))
+        return str(row.body["stem"]) if row else ""
+
+    def note(self, lines: Iterable[tuple[Spot, str]], stem: str) -> None:
+        """Write down what the seal with this stem tells; an empty SHA-256: nothing. May be repeated. Raises LedgerError."""
         changes: dict[str, dict[str, Change]] = {}
         for spot, sha256 in lines:
             key = hashed(spot.location)
-            change: Change = Put(key, {"location": spot.location, "sha256": sha256}) if sha256 else Delete(key)
+            change: Change = Put(key, {"location": spot.location, "sha256": sha256, "stem": stem}) if sha256 else Delete(key)
             changes.setdefault(spot.partition, {})[key] = change
         for partition, rows in changes.items():
             batch = list(rows.values())

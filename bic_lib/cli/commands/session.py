@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import rich_click as click
 
+from bic_lib import wiring
+from bic_lib.actions.bag import Bagged, folder
+from bic_lib.actions.bag import zipped as zip_file
 from bic_lib.actions.converting import to_mp4
 from bic_lib.actions.formatting import count, size
 from bic_lib.actions.session import Copy, Session, brief, find, look, shown
@@ -20,7 +24,11 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.searching import FoundSession, Sought
 from bic_lib.core.session_content import Content
 from bic_lib.engine.app import App
+from bic_lib.evidence.sealing import Setup
+from bic_lib.ledger.index import Place
 
+Make = Callable[[App, Session, Path, Setup | None], Bagged]
+"""How a bag is made: as a folder, or as a ZIP file."""
 _LINES = 200
 """Chat lines that somebody reads on a terminal; --json lists all."""
 _PLACE = {
@@ -91,13 +99,18 @@ JSON = {
 @click.option("--text", default="", metavar="WORDS", help="By words that were said, by names of files, people, machines.")
 @click.option("--site", default="", metavar="S", help="Only of this site.")
 @click.option("--mp4", type=click.Path(path_type=Path), metavar="FILE", help="Also write its recording as MP4 to this file.")
+@click.option("--export", type=click.Path(path_type=Path), metavar="DIR", help="Also make this new folder a bag of all of it.")
+@click.option("--zip", "zipped", type=click.Path(path_type=Path), metavar="FILE", help="The same as one new ZIP file.")
 @click.pass_obj
-def command(call: Call, lsid: str, key: str, text: str, site: str, mp4: Path | None) -> int:
+def command(
+    call: Call, lsid: str, key: str, text: str, site: str, mp4: Path | None, export: Path | None, zipped: Path | None
+) -> int:
     """Show one session: who, when, chat, files, and where each copy lies, with its SHA-256 and how far it is proven.
 
     Documents and rows are read again for it, recordings are looked for. Of several sessions with one key each is listed; --text
     lists those that a database finds. --mp4 converts the recording where ffmpeg is installed: a copy for players, beside what is
-    proven.
+    proven. --export and --zip make a bag (BagIt): files, rows, ledger records and seals, with a README.txt that says how anybody
+    checks them without bic.
     """
     if sum(map(bool, (lsid, key, text))) != 1:
         raise UsageError("session: name one by its LSID, its external key or its words", hint="bic session LSID")
@@ -109,22 +122,27 @@ def command(call: Call, lsid: str, key: str, text: str, site: str, mp4: Path | N
         by = f"the id {lsid}" if lsid else f"the external key {key}"
         note(f"bic: this ledger knows no session with {by}" + (f" of {site}" if site else ""))
         return 1
-    if key and call.json:
+    targets = [(made, target) for made, target in ((folder, export), (zip_file, zipped)) if target]
+    if len(places) == 1 and (targets or not (key and call.json)):
+        return _show_one(call, app, places[0], mp4, targets)
+    if targets or mp4 or (call.json and not key):
+        named = ", ".join(f"{place.lsid} of {place.site}" for place in places)
+        raise UsageError(f"session: which one is meant? {named}", hint="Name one by its id, and by --site.")
+    if call.json:
         print_json({"sessions": [brief(place) for place in places]})
-    elif len(places) == 1:
-        found = look(app, places[0])
-        if mp4:
-            note(f"bic: {mp4} is a copy of {to_mp4(app, found, mp4)}, converted: what is proven is the recording itself")
-        print_json(shown(found)) if call.json else _show(found)
-    elif call.json:
-        raise UsageError(f"session: {lsid} is of {', '.join(place.site for place in places)}", hint="Name one by --site.")
     else:
-        table(
-            "Sessions",
-            ("lsid", "site", "day", "external key"),
-            [(one.lsid, one.site, one.day, one.external_key) for one in places],
-        )
+        rows = [(one.lsid, one.site, one.day, one.external_key) for one in places]
+        table("Sessions", ("lsid", "site", "day", "external key"), rows)
     return 0
+
+
+def _show_one(call: Call, app: App, place: Place, mp4: Path | None, targets: Sequence[tuple[Make, Path]]) -> int:
+    found = look(app, place)
+    if mp4:
+        note(f"bic: {mp4} is a copy of {to_mp4(app, found, mp4)}, converted: what is proven is the recording itself")
+    bagged = [_bag(call, app, found, make, target) for make, target in targets]
+    print_json(shown(found)) if call.json else _show(found)
+    return 1 if any(one.lacking for one in bagged) else 0
 
 
 def _search(call: Call, app: App, text: str, site: str) -> int:
@@ -143,6 +161,16 @@ def _search(call: Call, app: App, text: str, site: str) -> int:
 
 def _who(found: FoundSession) -> tuple[str, str, str]:
     return found.customer, found.machine, found.representative
+
+
+def _bag(call: Call, app: App, found: Session, make: Make, target: Path) -> Bagged:
+    """Make the session's bag, and say what is not in it."""
+    bagged = make(app, found, target, wiring.sealing(call.settings(), app))
+    for one in bagged.lacking:
+        note(f"bic: not in {target}: {one}")
+    sealed = f", {len(bagged.files) - bagged.unsealed} of them sealed" if bagged.files else ""
+    note(f"bic: {target} holds {count(len(bagged.files), 'file')}{sealed}; README.txt in it says how to check them")
+    return bagged
 
 
 def _show(session: Session) -> None:

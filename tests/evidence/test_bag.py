@@ -1,0 +1,120 @@
+"""One session as a bag: an auditor who has never seen the program checks it by its README.txt alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bic_lib import wiring
+from bic_lib.actions import bag
+from bic_lib.actions.session import find, look
+from bic_lib.core.errors import UsageError
+from bic_lib.evidence import sealing
+from bic_lib.settings import loading
+from tests.evidence.sealed import BARE, Sealed
+
+
+def bagged(sealed: Sealed, target: Path, *, seals: bool = True) -> bag.Bagged:
+    """The bag of a session with a recording."""
+    app = sealed.world.app()
+    setup = wiring.sealing(loading.load(sealed.world.folder / "bic.toml"), app) if seals else None
+    recorded = next(one for one in sealed.world.records() if one.item.data == "session_recordings")
+    [place] = find(app, lsid=recorded.item.lsid)
+    make = bag.zipped if target.suffix == ".zip" else bag.folder
+    return make(app, look(app, place), target, setup)
+
+
+def checked(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The commands of README.txt, typed into a bare shell."""
+    readme = (folder / "README.txt").read_text(encoding="utf-8")
+    commands = "\n".join(line for line in readme.splitlines() if line.startswith("  "))
+    return subprocess.run(["sh", "-c", commands], cwd=folder, env=BARE, capture_output=True, text=True, check=False)
+
+
+def demand_well(folder: Path, fingerprint: str) -> None:
+    done = checked(folder)
+    assert done.stderr == ""
+    told = done.stdout.splitlines()
+    assert any(line.startswith(fingerprint) for line in told)
+    others = [line for line in told if not re.match(r"[0-9a-f]{64} ", line)]
+    assert set(others) <= {"OK", "Verified OK"}
+    assert others.count("Verified OK") >= 1
+    assert others.count("OK") >= 4
+
+
+def test_an_auditor_checks_it_by_its_readme(sealed: Sealed, tmp_path: Path) -> None:
+    """bagit's own validator and sha256sum accept it; each line of its README says OK, and one is the fingerprint he knows."""
+    target = tmp_path / "bag"
+    found = bagged(sealed, target)
+    assert (len(found.files), found.unsealed, found.lacking) == (2, 0, [])
+    valid = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "bagit", "--validate", str(target)], capture_output=True, check=False
+    )
+    assert valid.returncode == 0, valid.stderr
+    demand_well(target, sealed.fingerprint)
+
+
+def test_after_another_key_took_over_it_is_checked_as_well(sealed: Sealed, tmp_path: Path) -> None:
+    """The statement that hands over is in the bag, with both keys."""
+    sealing.rotate(*sealed.parts())
+    sealed.next_day()
+    for record in sealed.documents():
+        sealed.store_anew(record, (sealed.root / record.outcome.location).read_bytes() + b"<!-- newer -->")
+    sealed.next_day()
+    bagged(sealed, tmp_path / "bag")
+    assert len([*(tmp_path / "bag").glob("data/seals/*/keys/*.pem")]) == 2
+    demand_well(tmp_path / "bag", sealed.fingerprint)
+
+
+@pytest.mark.parametrize("which", ["data/files/archive/*.xml", "data/seals/*/*.sha256", "data/seals/*/?????-*-??.json"])
+def test_what_was_changed_in_it_is_found(sealed: Sealed, tmp_path: Path, which: str) -> None:
+    """A file, a list or a statement of a bag whose manifest was made to fit: one of its lines says no."""
+    target = tmp_path / "bag"
+    bagged(sealed, target)
+    victim = next(path for path in sorted(target.glob(which)) if path.stat().st_size)
+    victim.write_bytes(victim.read_bytes().replace(b"e", b"f", 1))
+    manifest = subprocess.run(
+        "find data -type f | sort | xargs sha256sum", cwd=target, shell=True, capture_output=True, check=True
+    )
+    (target / "manifest-sha256.txt").write_bytes(manifest.stdout)
+    done = checked(target)
+    assert "FAIL" in (done.stdout + done.stderr).upper()
+
+
+def test_nothing_of_others_is_in_it(sealed: Sealed, tmp_path: Path) -> None:
+    """One session's files; the names of a ZIP file are those of the folder."""
+    bagged(sealed, tmp_path / "bag.zip")
+    with zipfile.ZipFile(tmp_path / "bag.zip") as archive:
+        names = archive.namelist()
+    lsid = names[0].split("/")[0]
+    assert all(lsid in name for name in names if "/data/files/" in name and not name.endswith("/"))
+    assert f"{lsid}/README.txt" in names
+
+
+def test_without_seals_it_says_so(sealed: Sealed, tmp_path: Path) -> None:
+    """A ledger that seals nothing still gives a bag that proves itself unchanged."""
+    bagged(sealed, tmp_path / "bag", seals=False)
+    assert "not sealed" in (tmp_path / "bag/README.txt").read_text()
+    assert checked(tmp_path / "bag").stdout == "OK\n"
+
+
+def test_nothing_is_replaced(sealed: Sealed, tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag/mine").touch()
+    with pytest.raises(UsageError, match="not empty"):
+        bagged(sealed, tmp_path / "bag")
+
+
+def test_a_file_that_is_not_as_stored_is_lacking(sealed: Sealed, tmp_path: Path) -> None:
+    """It is told, and not taken in."""
+    for path in sealed.root.glob("*.xml"):
+        path.write_bytes(b"<altered/>")
+    found = bagged(sealed, tmp_path / "bag")
+    assert len(found.lacking) == 1
+    assert "Lacking: archive" in (tmp_path / "bag/README.txt").read_text()
+    assert not [*(tmp_path / "bag").glob("data/files/archive/*.xml")]
