@@ -13,7 +13,7 @@ from bic_lib.core.errors import SettingsError
 from bic_lib.engine.app import App
 from bic_lib.engine.health import read
 from bic_lib.ledger import daily
-from bic_lib.ledger.days import stored_per_day
+from bic_lib.ledger.days import per_stream, together
 from bic_lib.ledger.notices import Notice
 
 _RUNS = 20
@@ -29,13 +29,22 @@ def overview(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """
     known = read(app)
     pass_ = known.standing.rows("scheduler").get(daily.KEY)
+    streams = per_stream(app.ledger.store, pass_, known.now, _DAYS)
     return {
         "as_of": iso(known.now),
         **of_known(app, known, broken),
         "runs": runs(app.ledger, _RUNS),
         "failures": [shown(one) for one in known.listed[:_FAILURES]],
         "notices": [_notice(notice) for notice in known.noticed.notices if notice.over is None],
-        "stored_per_day": [asdict(day) for day in stored_per_day(app.ledger.store, pass_, known.now, _DAYS)],
+        "stored_per_day": [asdict(day) for day in together(streams.values(), known.now, _DAYS)],
+        "stored_per_stream": [
+            {
+                **dict(zip(("site", "data", "destination"), stream, strict=True)),
+                "stored": [day.stored for day in days],
+                "failed": [day.failed for day in days],
+            }
+            for stream, days in sorted(streams.items())
+        ],
     }
 
 

@@ -7,7 +7,7 @@ summed yet are when somebody asks, so a kill makes nothing wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.journal import Journal, day_of
 from bic_lib.ledger.told import Told
 
+StreamName = tuple[str, str, str]
+"""Site, data type, destination."""
 DAYS = "days"
 _LOOKED_BACK = 31
 """Days that are summed after an update from a bic that did not: a month of them is shown."""
@@ -38,21 +40,46 @@ class Day:
         self.bytes += size
 
 
-def stored_per_day(store: Store, daily: Row | None, now: float, days: int) -> list[Day]:
-    """The last `days` days, today included, oldest first. `daily` is the daily pass's row. Raises LedgerError."""
-    names = [day_of(now - back * DAY) for back in reversed(range(days))]
-    found = {name: Day(name) for name in names}
+def per_stream(store: Store, daily: Row | None, now: float, days: int) -> dict[StreamName, list[Day]]:
+    """The last `days` days, today included, oldest first, by site, data type and destination; what an older bic summed for all
+    streams together stands under (site, "", ""). `daily` is the daily pass's row. Raises LedgerError.
+    """
+    names = _names(now, days)
+    found: dict[StreamName, dict[str, Day]] = defaultdict(lambda: {name: Day(name) for name in names})
     for row in store.scan(RUNS, DAYS, names[0]):
-        if day := found.get(row.key.partition("|")[0]):
-            for sums in _sums(row.body):
-                day.add(*sums)
+        name, _, site = row.key.partition("|")
+        if name in names:
+            for stream, sums in _sums(row.body):
+                found[_stream(site, stream)][name].add(*sums)
     settled = str(daily.body["settled"]) if daily else ""
-    for name in names:
-        if name > settled:
-            for streams in _by_site(Journal(store).outcomes(name)).values():
-                for counts in streams.values():
-                    found[name].add(counts.stored, counts.failed, counts.bytes)
-    return list(found.values())
+    for name in (name for name in names if name > settled):
+        for site, streams in _by_site(Journal(store).outcomes(name)).items():
+            for stream, counts in streams.items():
+                found[_stream(site, stream)][name].add(counts.stored, counts.failed, counts.bytes)
+    return {stream: list(named.values()) for stream, named in found.items()}
+
+
+def together(streams: Iterable[Sequence[Day]], now: float, days: int) -> list[Day]:
+    """The same days of all these streams."""
+    found = [Day(name) for name in _names(now, days)]
+    for stream in streams:
+        for day, one in zip(found, stream, strict=True):
+            day.add(one.stored, one.failed, one.bytes)
+    return found
+
+
+def stored_per_day(store: Store, daily: Row | None, now: float, days: int) -> list[Day]:
+    """As :func:`per_stream`, of all streams together. Raises LedgerError."""
+    return together(per_stream(store, daily, now, days).values(), now, days)
+
+
+def _names(now: float, days: int) -> list[str]:
+    return [day_of(now - back * DAY) for back in reversed(range(days))]
+
+
+def _stream(site: str, name: str) -> StreamName:
+    data, _, destination = name.partition(">")
+    return site, data, destination
 
 
 def settle_next(store: Store, settled: str, now: float, *, fresh: bool = False) -> str:
@@ -83,12 +110,12 @@ def _body(streams: Mapping[str, Counts]) -> dict[str, list[int]]:
     return {stream: [counts.stored, counts.failed, counts.bytes] for stream, counts in streams.items()}
 
 
-def _sums(body: Mapping[str, Any]) -> Iterable[list[int]]:
+def _sums(body: Mapping[str, Any]) -> Iterable[tuple[str, list[int]]]:
     """Of a day's row: stored, failed, bytes by stream; one that an older bic wrote has them for all streams together."""
     if "streams" in body:
         sums: Mapping[str, list[int]] = body["streams"]
-        return sums.values()
-    return [[body["stored"], body["failed"], body["bytes"]]]
+        return sums.items()
+    return [("", [body["stored"], body["failed"], body["bytes"]])]
 
 
 def _by_site(outcomes: Iterable[Told]) -> dict[str, dict[str, Counts]]:

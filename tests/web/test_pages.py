@@ -283,6 +283,10 @@ def test_the_form_downloads(running: Service) -> None:
     assert until(lambda: "refresh" not in str(visitor.open(place) is not None and visitor.answer.text[:600]))
     assert "ok" in visitor.text
     assert stored_sessions(running.folder / "archive") == served_sessions(running.appliance)
+    assert {code.text_content() for code in visitor.page.xpath("//td[@data-label='item']//code")} <= set(
+        served_sessions(running.appliance)
+    )
+    assert visitor.page.xpath("//td[@data-label='item']//a/@href")[0].startswith("/api/ui/sessions/")
     assert visitor.http.get(f"{place}.json", timeout=20).json()["outcome"] == "ok"
 
 
@@ -428,6 +432,30 @@ def _as_it_is(visitor: Visitor, place: str) -> requests.PreparedRequest:
     prepared = visitor.http.prepare_request(requests.Request("GET", visitor._url("")))
     prepared.url = f"{visitor.service.address}{UI}{place}"
     return prepared
+
+
+@pytest.mark.parametrize("place", ["", "failures", "sites/support", "destinations/archive"])
+def test_pages_stay_small_whatever_is_in_them(tmp_path: Path, appliance: Simulator, place: str) -> None:
+    """Reasons of a thousand characters that HTML has to spell out, in each of two hundred failures of different kinds."""
+    with serving(tmp_path, appliance, site(appliance) + archive() + hourly()) as running:
+        app = running.current.held.app
+        now = app.ledger.now()
+        records = [
+            Record(
+                Item("support", DataType.SESSIONS, f"{number}{chr(34) * 300}", start=int(now) - number * 3_600),
+                "archive",
+                Outcome(State.GIVEN_UP, reason=f"{number} " + "'" * 990),
+                first_failed=now,
+                forgotten_at=now + DAY,
+            )
+            for number in range(200)
+        ]
+        for first in range(0, len(records), 50):
+            app.ledger.proof.settle(records[first : first + 50])
+        visitor = Visitor(running)
+        visitor.open(place)
+        assert "lost" in visitor.text or place == "destinations/archive"
+        assert len(visitor.answer.content) <= 102_400
 
 
 def test_settings_are_masked_and_say_where_they_are_from(crowded: Service) -> None:

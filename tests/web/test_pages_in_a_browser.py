@@ -138,6 +138,7 @@ def test_home_shows_how_everything_stands(eventful: Service, browser: Page) -> N
     for part in ("hourly", "every 1h", "no space left on the disk", "troubles, the worst: lost", "Try now", "1 of 1"):
         assert part in text
     assert browser.evaluate("document.querySelectorAll('svg rect.stored').length") > 0
+    assert browser.evaluate("document.querySelector('.spark path.stored').getAttribute('d')").startswith("M")
     assert browser.evaluate("document.querySelector('svg').getAttribute('aria-label')").startswith("5")
 
 

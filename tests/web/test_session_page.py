@@ -72,6 +72,25 @@ def test_an_auditor_finds_a_session_with_its_proof(filled: Service, lsid: str, c
     assert visitor.http.get(f"{filled.address}{UI}sessions.json?q={lsid}", timeout=20).json()["sessions"][0]["lsid"] == lsid
 
 
+def test_a_session_is_found_by_its_words(tmp_path: Path, appliance: Simulator) -> None:
+    """Where a database holds sessions: by words of the chat, for who may read contents; else the page says why not."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    lsid = _lsid(appliance)
+    wanted = {"sites": ["support"], "destinations": ["rows"], "data": ["sessions"], "lsid": [lsid], "wait": 60}
+    with serving(tmp_path, appliance, site(appliance) + archive() + rows + hourly() + OPERATORS) as running:
+        running.post("/api/download", json=wanted)
+        said = running.get(f"/api/sessions/{lsid}").json()["content"]["chat"]
+        words = max((word for line in said for word in re.findall(r"[A-Za-z]{4,}", line["line"])), key=len)
+        visitor = Visitor(running)
+        visitor.open(f"sessions?q={words}")
+        assert f"/sessions/{lsid}?site=support" in visitor.answer.text
+        visitor.open(visitor.page.xpath(f"//a[contains(@href, '{lsid}')]/@href")[0])
+        assert words in visitor.text
+        reader = Visitor(running, VIEW_KEY)
+        reader.open(f"sessions?q={words}")
+        assert lsid not in reader.answer.text
+
+
 def test_nothing_is_found_for_nonsense(filled: Service) -> None:
     """Whatever is typed is only looked for."""
     visitor = Visitor(filled)
@@ -212,6 +231,7 @@ def test_a_file_that_is_too_large_for_the_function_app(filled: Service, lsid: st
 # --- hostile content -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_whatever_is_in_a_session_stays_text(tmp_path: Path, appliance: Simulator) -> None:
     """Script in every text of a session, a chat of megabytes, a thousand people: no element comes of it, the page stays small."""
     evil = "".join(f"&#{ord(letter)};" for letter in EVIL if letter >= " ")

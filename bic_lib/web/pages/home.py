@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bic_lib.actions.formatting import count, size, span
 from bic_lib.actions.overview import overview
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import Asked
+from bic_lib.web.pages.lists import sites
 from bic_lib.web.pages.troubles import with_hands
-from bic_lib.web.pages.words import ago, day
+from bic_lib.web.pages.words import ago, data, day
 
 _MOST = 4
 """Troubles that one screen shows; the others are folded."""
-_LIMIT = 60
+_LIMIT = 20
 """Troubles that the page holds at all, so that it stays under 100 KB."""
 _FEW = 5
 """Schedules and backups that one screen shows."""
 _STREAMS = 40
-"""Streams that the fold below the bars holds; more of them are read site by site."""
+"""Streams that the fold below the bars holds; of more of them it holds their sites."""
+_HIGH = 18
+"""Pixels of the highest of a stream's bars."""
 
 Values = dict[str, Any]
 
@@ -40,7 +44,8 @@ def show(asked: Asked) -> Response:
         tiles=_tiles(shown),
         days=[{**one, "high": one["stored"] + one["failed"]} for one in shown["stored_per_day"]],
         told_of_days=_told(shown["stored_per_day"]),
-        streams=shown["streams"] if len(shown["streams"]) <= _STREAMS else [],
+        each="stream" if len(shown["streams"]) <= _STREAMS else "site",
+        rows=_rows(shown),
         schedules=shown["schedules"],
         backups=_backups(shown),
         most=_MOST,
@@ -84,6 +89,34 @@ def _tiles(shown: Values) -> list[tuple[str, str]]:
 def _told(days: list[Values]) -> str:
     stored, failed = sum(one["stored"] for one in days), sum(one["failed"] for one in days)
     return f"{stored:,} items in {len(days)} days, {size(sum(one['bytes'] for one in days))}; {failed:,} failed"
+
+
+def _rows(shown: Values) -> list[Values]:
+    """What the fold below the bars holds: each stream, or of many each site, with bars of its own."""
+    if len(shown["streams"]) <= _STREAMS:
+        bars = {(one["site"], one["data"], one["destination"]): one for one in shown["stored_per_stream"]}
+        return [_row(one, _named(one), [bars.get((one["site"], one["data"], one["destination"]))]) for one in shown["streams"]]
+    own = {one["name"]: [bar for bar in shown["stored_per_stream"] if bar["site"] == one["name"]] for one in shown["sites"]}
+    sums = {one["name"]: one for one in sites(shown)}
+    return [_row({**sums[name], "site": name}, name, bars) for name, bars in own.items()]
+
+
+def _named(stream: Values) -> str:
+    return f"{stream['site']} {data(stream['data'])} → {stream['destination']}"
+
+
+def _row(one: Values, name: str, bars: Sequence[Values | None]) -> Values:
+    there = [bar for bar in bars if bar]
+    stored, failed = ([sum(day) for day in zip(*(bar[what] for bar in there), strict=True)] for what in ("stored", "failed"))
+    told = f"{sum(stored):,} stored, {sum(failed):,} failed"
+    return {**one, "name": name, "told": told, "path": _path(stored), "wrong": _path(failed)}
+
+
+def _path(days: Sequence[int]) -> str:
+    """Bars as one path: an element a day would make the page large."""
+    most = max(days, default=0)
+    bars = ((place, -(-_HIGH * count // most)) for place, count in enumerate(days) if count)
+    return "".join(f"M{4 * place + 2} 20v-{high}" for place, high in bars)
 
 
 def _backups(shown: Values) -> list[Values]:

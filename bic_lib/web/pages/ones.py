@@ -8,19 +8,23 @@ from typing import Any
 
 from bic_lib.actions.failures import failures
 from bic_lib.actions.formatting import size, span
-from bic_lib.actions.runs import one_run, runs
+from bic_lib.actions.runs import items, one_run, runs
 from bic_lib.core.errors import UsageError
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.lists import destinations, sites, standing
 from bic_lib.web.pages.troubles import STAYS, Button, with_hands
-from bic_lib.web.pages.words import ago, day, moment
+from bic_lib.web.pages.words import ago, day, moment, query
 
 Values = dict[str, Any]
 _LOOKED_AT = 50
 """The newest runs, among which are those of a site, destination or schedule."""
 _LAST = 5
 """Runs that its page shows."""
+_ITEMS = 40
+"""Items of a run on one page: with their reasons they stay under its 100 KB."""
+_LONGEST_NAME = 500
+"""Characters of an item's name, after which the following page begins."""
 _REFRESH = 5
 """Seconds after which the page of a run that goes on loads itself again."""
 
@@ -78,7 +82,10 @@ def run(asked: Asked) -> Response:
     figures = ((name, f"{found[name]:,}") for name in ("stored", "skipped", "failed"))
     tiles = [*figures, ("size", size(found["bytes"])), ("took", took)]
     refresh = None if found["finished"] else _REFRESH
-    return asked.page("run.html", run=found, tiles=tiles, refresh=refresh)
+    after = asked.request.args.get("after", "")[:_LONGEST_NAME]
+    page = items(asked.app.ledger, found["id"], after, _ITEMS)
+    more = f"?{query(after=page['next'])}" if page["next"] else ""
+    return asked.page("run.html", run=found, tiles=tiles, refresh=refresh, items=page["items"], more=more)
 
 
 def run_json(asked: Asked) -> Response:

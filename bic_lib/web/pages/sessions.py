@@ -7,8 +7,11 @@ from typing import Any
 
 from markupsafe import escape
 
-from bic_lib.actions import session
+from bic_lib.actions import session, session_search
 from bic_lib.actions.session import Copy, Session
+from bic_lib.actions.session_search import Match
+from bic_lib.core.errors import UsageError
+from bic_lib.core.searching import Sought
 from bic_lib.ledger.index import Place
 from bic_lib.logs import shown as written
 from bic_lib.web.http import LONGEST_VALUE, Response, answer
@@ -17,6 +20,8 @@ from bic_lib.web.pages.files import can_be_taken, place_of, plays
 from bic_lib.web.pages.words import part, query
 
 Values = dict[str, Any]
+_MOST_FOUND = 100
+"""Sessions that one search shows, so that the page stays under 100 KB."""
 _LARGEST_PART = 24_000
 """Bytes of what was said, and of what happened, on one page: with the rest they stay under its 100 KB."""
 _LONGEST_TEXT, _LONGEST_LIST = 1_500, 60
@@ -39,9 +44,24 @@ def search_json(asked: Asked) -> Response:
 
 
 def _found(asked: Asked, q: str) -> Values:
-    """Sessions of this id or key, from the ledger's index. Raises LedgerError."""
+    """Sessions of this id or key, from the ledger's index; where there is none, those that have these words in a database, for
+    who may read contents. Raises LedgerError.
+    """
     places = [*session.find(asked.app, lsid=q), *session.find(asked.app, key=q)] if q else []
-    return {"sessions": [_row(place) for place in dict.fromkeys(places)], "notes": []}
+    if places or not q or not asked.reads:
+        return {"sessions": [_row(place) for place in dict.fromkeys(places)], "notes": []}
+    asked.did(f"searched sessions for {q}")
+    try:
+        matches = session_search.search(asked.app, Sought(words=q, limit=_MOST_FOUND))
+    except UsageError as error:
+        return {"sessions": [], "notes": [str(error)]}
+    more = [f"The newest {_MOST_FOUND} are shown: more words find fewer."] if matches.more else []
+    return {"sessions": list(map(_match, matches.found)), "notes": [*matches.notes, *matches.failed, *more]}
+
+
+def _match(match: Match) -> Values:
+    told = session_search.shown(match)
+    return {**told, "place": f"{HOME}sessions/{part(told['lsid'])}?{query(site=told['site'])}"}
 
 
 def _row(place: Place) -> Values:

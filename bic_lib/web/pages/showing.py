@@ -15,12 +15,12 @@ from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.listing import listing
 
 _COLUMNS = (("name", "setting", False), ("value", "value", False), ("origin", "from", False))
-_MOST = 200
+_MOST = 100
 """Records that the page of the logs shows: some screens."""
 _READ = 20_000
 """Records that are searched: days of a busy machine."""
 _LONGEST_LINE = 300
-"""Characters of a record: two hundred of them stay under 100 KB."""
+"""Characters of a record: a hundred of them stay under 100 KB."""
 _DEFAULTS = {"sites": "site_defaults", "destinations": "destination_defaults"}
 
 
@@ -106,4 +106,10 @@ def _fits(entry: Entry, q: str, level: str) -> bool:
 
 def _record(entry: Entry) -> dict[str, Any]:
     text = entry.text if len(entry.text) <= _LONGEST_LINE else f"{entry.text[:_LONGEST_LINE]} …"
-    return {"at": entry.at, "level": entry.level, "log": entry.log, "text": text, "more": entry.more[-3:]}
+    return {
+        "at": entry.at,
+        "level": entry.level,
+        "log": entry.log,
+        "text": text,
+        "more": [line[:_LONGEST_LINE] for line in entry.more[-3:]],
+    }

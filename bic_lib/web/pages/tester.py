@@ -22,7 +22,7 @@ from bic_lib.web.pages.asked import HOME, Asked, to
 from bic_lib.web.pages.words import part, query
 from bic_lib.web.routes import rows_only
 
-_ITEMS = 200
+_ITEMS = 80
 """Rows of a dry run's page: with their locations it stays under 100 KB."""
 _REFUSED = 3
 """Files of an upload that are told with their reasons."""

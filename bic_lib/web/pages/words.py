@@ -17,6 +17,8 @@ _WELL = frozenset({"ok", "well", "running", "stored", "mended", "proven", "there
 _QUIET = frozenset(
     {"new", "disabled", "parked", "never ran", "note", "skipped", "planned", "purged", "known", "filling", "waits"}
 )
+_SHORT = 160
+"""Characters of a reason in a list: fifty rows of them stay under 100 KB, however much of it HTML has to spell out."""
 _MINUTE = 60
 """Seconds; what is nearer is now."""
 
@@ -55,6 +57,12 @@ def day(iso: str | None) -> str:
     return iso[:10] if iso else "–"
 
 
+def short(value: object, most: int = _SHORT) -> str:
+    """A text of which a list shows the beginning; its own page has all."""
+    whole = str(value)
+    return whole if len(whole) <= most else f"{whole[:most]} …"
+
+
 def part(value: str) -> str:
     """A value as a part of a path."""
     return quote(value, safe="")
@@ -72,6 +80,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "data": data,
     "day": day,
     "part": part,
+    "short": short,
     "size": size,
     "span": span,
 }
