@@ -2,7 +2,7 @@
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
 * `adopting` files that lie in a destination: `inventory` what their names tell, `adoption` what they hold
-* `verify` the proof: what is stored, and `strangers` that nobody knows
+* `verify` the proof: what is stored, and `strangers` that nobody knows · `repairing` what it found
 * `against_seals` the ledger held against them, by verify
 * `seals` sealed days, and checking a folder against them
 * `session` one session: its copies, how far they are proven, what happened in it

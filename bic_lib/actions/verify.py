@@ -140,6 +140,8 @@ def _locations(app: App) -> dict[str, set[str]]:
     for record in app.ledger.proof.records():
         if record.outcome.state in (*HELD, State.PURGING) and record.outcome.location:
             known[record.destination].add(record.outcome.location)
+        if record.aside:
+            known[record.destination].add(record.aside)
         if record.intent:
             known[record.destination].add(str(record.intent.get("location", "")))
     return known

@@ -20,7 +20,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "import": ("bic import --destination archive old-sessions", "bic import --destination archive --adopt"),
     "session": (f"bic session {LSID}", f"bic session --key {EXTERNAL_KEY} --json"),
-    "verify": ("bic verify", "bic verify --destination archive --quick"),
+    "verify": ("bic verify", "bic verify --destination archive --repair"),
     "seal": ("bic seal init", "bic seal verify --self-consistent archive"),
     "health": ("bic health", "bic health --json"),
     "status": ("bic status", "bic status --json"),

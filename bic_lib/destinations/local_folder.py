@@ -142,7 +142,8 @@ class LocalFolder(FileStore):
         if not there:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), location)
         with self._translated(location), self._both(location, to) as (source, name, folder, new):
-            if not files.publish(source, name, folder, new, replace=False):
+            begun = files.same(source, name, folder, new)  # by a worker that was lost in the middle
+            if not begun and not files.publish(source, name, folder, new, replace=False):
                 return False
             source.remove(name)
             return True

@@ -39,7 +39,7 @@ _MOST_NUMBERS = 100_000
 class Delivery:
     """One document for one destination. `previous` is what the ledger knows of the same transfer.
 
-    `only_new`: what is there stays, whatever the conflict rule says. `mends`: likewise, and this is stored beside it.
+    `only_new`: what is there stays, whatever the conflict rule says.
     """
 
     item: Item
@@ -47,12 +47,11 @@ class Delivery:
     previous: Record | None = None
     force: bool = False
     only_new: bool = False
-    mends: bool = False
 
     @property
     def replaces(self) -> bool:
         """The conflict rule may replace what is there."""
-        return not (self.only_new or self.mends)
+        return not self.only_new
 
 
 @dataclass(slots=True)
@@ -161,11 +160,9 @@ class FileDestination:
             held = self._sessions_in(candidate)
             if held is not None:
                 numbers.note(number, held)
-            if delivery.mends and held is not None and self._content(candidate) == content:
-                return _stored(candidate, content)
-            if not (delivery.force or delivery.mends) and (own := self._own(location, numbers, session)):
+            if not delivery.force and (own := self._own(location, numbers, session)):
                 return own
-            if self.rules.on_conflict is not OnConflict.APPEND_NUMBER and not delivery.mends:
+            if self.rules.on_conflict is not OnConflict.APPEND_NUMBER:
                 return Outcome(State.SKIPPED, location=location, reason="the name is taken")
             if held is None and self.store.put(candidate, content, replace=False):
                 return _stored(candidate, content)
@@ -244,7 +241,7 @@ class RowDestination:
             kept = self._kept(host, [delivery for delivery in deliveries if delivery.only_new])
             wanted = [one for one in deliveries if one.item.lsid not in kept]
             # Said only when it is meant: older plug-ins don't know the word.
-            forced = {"force": True} if any(one.force or one.mends for one in wanted) else {}
+            forced = {"force": True} if any(one.force for one in wanted) else {}
             loaded = iter(self.table.load(host, [one.document for one in wanted], **forced))
         except DestinationError as error:
             return Delivered(error=error)

@@ -8,7 +8,7 @@ from bic_lib.core.health import Severity
 from bic_lib.engine.proving import Problem
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
-from bic_lib.ledger.troubles import DAMAGED, Trouble
+from bic_lib.ledger.troubles import DAMAGED, Trouble, finding
 
 FOREIGN = "foreign"
 KEPT = frozenset({"missing", "altered", "size", "unreadable", FOREIGN})
@@ -30,10 +30,10 @@ class Findings:
 
     def looked_at(self, found: list[tuple[Record, Problem | None]]) -> None:
         """Keep what is wrong with these transfers, and take off what is well again. Raises LedgerError."""
-        well = [_about(record, "", "", 0.0) for record, problem in found if problem is None]
+        well = [finding(record) for record, problem in found if problem is None]
         self._ledger.troubles.clear(one for trouble in well if (one := self._open.pop(_place(trouble), None)))
         now = self._ledger.now()
-        self._note([_about(record, problem.problem, problem.detail, now) for record, problem in found if problem])
+        self._note([_about(record, problem, now) for record, problem in found if problem])
 
     def foreign(self, destination: str, found: list[Problem]) -> list[Problem]:
         """Keep what of a destination is foreign now; returns what nobody has seen yet. Raises LedgerError."""
@@ -72,23 +72,9 @@ def _since(trouble: Trouble, before: Trouble | None) -> Trouble:
     return replace(trouble, first_failed=before.first_failed if before else trouble.last_failed)
 
 
-def _about(record: Record, state: str, detail: str, now: float) -> Trouble:
-    item, where = record.item, record.outcome.location
-    return Trouble(
-        Severity.UNPROVEN,
-        item.site,
-        str(item.data),
-        record.destination,
-        state,
-        item.lsid,
-        item.instance,
-        reason=f"verify found it {_WORDS.get(state, state)}" + (f": {detail}" if detail else ""),
-        last_failed=now,
-        start=item.start,
-        end=item.end,
-        version=record.version,
-        place=where,
-    )
+def _about(record: Record, problem: Problem, now: float) -> Trouble:
+    words = f"verify found it {_WORDS.get(problem.problem, problem.problem)}"
+    return finding(record, problem.problem, f"{words}: {problem.detail}" if problem.detail else words, now)
 
 
 _WORDS = {"size": "of another size"}

@@ -248,7 +248,7 @@ def _seals(app: App, known: Known) -> Iterator[Trouble]:
 _TO_DO = {
     Severity.LOST: "`bic retry` tries again what the appliance still has; `bic acknowledge` says that it was seen.",
     Severity.DOUBTFUL: "Look at what was stored; `bic acknowledge` says that it was seen.",
-    Severity.UNPROVEN: "`bic download --lsid ID --force` stores a session anew; `bic acknowledge` says that it was seen.",
+    Severity.UNPROVEN: "`bic verify --repair` brings it again; `bic acknowledge` says that it was seen.",
 }
 
 

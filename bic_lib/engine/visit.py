@@ -80,10 +80,13 @@ def _report_lanes(site: Site) -> int:
 
 
 @memory.demanded()
-def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None]) -> Visited:
+def perform_steps(
+    app: App, site: Site, steps: Sequence[Step], wait: Callable[[], None], *, only: StepKind | None = None
+) -> Visited:
     """Do just these steps, and those that they plan, for somebody who waits for them.
 
-    Lanes and claims are waited for: `wait` is called between two looks. Raises LedgerError.
+    Lanes and claims are waited for: `wait` is called between two looks. `only`: they are all of this kind, and the site is not
+    asked. Raises LedgerError.
     """
     number, lane = _any_lane(app, site, wait)
     lane.body = {**lane.body, "carries": True}
@@ -94,7 +97,7 @@ def perform_steps(app: App, site: Site, steps: Sequence[Step], wait: Callable[[]
             worker.until_done(step, wait)
 
     with file_lists.written(app):
-        return _at_work(app, site, number, lane, None, carries=True, yields=False, work=work)
+        return _at_work(app, site, number, lane, None, carries=True, yields=False, only=only, work=work)
 
 
 def ask(app: App, site: Site, question: Callable[[Job], None], wait: Callable[[], None]) -> Visited:
@@ -173,6 +176,7 @@ def _at_work(
             _take_over(app, lane, appliance)
         job = _job(app, site, appliance, lane, visited.troubles, deadline)
         job.rests |= {name: rest for name, rest in (asleep or {}).items() if not job.rests_now(name)}
+        job.asks = only is None
         worker = Worker(job, keeper, carries=carries, yields=yields, only=only)
         try:
             work(worker)

@@ -31,9 +31,10 @@ class Record:
 
     `open` tells that the stored version is of a session that had not ended; `intent` is what was about to be published
     (docs/design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
-    `upload` (the HTTP route) or `import` (the command line), what was mended `destination:NAME`. `listed` is the severity under
-    which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), "" where it doesn't. `run` is not kept: it tells of a
-    transfer that was tried just now which run made it due ("": none); None: it was not tried (:mod:`bic_lib.ledger.told`).
+    `upload` (the HTTP route) or `import` (the command line), what was mended `destination:NAME`. `aside` is where a repair left
+    what lay in its place. `listed` is the severity under which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), ""
+    where it doesn't. `run` is not kept: it tells of a transfer that was tried just now which run made it due ("": none); None: it
+    was not tried (:mod:`bic_lib.ledger.told`).
     """
 
     item: Item
@@ -52,6 +53,7 @@ class Record:
     origin: str = ""
     listed: str = ""
     run: str | None = None
+    aside: str = ""
 
     @property
     def stream(self) -> Stream:
@@ -136,7 +138,7 @@ _ITEM_FIELDS = ("lsid", "start", "end", "session_type", "lseq", "external_key")
 _OUTCOME_FIELDS = ("location", "size", "sha256", "reason", "doubt")
 _RECORD_FIELDS = (
     *("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent"),
-    *("origin", "listed"),
+    *("origin", "listed", "aside"),
 )
 
 

@@ -27,6 +27,8 @@ DAMAGED = "damaged"
 """The state of a trouble about a row of the ledger."""
 _OF_ITEMS = (Severity.LOST, Severity.FAILING, Severity.DOUBTFUL, Severity.NOTE)
 """The severities under which an item itself can be listed."""
+_GONE = frozenset({State.REPLACED, State.RETIRED, State.PURGED})
+"""What verify found of a file that is not to be there any more is over."""
 _ONE_BY_ONE = frozenset({DataType.SITE_BACKUPS})
 """All backups begin alike; a doubt is about the size of one."""
 _KINDS = "kind|"
@@ -135,6 +137,8 @@ class Troubles:
         for record in map(self._without_known_doubt, records):
             now, before = severity(record), _listed(record, unsure=unsure)
             changes += [(record.item.site, Delete(about(record, other).key)) for other in before if other is not now]
+            if record.outcome.state in _GONE and record.outcome.location:
+                changes.append((record.item.site, Delete(finding(record).key)))
             if now:
                 changes.append((record.item.site, Put(about(record, now).key, body(about(record, now)))))
             followed.append(replace(record, listed=str(now or "")))
@@ -223,6 +227,26 @@ def about(record: Record, how_bad: Severity) -> Trouble:
         end=item.end,
         version=record.version,
         doubt=outcome.doubt,
+    )
+
+
+def finding(record: Record, state: str = "", reason: str = "", at: float | None = None) -> Trouble:
+    """The trouble that somebody found a stored transfer to be: what it is now, and why."""
+    item = record.item
+    return Trouble(
+        Severity.UNPROVEN,
+        item.site,
+        str(item.data),
+        record.destination,
+        state,
+        item.lsid,
+        item.instance,
+        reason=reason,
+        last_failed=at,
+        start=item.start,
+        end=item.end,
+        version=record.version,
+        place=record.outcome.location,
     )
 
 

@@ -179,6 +179,7 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("seal", "rotate")
     (bic.folder / "archive" / stored[1].name).write_bytes(b"cut again")
     call("seal", "verify", "archive")
+    call("verify", "--repair", "--yes")
     call("check")
     call("notify-test")
     call("logs")

@@ -1,13 +1,15 @@
 """Runs `bic run --once` in child processes that kill themselves at a chosen point, then once more to the end.
 
 `python -m tests.kill.driver FOLDER FIRST STRIDE LAST` does so for the points FIRST, FIRST + STRIDE … below LAST, each in its own
-folder with its own ledger; with FOLDER alone it runs once. A point is the moment before a ledger write, a publish or the end of a
+folder with its own ledger; with FOLDER alone it runs once. With `repair` behind it what is in FOLDER is copied each time, and
+`bic verify --repair` is killed. A point is the moment before a ledger write, a publish or the end of a
 staging; the moment after it is the one before the next. All imports are done once; the children are forks.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from bic_lib import wiring
-from bic_lib.actions import running
+from bic_lib.actions import repairing, running
+from bic_lib.actions.verify import verify
 from bic_lib.appliance import client as _client
 from bic_lib.destinations import local_files, local_folder, local_folders
+from bic_lib.engine.app import App
 from bic_lib.ledger.stores import sqlite
 from bic_lib.settings import loading
 
@@ -29,6 +33,7 @@ POINTS: tuple[tuple[Any, str], ...] = (
     (sqlite.SqliteStore, "commit"),
     (local_folder.LocalFolder, "put"),
     (local_folder.LocalFolder, "publish"),
+    (local_folder.LocalFolder, "rename"),
     (local_folder.LocalFolder, "remove"),
     (local_files.LocalStaging, "finish"),
 )
@@ -77,23 +82,30 @@ class Killer:
         return wrapped
 
 
-def once(folder: Path, kill_at: int) -> None:
-    """`bic run --once`, killed before a point."""
+def mend(app: App) -> None:
+    """`bic verify --repair --yes`."""
+    found: list[repairing.Found] = []
+    verify(app, seen=lambda record, problem: found.append((record, problem)) if problem else None)
+    repairing.repair(app, found)
+
+
+def once(folder: Path, kill_at: int, act: Callable[[App], object] = running.once) -> None:
+    """`bic run --once`, or another command, killed before a point."""
     killer = Killer(kill_at, folder)
     killer.arm()
     (folder / "started").touch()
-    running.once(wiring.app(loading.load(folder / "bic.toml")))
+    act(wiring.app(loading.load(folder / "bic.toml")))
     with (folder / "passed").open("a") as passed:
         passed.write(f"{killer.passed} ")
 
 
-def run(folder: Path, kill_at: int) -> int:
+def run(folder: Path, kill_at: int, act: Callable[[App], object] = running.once) -> int:
     """One run in a child; its exit status (negative: the signal that ended it)."""
     child = os.fork()
     if child == 0:
         status = 3
         try:
-            once(folder, kill_at)
+            once(folder, kill_at, act)
             status = 0
         finally:
             os._exit(status)
@@ -111,14 +123,17 @@ def begin(folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return process
 
 
-def main(base: Path, first: int, stride: int, last: int) -> None:
+def main(base: Path, first: int, stride: int, last: int, act: Callable[[App], object] = running.once) -> None:
     """Kill and go on at each of the points."""
     for point in range(first, last, stride):
-        folder = base / f"point-{point:04d}"
-        folder.mkdir()
-        (folder / "bic.toml").write_text((base / "bic.toml").read_text())
-        killed = run(folder, point)
-        finished = run(folder, NEVER)
+        folder = base.with_name(f"{base.name}-point-{point:04d}") if act is mend else base / f"point-{point:04d}"
+        if act is mend:
+            shutil.copytree(base, folder)
+        else:
+            folder.mkdir()
+            (folder / "bic.toml").write_text((base / "bic.toml").read_text())
+        killed = run(folder, point, act)
+        finished = run(folder, NEVER, act)
         (folder / "statuses").write_text(f"{killed} {finished}")
 
 
@@ -126,4 +141,5 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         once(Path(sys.argv[1]), NEVER)
     else:
-        main(Path(sys.argv[1]), *map(int, sys.argv[2:5]))
+        first, stride, last = map(int, sys.argv[2:5])
+        main(Path(sys.argv[1]), first, stride, last, mend if "repair" in sys.argv else running.once)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.core.model import State
 from bic_lib.engine import tick
 from bic_lib.engine.visit import perform
-from bic_lib.simulator import Backup, Profile, Simulator
-from tests.engine.steps.world import ALL_FILES, World, asked
+from bic_lib.simulator import Backup, Fault, Profile, Simulator
+from tests.engine.steps.world import ALL_FILES, World, asked, digest
 from tests.kill import driver
 
 ABNORMAL_AFTER = 6 * 3600
@@ -70,9 +71,9 @@ def demand_all(world: World) -> None:
     assert sorted(run.schedule for run in runs) == ["backup", "hourly"]
 
 
-def drive(folder: Path, sim: Simulator, *points: int) -> subprocess.Popen[bytes]:
+def drive(folder: Path, sim: Simulator, *points: int, mode: str = "run") -> subprocess.Popen[bytes]:
     environ = {**os.environ, "SECRET_support": sim.client_secret}
-    return subprocess.Popen([sys.executable, "-m", "tests.kill.driver", str(folder), *map(str, points)], env=environ)
+    return subprocess.Popen([sys.executable, "-m", "tests.kill.driver", str(folder), *map(str, points), mode], env=environ)
 
 
 @pytest.mark.slow
@@ -94,6 +95,46 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simu
             point = folder / "point"
             wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]
     assert not wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("reached", "stride"), [(True, 1), (False, 3)], ids=["from the appliance", "from the other destination"])
+def test_a_repair_that_is_killed_anywhere_is_done_by_the_next(tmp_path: Path, sim: Simulator, reached: bool, stride: int) -> None:
+    """Killed before each write, rename and publish in turn: repeated, all is well once, and the evidence is kept once."""
+    world = prepared(tmp_path / "base", sim)
+    world.once()
+    altered, missing, recording = (min((world.folder / "archive").glob(kind)) for kind in ("*8.xml", "*9.xml", "*.flv"))
+    content = altered.read_bytes()[:-1] + b"?"
+    altered.write_bytes(content)
+    evidence = {f"{altered.name}.altered-{digest(content)[:8]}": content}
+    missing.unlink()
+    recording.unlink()
+    sim.faults.standing = [] if reached else [Fault(status=503)]
+    try:
+        assert drive(world.folder, sim, driver.NEVER, 1, driver.NEVER + 1, mode="repair").wait() == 0
+        last = int((tmp_path / f"base-point-{driver.NEVER}" / "passed").read_text().split()[0])
+        assert last > 20
+        assert drive(world.folder, sim, 0, stride, last, mode="repair").wait() == 0
+    finally:
+        sim.faults.standing = []
+    wrong = {}
+    for folder in sorted(tmp_path.glob("base-point-*")):
+        try:
+            demand_repaired(World(folder, sim), evidence)
+        except AssertionError as error:
+            point = folder / "point"
+            wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]
+    assert not wrong
+
+
+def demand_repaired(world: World, evidence: dict[str, bytes]) -> None:
+    world.once()  # what a second verify found well is left to the step that waits
+    files = world.files("archive")
+    assert {name: content for name, content in files.items() if ".altered-" in name} == evidence
+    for name in evidence:
+        (world.folder / "archive" / name).unlink()
+    demand_all(world)
+    assert sum(record.outcome.state is State.MENDED for record in world.records()) == 3
 
 
 @pytest.mark.slow

@@ -136,10 +136,10 @@ def _documents(job: Job, location: str) -> Iterator[Document]:
 
 
 class Unconnected:
-    """The appliance of an import: nothing is asked of it."""
+    """The appliance of a visit that asks nothing of it."""
 
     def _refuse(self, *_: object) -> Never:
-        raise SiteError("an import does not connect to the site")
+        raise SiteError("this visit does not connect to the site")
 
     def now(self) -> tuple[float, bool]:
         self._refuse()

@@ -91,8 +91,8 @@ class Job:
 
     `troubles` collects what failed beyond single items, for whoever gave the command. `deadline` is None on a machine that has
     all the time. `planned` are steps that a download or backfill made; `refused` are the data types for which the account was
-    found to lack the right; `notes` is what stands of destinations in the ledger
-    beside their rests, `sites` are the names of all that are configured.
+    found to lack the right; `notes` is what stands of destinations in the ledger beside their rests, `sites` are the names of
+    all that are configured; `asks`: the site may be asked.
     """
 
     site: Site
@@ -114,6 +114,7 @@ class Job:
     planned: list[Step] = field(default_factory=list)
     leave: Leave = unnoticed
     refused: dict[DataType, str] = field(default_factory=dict)
+    asks: bool = True
     tally: Tally = field(default_factory=Tally)
     span: Span = field(default_factory=Span)
 

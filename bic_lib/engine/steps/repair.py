@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
-from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Unexpected, Unsupported
-from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Document, Selection, State
+from bic_lib.core.errors import DestinationError, Interrupted, ItemError, SiteError, Unexpected, Unsupported
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Document, Outcome, Selection, State
+from bic_lib.core.plan import HOUR
+from bic_lib.core.ports import Payload
 from bic_lib.core.recognition import Recognised, What
-from bic_lib.engine.delivery import Delivery
+from bic_lib.engine.delivery import Delivery, FileDestination
 from bic_lib.engine.steps import copies, file_transfer, outcomes
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.ledger.proof import served_name
-from bic_lib.ledger.records import HELD, SETTLED, Record
+from bic_lib.ledger.records import FAILING, HELD, SETTLED, Record
 from bic_lib.ledger.work import ClaimedStep
 
 log = logging.getLogger("bic.transfers")
@@ -42,10 +45,10 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
         outcomes.finish(job, claimed, [], [later] if later else [])
         return False
     repair = _Repair(job, claimed, record)
-    repair.set_aside()
-    mended = repair.of_document() if record.item.data in DOCUMENTS else repair.of_file()
-    before = [one for one in versions if one.version < record.version and one.outcome.state in HELD]
-    replaced = [replace(one, outcome=replace(one.outcome, state=State.REPLACED)) for one in before]
+    aside = repair.set_aside()
+    mended = repair.done()
+    before = [one for one in versions if one.version < record.version and one.outcome.state in (HELD | FAILING)]
+    replaced = [replace(one, outcome=replace(one.outcome, state=State.REPLACED), aside=aside) for one in before]
     outcomes.finish(job, claimed, [*(replaced if mended.outcome.state in HELD else []), mended])
     return repair.asked
 
@@ -62,39 +65,69 @@ def _later(job: Job, record: Record) -> float | None:
 
 @dataclass(slots=True)
 class _Repair:
-    """One repair in hand. `asked`: the appliance answered; `waits`: when sources that rest can be had again."""
+    """One repair in hand. `asked`: the appliance answered; `waits`: when sources that rest can be had again.
+
+    `again`: what became of a try at the appliance that is to be repeated.
+    """
 
     job: Job
     claimed: ClaimedStep
     record: Record
     asked: bool = False
     waits: list[float] = field(default_factory=list)
+    again: Record | None = None
     reasons: list[str] = field(default_factory=list)
 
-    def set_aside(self) -> None:
-        """Keep what is there instead of what was stored."""
+    def set_aside(self) -> str:
+        """Keep what is there instead of what was stored; where it lies then, "" if nothing is there."""
         found = self.claimed.body["found"]
-        if not found or self.record.intent:
-            return
-        aside = f"{found['location']}.altered-{found['sha256'][:8]}"
+        if not found:
+            return ""
+        location = str(found["location"])
+        aside = f"{location}.altered-{found['sha256'][:8]}"
+        if self.record.intent:  # what has that name by now may be ours
+            return aside
         try:
-            outcomes.files(self.job, self.record.destination).store.rename(found["location"], aside)
+            outcomes.files(self.job, self.record.destination).store.rename(location, aside)  # not if it has been: both stay
         except FileNotFoundError:
-            log.info("%s is not there any more", found["location"])
+            log.info("%s: nothing lies at %s any more", self.record.destination, location)
         except (Unsupported, DestinationError, ItemError) as error:
             log.warning("%s: altered evidence stays under its name: %s", self.record.destination, error)
+            return location
+        return aside
+
+    def done(self) -> Record:
+        """What became of it. Raises ClaimLost, OutOfTime."""
+        done = self._recovered() if self.record.intent else None
+        if done is None:
+            done = self._of_document() if self.record.item.data in DOCUMENTS else self._of_file()
+        if done.outcome.state not in HELD:
+            return done
+        if done.item.data in DOCUMENTS:
+            self._note_served(done)
+        return replace(done, outcome=replace(done.outcome, state=State.MENDED))
+
+    def _recovered(self) -> Record | None:
+        """What a worker that was lost had staged or published already; None: nothing."""
+        done = file_transfer.carry_one(self.job, self.claimed, self.record, _nothing)
+        if done.outcome.state in HELD or _is_for_the_destination(done):
+            return done
+        self.record = replace(self.record, intent=None)
+        return None
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def of_file(self) -> Record:
+    def _of_file(self) -> Record:
         """A recording, streamed."""
         for origin, open_payload in self._payloads():
-            done = file_transfer.carry_one(self.job, self.claimed, replace(self.record, origin=origin), open_payload)
-            if done.outcome.state in HELD:
-                return _mended(done)
-            if done.outcome.state in SETTLED or (done.outcome.state is State.PLANNED and done.next_try):
-                return done  # its own destination decided, or failed and rests
-            self.reasons.append(done.outcome.reason)
+            try:
+                done = file_transfer.carry_one(self.job, self.claimed, replace(self.record, origin=origin), open_payload)
+            except SiteError as error:
+                self._site_failed(error)
+                continue
+            if done.outcome.state in HELD or _is_for_the_destination(done):
+                return done
+            self._failed(done, origin)
         return self._nobody()
 
     def _payloads(self) -> Iterator[tuple[str, file_transfer.Open]]:
@@ -102,17 +135,19 @@ class _Repair:
         if item.data is not DataType.SITE_BACKUPS and self._appliance_has_it():
             yield "", lambda: self.job.appliance.recording(item.data, item.lsid, item.instance)
         for source in self._sources():
-            yield f"destination:{source.destination}", _opened(self, source)
+            yield f"destination:{source.destination}", _opened(_Copy(self, source))
 
     # --- documents ---------------------------------------------------------------------------------------------------
 
-    def of_document(self) -> Record:
-        """A session or presentation: read whole, checked, and delivered like any other."""
+    def _of_document(self) -> Record:
+        """A session or presentation: read whole, checked, then carried like a file, or loaded as rows."""
         for origin, find in self._documents():
             try:
                 document = find()
+            except SiteError as error:
+                self._site_failed(error)
             except ItemError as error:
-                self.reasons.append(str(error))
+                self._failed(outcomes.settled(self.job, self.record, outcomes.item_failed(error), None), origin)
             else:
                 return self._delivered(document, origin)
         return self._nobody()
@@ -133,16 +168,14 @@ class _Repair:
 
     def _delivered(self, document: Document, origin: str) -> Record:
         job, record = self.job, replace(self.record, origin=origin, fingerprint=document.fingerprint)
-        delivered = job.connect(record.destination).deliver(
-            job.site.host, [Delivery(record.item, document, mends=True)], job.check
-        )
-        if delivered.error:
-            return outcomes.settled(job, record, None, delivered.error)
-        done = outcomes.settled(job, record, delivered.outcomes[0], None)
-        if done.outcome.state in HELD:
-            self._note_served(done)
-            return _mended(done)
-        return done
+        try:
+            destination = job.connect(record.destination)
+        except DestinationError as error:
+            return outcomes.settled(job, record, None, error)
+        if isinstance(destination, FileDestination):
+            return file_transfer.carry_one(job, self.claimed, record, _opened(_Whole(document)))
+        delivered = destination.deliver(job.site.host, [Delivery(record.item, document, force=True)], job.check)
+        return outcomes.settled(job, record, next(iter(delivered.outcomes), None), delivered.error)
 
     def _note_served(self, record: Record) -> None:
         """The stream has this version of the session: no window needs to bring it any more."""
@@ -154,16 +187,44 @@ class _Repair:
     # --- sources -----------------------------------------------------------------------------------------------------
 
     def _appliance_has_it(self) -> bool:
-        self.asked = self.job.ledger.now() < self.record.forgotten_at
-        return self.asked
+        """It has it as far as can be told, and may be asked; where it may not be asked now, the repair can wait for it."""
+        job = self.job
+        if job.ledger.now() >= self.record.forgotten_at:
+            return False
+        if not job.asks:
+            self.waits.append(job.ledger.now() + HOUR)
+            self.reasons.append("the site can't be asked now")
+            return False
+        self.asked = True
+        return True
+
+    def _site_failed(self, error: SiteError) -> None:
+        """Another destination may have it all the same; the next repairs of this visit don't ask the site again."""
+        self.asked = self.job.asks = False
+        self.waits.append(self.job.ledger.now() + HOUR)
+        self.reasons.append(str(error))
+        self.job.troubles.append(f"{self.job.site.name}: {error}")
+
+    def _failed(self, done: Record, origin: str) -> None:
+        """One source did not give it: what the appliance may give later is tried again."""
+        self.reasons.append(done.outcome.reason)
+        if not origin and done.next_try is not None:
+            self.again = done
 
     def _sources(self) -> Iterator[Record]:
-        """The copies of other destinations, but for those that rest."""
+        """The files of other destinations, but for those that rest."""
         job = self.job
         for source in copies.held(copies.transfers_of(job.ledger, self.record.item), job.destinations, self.record.destination):
             if job.rests_now(source.destination, files=True):
                 self.waits.append(job.rests[source.destination].until)
-            else:
+                self.reasons.append(f"destination {source.destination} rests: {job.rests[source.destination].reason}")
+                continue
+            try:
+                has_files = isinstance(job.connect(source.destination), FileDestination)
+            except DestinationError as error:
+                self.reasons.append(str(self.source_failed(source, error)))
+                continue
+            if has_files:
                 yield source
 
     def source_failed(self, source: Record, error: DestinationError) -> Interrupted:
@@ -172,28 +233,44 @@ class _Repair:
         return Interrupted(f"destination {source.destination}: {error}")
 
     def _nobody(self) -> Record:
-        """No source gave it: it waits for those that rest, else it is lost."""
-        if self.waits:
-            return replace(self.record, next_try=min(self.waits))
+        """No source gave it: it waits for those that may give it later, else it is lost."""
         reason = "; ".join([_NOBODY, *dict.fromkeys(filter(None, self.reasons))])
-        return copies.ended_as_lost(self.record, reason, self.job.ledger.now())
+        if self.waits:
+            waiting = Outcome(State.PLANNED, reason=reason[:1000])
+            return replace(self.record, outcome=waiting, next_try=min(self.waits), at=self.job.ledger.now())
+        return self.again or copies.ended_as_lost(self.record, reason, self.job.ledger.now())
 
 
-def _mended(done: Record) -> Record:
-    return replace(done, outcome=replace(done.outcome, state=State.MENDED))
+def _is_for_the_destination(done: Record) -> bool:
+    """Its own destination decided, or failed and rests: no other source would change that."""
+    return done.outcome.state in SETTLED or (done.outcome.state is State.PLANNED and done.next_try is not None)
 
 
-# --- a copy ----------------------------------------------------------------------------------------------------------
+# --- what is carried -------------------------------------------------------------------------------------------------
 
 
-def _opened(repair: _Repair, source: Record) -> file_transfer.Open:
-    """The file of another destination as if the appliance sent it."""
+def _opened(payload: Payload) -> file_transfer.Open:
+    """As if the appliance sent it."""
+    return lambda: nullcontext(payload)
 
-    @contextmanager
-    def opened() -> Iterator[_Copy]:
-        yield _Copy(repair, source)
 
-    return opened
+def _nothing() -> NoReturn:
+    raise Interrupted("nothing of it was staged")
+
+
+class _Whole:
+    """A document (:class:`bic_lib.core.ports.Payload`)."""
+
+    content_type = "application/xml"
+    doubt = ""
+    as_of = None
+    recognised = Recognised(What.RECORDING, "xml")
+
+    def __init__(self, document: Document) -> None:
+        self._xml = document.xml
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._xml
 
 
 class _Copy:

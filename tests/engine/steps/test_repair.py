@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
 from pathlib import Path
+from typing import Never
 
 import pytest
+from azure.storage.blob import ContainerClient
 
-from bic_lib.core.errors import Unsupported
+from bic_lib.actions import repairing
+from bic_lib.actions.repairing import Found, Repaired
+from bic_lib.actions.verify import Asked, verify
+from bic_lib.core.errors import DestinationError, Unsupported
 from bic_lib.core.model import DAY, DataType, State
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.steps import copies
 from bic_lib.ledger.records import Record
-from bic_lib.simulator import Simulator
+from bic_lib.simulator import Fault, Simulator
 from tests.engine.steps.world import World, digest, wanted
+from tests.fixtures_servers import Azurite
 
 DATA = ("sessions", "session_recordings")
 
@@ -117,10 +125,117 @@ def test_a_repair_waits_for_a_source_that_rests(world: World, sim: Simulator, st
     place.rename(kept)
     place.write_text("not a folder")
     repair(world, stored, {})
-    assert [one["state"] for one in world.failures() if one["lsid"]] == []
+    assert [one for one in world.failures() if one["lsid"]] == []
     place.unlink()
     kept.rename(place)
     world.pass_time(DAY)
     world.once()
     mended = [one for one in world.records() if one.outcome.state is State.MENDED]
     assert {one.item.data for one in mended} == set(DATA)
+
+
+def test_a_place_that_refuses_is_named(world: World, stored: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that takes nothing more: each is named with the reason, and the step waits; emptied, the next repair mends all."""
+    for record in stored:
+        (world.folder / "second" / record.outcome.location).unlink()
+
+    def full(*_: object, **__: object) -> Never:
+        raise DestinationError("the disk is full")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(LocalFolder, "stage", full)
+        done = mend(world)
+    assert done.mended == []
+    assert {"full" in one.detail for one in done.left} == {True}
+    world.pass_time(120)
+    done = mend(world)
+    assert (len(done.mended), done.left) == (2, [])
+    assert world.failures() == []
+    world.demand_agreement("archive", "second")
+
+
+def mend(world: World, destination: str | None = None) -> Repaired:
+    """`bic verify --repair --yes`."""
+    app = world.app()
+    found: list[Found] = []
+    verify(app, Asked(destination), seen=lambda record, problem: found.append((record, problem)) if problem else None)
+    done = repairing.repair(app, found, lambda: None)
+    app.ledger.store.close()
+    return done
+
+
+def test_a_site_or_destination_that_left_the_settings_is_named(world: World, stored: list[Record]) -> None:
+    """There is nobody to bring it, or nowhere to bring it to: said, not waited for."""
+    for record in stored:
+        (world.folder / "second" / record.outcome.location).unlink()
+    world.configure(destinations=("archive",), data=DATA)
+    done = mend(world)
+    assert {one.detail for one in done.left} == {"not brought again: destination second is not in the settings any more"}
+
+
+def test_what_nobody_has_is_lost_and_a_later_copy_mends_that(world: World, sim: Simulator, stored: list[Record]) -> None:
+    """The appliance forgot it and the other copy is gone: lost, by name. When the copy is back, a repair ends the loss too."""
+    world.configure(destinations=("archive", "second"), data=DATA, site='keeps = "20d"')
+    sim.faults.keeps = 20 * DAY
+    world.pass_time(100 * DAY)
+    [document] = [record for record in stored if record.item.data is DataType.SESSIONS]
+    here, there = (world.folder / place / document.outcome.location for place in ("second", "archive"))
+    kept = there.read_bytes()
+    here.unlink()
+    there.unlink()
+    [left] = mend(world, "second").left
+    assert "neither the appliance nor another destination has it" in left.detail
+    assert ("lost", "second") in {(one["state"], one["destination"]) for one in world.failures() if one["lsid"]}
+    there.write_bytes(kept)
+    done = mend(world, "second")
+    assert [(record.destination, record.origin) for record, _ in done.mended] == [("second", "destination:archive")]
+    assert [one for one in world.failures() if one["destination"] == "second" and one["lsid"]] == []
+
+
+def test_a_database_is_no_source_of_files(world: World, sim: Simulator, stored: list[Record]) -> None:
+    """Rows are mended from files, files never from rows: a site's only other destination may be a database."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    third = '[schedules.rows]\nevery = "1h"\ntransfers = [{ site = "support", destination = "rows", data = ["sessions"] }]\n'
+    world.configure(destinations=("archive", "second"), data=DATA, schedules=rows + third)
+    world.once()
+    sim.faults.standing = [Fault(status=503)]
+    [document] = [record for record in stored if record.item.data is DataType.SESSIONS]
+    with sqlite3.connect(world.folder / "rows.sqlite") as database:
+        database.execute("UPDATE session SET external_key = 'x' WHERE lsid = ?", (document.item.lsid,))
+    (world.folder / "second" / document.outcome.location).unlink()
+    (world.folder / "archive" / document.outcome.location).unlink()
+    done = mend(world)
+    assert (len(done.mended), len(done.left)) == (0, 3)
+    assert not [one for one in world.ledger().streams.rests() if one == "rows"]
+    sim.faults.standing = []
+    world.pass_time(DAY)
+    done = mend(world)
+    assert {record.destination for record, _ in done.mended} == {"archive", "second", "rows"}
+
+
+@pytest.mark.slow
+def test_a_container_is_mended_from_a_folder_and_a_folder_from_it(world: World, sim: Simulator, azurite: Azurite) -> None:
+    """The site is away. A blob can't be renamed: the evidence stays under its name, the good bytes take the next number."""
+    name = f"c-{uuid.uuid4()}"
+    world.environ["STORAGE"] = azurite.connection_string
+    blob = f'[destinations.blob]\nkind = "azure_blob"\nconnection = "env:STORAGE"\ncontainer = "{name}"\n'
+    kinds = ", ".join(f'"{data}"' for data in DATA)
+    blob += f'[schedules.blob]\nevery = "1h"\ntransfers = [{{ site = "support", destination = "blob", data = [{kinds}] }}]\n'
+    world.configure(data=DATA, schedules=blob)
+    world.once()
+    sim.faults.standing = [Fault(status=503)]
+    good = world.files("archive")
+    altered, missing = (min(one for one in good if one.endswith(kind)) for kind in (".xml", ".flv"))
+    (world.folder / "archive" / missing).unlink()
+    with ContainerClient.from_connection_string(azurite.connection_string, name) as container:
+        container.upload_blob(altered, good[altered] + b" ", overwrite=True)
+        done = mend(world)
+        assert (done.left, len(done.mended)) == ([], 2)
+        assert container.download_blob(altered).readall() == good[altered] + b" "
+        number = altered.replace(".xml", ".1.xml")
+        assert container.download_blob(number).readall() == good[altered]
+    assert world.files("archive")[missing] == good[missing]
+    assert mend(world).mended == []
+    app = world.app()
+    assert verify(app, Asked(strict=True)).problems == []
+    app.ledger.store.close()
