@@ -363,9 +363,9 @@ def _rules(configured: FileSettings) -> FileRules:
 
 def read_document(content: bytes) -> Iterable[Document | BrokenDocument]:
     """The sessions of a stored file, one by one. Iterating raises BicError for what is none."""
-    from bic_lib.appliance import session_documents  # noqa: PLC0415
+    from bic_lib.appliance import session_documents, stored_text  # noqa: PLC0415
 
-    return session_documents.documents(iter([content]), as_of=None)
+    return session_documents.documents(iter([stored_text.in_utf8(content)]), as_of=None)
 
 
 def identify(content: bytes) -> Iterable[tuple[str, str]]:

@@ -13,7 +13,6 @@ from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import (
     DAY,
-    DOCUMENTS,
     REPORT_OF,
     DataType,
     Item,
@@ -180,8 +179,3 @@ def perform_download(app: App, planned: Planned, wait: Callable[[], None] = _PAU
         drained.add(visit.perform_steps(app, app.sites[name], steps, wait))
     runs.end_those_over(app, only=planned.run)
     return drained
-
-
-def documents_only(data: Sequence[DataType]) -> bool:
-    """Whether a download can be fed from XML files alone."""
-    return all(one in DOCUMENTS for one in data)

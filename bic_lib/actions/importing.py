@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bic_lib.actions.belonging import owner
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
-from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, UsageError
 from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
 from bic_lib.core.plan import HOUR
@@ -29,6 +29,8 @@ LARGEST_FILE = 1024**3
 """Bytes; a file is read whole."""
 _FILES_AT_ONCE = 200
 """Files that are held with their content between two looks at the ledger."""
+
+_PACKED = frozenset({".gz", ".zip", ".7z", ".bz2", ".xz", ".tar", ".tgz", ".zst"})
 
 ReadDocument = Callable[[bytes], Iterable[Document | BrokenDocument]]
 
@@ -59,12 +61,14 @@ def import_files(
 
     A session that the ledger knows for a destination, in any version, is left alone; so an interrupted import goes on where it
     stood when it is called again. What fails is given up, since nobody keeps the files: another import tries it again. Without
-    `site` a file belongs to the site whose host its name begins with, or to the only site. Of `data` are the documents that are
+    `site` a file belongs to the site whose host its name begins with, or to the only site; one that begins with another host is
+    refused. What is packed in a folder is named. Of `data` are the documents that are
     wanted; others are refused by name, and so is one for a destination that takes none such.
     Raises UsageError, LedgerError.
     """
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
     imported = Imported()
+    imported.refused += [(str(path), "packed: unpack it first") for path in packed_in(paths)]
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     app.ledger.history.begin(run, SCHEDULE, [SCHEDULE], seconds=LONGEST, asks=False, holder=app.ledger.holder)
     batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
@@ -123,6 +127,11 @@ def files_of(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def packed_in(paths: Iterable[Path]) -> list[Path]:
+    """Files of the folders that may hold session XML, packed."""
+    return [file for path in paths if path.is_dir() for file in sorted(path.rglob("*")) if file.suffix.lower() in _PACKED]
+
+
 def _read(
     app: App,
     path: Path,
@@ -135,7 +144,7 @@ def _read(
     """Read one file into the batch; what can't be used is refused with its reason."""
     imported.files += 1
     try:
-        belongs = site or owner(app, path.name)
+        belongs = owner(app, path.name, site)
         if path.stat().st_size > LARGEST_FILE:
             imported.refused.append((str(path), "larger than 1 GB"))
             return
@@ -153,25 +162,6 @@ def _read(
         else:
             batch[belongs, kind_of(document)].append(document)
             imported.sessions += 1
-
-
-def owner(app: App, name: str) -> str:
-    """The site whose host the file's name begins with (the vendor's default format), or the only one. Raises UsageError."""
-    found = _host_owner(app, name) or (next(iter(app.sites)) if len(app.sites) == 1 else None)
-    if found is None:
-        raise UsageError("its name begins with no configured host; name the site")
-    if problems := unusable_sites(app, [found]):
-        raise UsageError(*problems)
-    return found
-
-
-def _host_owner(app: App, name: str) -> str | None:
-    for site in sorted(app.sites.values(), key=lambda one: -len(one.host)):
-        host = site.host.partition(":")[0].lower()
-        written = naming.location("%SUPPORT_SITE_HOST%", {"SUPPORT_SITE_HOST": site.host}, DataType.SESSIONS).lower()
-        if name.lower().startswith((f"{host}-", f"{written}-")):
-            return site.name
-    return None
 
 
 def _take(

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from bic_lib.actions.importing import LONGEST, SCHEDULE, demand_known, not_taken, owner, refusal, taking_kind
+from bic_lib.actions.belonging import owner
+from bic_lib.actions.importing import LONGEST, SCHEDULE, demand_known, not_taken, refusal, taking_kind
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, ReportKind
 from bic_lib.engine.app import App
@@ -73,7 +74,7 @@ def _usable(
     kept: dict[tuple[str, ReportKind], list[bytes]] = defaultdict(list)
     for name, content in files:
         try:
-            belongs = site or owner(app, name)
+            belongs = owner(app, name, site)
         except UsageError as error:
             planned.refused.append((name, str(error)))
             continue

@@ -8,6 +8,6 @@
 * `body_end` whether the reader knows where a body ends · `content_encoding` undone, to its own end
 * `reports` report kinds and their parameters · `report_splitter` a report into records
 * `record_bounds` what one may hold · `large_records` how many large ones at a time
-* `session_documents` records → documents
+* `session_documents` records → documents · `stored_text` stored XML in any Unicode encoding
 * `safe_xml` XML read without trust · `commands`, `preflight` the credential test
 """

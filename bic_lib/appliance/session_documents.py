@@ -19,6 +19,7 @@ from bic_lib.appliance.answers import message, report_error
 from bic_lib.appliance.record_bounds import DEEP_FROM, breach, counted_breach
 from bic_lib.appliance.report_splitter import Cutter, Frame, Piece, attribute, local
 from bic_lib.appliance.safe_xml import fault, hardened, text_of, without_namespaces
+from bic_lib.appliance.stored_text import in_utf8
 from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, Listed, Recording, ReportKind, instance_of
@@ -71,13 +72,13 @@ def documents(
 
 def read_document(content: bytes, as_of: int | None = None, kind: ReportKind | None = None) -> list[Document | BrokenDocument]:
     """The session documents of a stored file; raises as :func:`documents` does."""
-    return list(documents(iter([content]), as_of=as_of, kind=kind))
+    return list(documents(iter([in_utf8(content)]), as_of=as_of, kind=kind))
 
 
 def records(content: bytes) -> Iterator[bytes]:
     """The records of a stored file as they stand there, none of them read; as far as it is a report."""
     with suppress(BicError):
-        yield from (piece.content for piece in Cutter(iter([content])))
+        yield from (piece.content for piece in Cutter(iter([in_utf8(content)])))
 
 
 def listed(chunks: Iterator[bytes], texts: Texts = KNOWN) -> Iterator[Listed]:

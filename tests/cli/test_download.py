@@ -400,6 +400,86 @@ def test_data_is_honoured_for_files(wide: Bic, appliance: Simulator, data: str, 
     assert "which were not asked for" in trouble
 
 
+def stored(bic: Bic, appliance: Simulator, folder: str, name: str, lsid: str, encoding: str = "utf-8") -> Path:
+    """A file with one session, as a program stored it."""
+    path = bic.folder / folder / name
+    path.parent.mkdir(exist_ok=True)
+    root = '<?xml version="1.0" encoding="{}"?>\n<session_list xmlns="http://www.beyondtrust.com/sra/namespaces/API/reporting">'
+    text = root.format(encoding.upper().removesuffix("-SIG")) + appliance.session_xml(lsid).decode() + "</session_list>"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def recorded(appliance: Simulator) -> list[str]:
+    """Sessions that ended and have a recording."""
+    return [truth.lsid for truth in appliance.sessions() if truth.state == "ended" and truth.recordings]
+
+
+def test_a_file_belongs_to_the_site_whose_host_its_name_begins_with(wide: Bic, appliance: Simulator) -> None:
+    """With one site only, too: a file of another host is refused; one without a host is the only site's."""
+    own = appliance.host.partition(":")[0]
+    for number, (name, lsid) in enumerate(
+        zip((own, "support.other.example.com", "10.1.2.3", "2025"), recorded(appliance), strict=False)
+    ):
+        stored(wide, appliance, "past", f"{name}-support-{number}-{lsid}.xml", lsid)
+    for words in ((), ("--site", "support")):
+        ended = wide("import", "--destination", "other", *words, "past", "--json")
+        assert ended.status == 1
+        assert {told.rpartition("another host, ")[2].split(".")[0] for told in ended.json["troubles"]} == {"support", "10"}
+    assert set(stored_sessions(wide.folder / "other")) == {recorded(appliance)[0], recorded(appliance)[3]}
+
+
+def test_xml_in_any_unicode_encoding_is_taken_and_what_is_packed_is_named(wide: Bic, appliance: Simulator) -> None:
+    """PowerShell writes UTF-16; some tools pack old files, which nobody may think delivered."""
+    encodings = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "utf-8")
+    lsids = recorded(appliance)[: len(encodings)]
+    for encoding, lsid in zip(encodings, lsids, strict=True):
+        stored(wide, appliance, "past", f"{encoding}.xml", lsid, encoding)
+    (wide.folder / "past" / "2024.xml.gz").write_bytes(b"\x1f\x8b")
+    ended = wide("import", "--destination", "other", "--destination", "warehouse", "past", "--json")
+    assert (ended.status, ended.json["stored"]) == (1, 2 * len(lsids))
+    [trouble] = ended.json["troubles"]
+    assert trouble == "past/2024.xml.gz: packed: unpack it first"
+    served = served_sessions(appliance)
+    assert stored_sessions(wide.folder / "other") == {lsid: served[lsid] for lsid in lsids}
+    assert wide("import", "--destination", "other", "past", "--json").json["stored"] == 0, (
+        "the same session, whatever its encoding"
+    )
+
+
+def test_recordings_of_stored_xml_are_fetched_without_naming_the_site_twice(wide: Bic, appliance: Simulator) -> None:
+    """From a folder, too; each from the site that its file belongs to; what is asked for is honoured."""
+    own = appliance.host.partition(":")[0]
+    lsids = recorded(appliance)[:3]
+    for lsid in lsids:
+        stored(wide, appliance, "past", f"{own}-support-{lsid}.xml", lsid)
+    words = ("--destination", "other", "--data", "sessions", "--data", "session_recordings", "--data", "presentations")
+    ended = wide("download", "--xml", "past", *words, "--json")
+    assert (ended.status, ended.json["stored"]) == (0, 6)
+    assert {item["data"] for item in ended.json["items"]} == {"sessions", "session_recordings"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data", "session_recordings", "--destination", "warehouse"), "can't be stored in the database"),
+        (("--data", "site_backups", "--destination", "other"), "come from no session's XML"),
+        (("--data", "session_recordings", "--destination", "nowhere"), "nowhere"),
+        (("--data", "session_recordings", "--destination", "other", "--xml", "gone.xml"), "no file or folder gone.xml"),
+    ],
+)
+def test_a_download_from_files_is_checked_before_anything_is_delivered(
+    wide: Bic, appliance: Simulator, words: tuple[str, ...], said: str
+) -> None:
+    """Exit status 2, and not one session arrived."""
+    stored(wide, appliance, "past", "one.xml", recorded(appliance)[0])
+    ended = wide("download", "--xml", "past", "--data", "sessions", "--destination", "archive", *words)
+    assert ended.status == 2
+    assert said in ended.err
+    assert not list((wide.folder / "archive").glob("*"))
+    assert len(appliance.requests) == 0
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from bic_lib.actions.download import Download, documents_only, look, perform_download, plan_download
-from bic_lib.actions.importing import import_files
+from bic_lib.actions.download import Download, look, perform_download, plan_download
+from bic_lib.actions.from_files import download_from_files
 from bic_lib.actions.left_alone import explain
 from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import watched
@@ -19,8 +19,7 @@ from bic_lib.cli.outcome import AGAIN, conclude, progress, show_planned
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.output import line
 from bic_lib.core.errors import UsageError
-from bic_lib.core.model import DOCUMENTS, DataType, Document, Window
-from bic_lib.engine.app import App
+from bic_lib.core.model import DataType, Window
 from bic_lib.settings.model import SqlDatabaseSettings
 
 _EXPLAINED = 20
@@ -42,7 +41,13 @@ JSON = {"download": OUTCOME}
 @click.option("--start", metavar="TIME", help="Sessions that began then: a date or ISO time (UTC).")
 @click.option("--duration", metavar="1d", help="How much from --start on, such as 1d or 90m.")
 @click.option("--lsid", "lsids", multiple=True, metavar="ID", help="A session's id; repeatable.")
-@click.option("--xml", "files", multiple=True, type=click.Path(path_type=Path), help="Parse stored session XML; repeatable.")
+@click.option(
+    "--xml",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Parse stored session XML, a file or folder; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be transferred.")
 @click.option("--force", is_flag=True, help="Deliver again what is there already, by the conflict rule.")
 @click.pass_obj
@@ -68,7 +73,10 @@ def command(
         asked = Download(sites, destinations, wanted, _began(start, duration), lsids, force, dry_run)
         with progress("download", app, results, watch):
             if files:
-                troubles = _from_files(call, app, sites, destinations, wanted, files, force=force)
+                chosen = _chosen(sites, wanted)
+                troubles = download_from_files(
+                    app, files, destinations, wanted, read_document, rows_only=_rows_only(call), site=chosen, force=force
+                )
             elif dry_run:
                 troubles = look(app, asked, _rows_only(call)).troubles
             else:
@@ -100,38 +108,10 @@ def _rows_only(call: Call) -> frozenset[str]:
     return frozenset(name for name, one in configured if isinstance(one, SqlDatabaseSettings))
 
 
-def _from_files(
-    call: Call,
-    app: App,
-    sites: tuple[str, ...],
-    destinations: tuple[str, ...],
-    data: tuple[DataType, ...],
-    files: tuple[Path, ...],
-    *,
-    force: bool,
-) -> list[str]:
-    """Documents from the files; their recordings, where wanted, from the site that they belong to."""
+def _chosen(sites: tuple[str, ...], data: tuple[DataType, ...]) -> str | None:
+    """The site that files are from, where one is named."""
     if len(sites) > 1:
         raise UsageError("download: with --xml name one --site at most: the one that the files came from")
-    troubles: list[str] = []
     if not data:
         raise UsageError("download: no data type is named", hint="Such as --data sessions.")
-    if any(one in DOCUMENTS for one in data):
-        site = sites[0] if sites else None
-        imported = import_files(app, files, destinations, read_document, site=site, data=data, force=force)
-        troubles += imported.troubles + [f"{path}: {reason}" for path, reason in imported.refused]
-    if not documents_only(data):
-        rest = tuple(one for one in data if one not in DOCUMENTS)
-        asked = Download(sites, destinations, rest, lsids=_lsids(files), force=force)
-        troubles += perform_download(app, plan_download(app, asked, _rows_only(call))).troubles
-    return troubles
-
-
-def _lsids(files: tuple[Path, ...]) -> tuple[str, ...]:
-    found = []
-    for path in files:
-        try:
-            found += [one.lsid for one in read_document(path.read_bytes()) if isinstance(one, Document)]
-        except OSError as error:
-            raise UsageError(f"download: {path} can't be read: {error.strerror}") from error
-    return tuple(dict.fromkeys(found))
+    return sites[0] if sites else None
