@@ -1,7 +1,7 @@
 """What happens: a tick makes due what is due, a visit does it, step by step.
 
 * `app` what both need, in one value · `tick` makes due, says which sites want a visit · `visit` takes a lane and does due steps
-* `runs` the ends of runs
+* `runs` the ends of runs · `probing` looks at what failed last and has no work
 * `steps/` one module a kind of step · `delivery` publishing once · `tee` one download, several destinations
 * `memory` the end of a process that has none · `losses` what was forgotten while a stream stood still
 * `works` what belongs to no site, once a period

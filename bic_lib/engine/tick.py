@@ -16,7 +16,7 @@ from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
 from bic_lib.core.ports import Insert, Put, Replace, Row
 from bic_lib.core.ticking import Ticker, Ticks, after
-from bic_lib.engine import events, gathering, health, losses, resting, runs, works
+from bic_lib.engine import events, gathering, health, losses, probing, resting, runs, works
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.backups import backup_destinations, plan_backups
 from bic_lib.engine.steps.backups import units as backup_units
@@ -104,6 +104,7 @@ def _make_due(app: App, standing: Standing, last: Row | None, told: Ticks, *, ch
         if schedule.enabled:
             row = standing.rows("schedules").get(schedule.name)
             changed |= fire_if_due(app, schedule, row, moment, at_once=at_once) is not None
+    changed |= probing.make_due(app, standing, moment, changed=changed)
     migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
         _tell_sites(app, standing, moment)

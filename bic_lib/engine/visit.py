@@ -132,7 +132,8 @@ def _reports_wait(app: App, site: Site, state: SiteState) -> bool:
     """There are reports to be worked at: they are due, do not rest, and nobody is at them."""
     streams, now = app.ledger.streams, app.ledger.now()
     kinds = {kind for kind in ReportKind if state.report_rest(kind).over(now) and streams.may_claim(state, kind)}
-    if any(report_of(row) in kinds for row in app.ledger.work.first_rows(state) if row.body["kind"] != StepKind.BACKUP):
+    rows = [row for row in app.ledger.work.first_rows(state) if row.body["kind"] not in (StepKind.BACKUP, StepKind.PROBE)]
+    if any(report_of(row) in kinds for row in rows):
         return True
     due = [known.stream for stream in app.streams(site.name) if (known := state.streams.get(stream)) and known.is_due(now)]
     return any(REPORT_OF[stream.data] in kinds for stream in due)

@@ -42,6 +42,7 @@ class StepKind(StrEnum):
     RECORDING = "recording"
     BACKUP = "backup"
     REPAIR = "repair"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,11 @@ class Work:
         """Index rows whose time has come, the oldest first; those after a key when one is given."""
         first = after + "\0" if after else _INDEX
         return self.store.scan(*_place(site, queue), first, self._due_before(), limit)
+
+    def has_due(self, site: str, destination: str = "") -> bool:
+        """Whether steps of a site are due (that may serve this destination)."""
+        rows = (row for queue in Queue for row in self.due(site, queue, 0))
+        return any(not destination or _serves(row, destination) for row in rows)
 
     def first_due(self, state: SiteState, kind: StepKind | None = None) -> int:
         """How many steps of the first queue are due (of one kind), as the site's state tells without a further read."""

@@ -11,7 +11,19 @@ from bic_lib.core.errors import Refused
 from bic_lib.core.model import Failure, ReportKind
 from bic_lib.core.ports import Row
 from bic_lib.engine import events
-from bic_lib.engine.steps import backfill, backups, downloads, imports, lsids, outcomes, reconcile, recordings, repair, windows
+from bic_lib.engine.steps import (
+    backfill,
+    backups,
+    downloads,
+    imports,
+    lsids,
+    outcomes,
+    probes,
+    reconcile,
+    recordings,
+    repair,
+    windows,
+)
 from bic_lib.engine.steps.job import Job, unexpected
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.streams import SiteClock, SiteState
@@ -153,6 +165,8 @@ class Worker:
         job, kind = self.job, StepKind(index.body["kind"])
         if carry := CARRYING_STEPS.get(kind):
             return (self.carries or index.body.get("short", False)) and self._carry(state, index, carry)
+        if kind is StepKind.PROBE:
+            return self._carry(state, index, probes.look)
         report = report_of(index)
         asks_site = kind is not StepKind.IMPORT
         if asks_site and not at_once and not state.report_rest(report).over(job.ledger.now()):
