@@ -10,7 +10,7 @@
 * `converting` a session's recording · `bag` a session for auditors · `session_search` sessions by their words
 * `purging` removing what was delivered, `purge_choice` of which sessions
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen
-* `status`, `runs`, `failures`, `overview` how everything stands
+* `status`, `runs`, `failures`, `failing`, `overview` how everything stands
 * `database` what its tables lack
 * `running` a tick and its visits here · `stopping` ending early
 * `left_alone` why something that was asked for was not delivered again

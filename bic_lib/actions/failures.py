@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bic_lib.actions import failing
 from bic_lib.actions.running import paused
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.actions.timestamps import iso
@@ -14,6 +15,7 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, Schedule, State, Stream
 from bic_lib.engine import resting
 from bic_lib.engine.app import App
+from bic_lib.engine.health import Known, read
 from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL
 from bic_lib.engine.steps.lsids import lsids_step
 from bic_lib.engine.steps.recordings import recording_step
@@ -29,19 +31,26 @@ _UNNAMED = "unreadable@"
 
 
 def failures(app: App, *, everything: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows of `bic failures --json` (docs/design.md 6), of parked sites too. Raises LedgerError.
+    """The rows of `bic failures --json` (docs/design.md 6): sites, destinations and streams, then items, of parked sites too.
 
-    `everything`: what was acknowledged as well.
+    `everything`: what was acknowledged as well. Raises LedgerError.
     """
-    yield from map(shown, app.ledger.troubles.open())
+    yield from of_known(app, read(app))
     if everything:
         yield from map(shown, app.ledger.troubles.seen())
+
+
+def of_known(app: App, known: Known) -> Iterator[dict[str, Any]]:
+    """The same, of what was just read."""
+    yield from failing.listed(app, known)
+    yield from map(shown, known.listed)
 
 
 def shown(trouble: Trouble) -> dict[str, Any]:
     """A trouble as `bic failures --json` has it."""
     return {
         **{name: getattr(trouble, name) for name in _NAMED},
+        "waiting": 0,
         **{name: iso(getattr(trouble, name) or None) for name in _TIMES},
         "acknowledged": iso(trouble.seen_at),
         "acknowledged_by": trouble.seen_by,
@@ -77,7 +86,12 @@ class Again:
         """What is wrong with it, a line each."""
         if sum((bool(self.ids), self.everything, bool(self.site or self.destination))) != 1:
             return ["name either ids, or a site or destination, or all"]
-        sites, destinations = filter(None, [self.site]), filter(None, [self.destination])
+        sites, destinations = [*filter(None, [self.site])], [*filter(None, [self.destination])]
+        places = [told for one in self.ids if (told := failing.named(one))]
+        sites, destinations = (
+            [*sites, *(site for site, _ in places if site)],
+            [*destinations, *(name for _, name in places if name)],
+        )
         return [*unusable_sites(app, sites), *unknown_destinations(app, destinations)]
 
     def fits(self, trouble: Trouble) -> bool:
@@ -93,7 +107,9 @@ def retry(app: App, again: Again) -> Retried:
         raise UsageError(f"retry: {'; '.join(problems)}", hint="`bic failures` and `bic status` tell what there is.")
     retried = Retried()
     records: list[Record] = []
-    for trouble in chosen(app.ledger.troubles.open(), again.ids) if again.ids else filter(again.fits, _failed(app)):
+    subjects = {one: told for one in again.ids if (told := failing.named(one))}
+    items = [one for one in again.ids if one not in subjects]
+    for trouble in chosen(app.ledger.troubles.open(), items) if again.ids else filter(again.fits, _failed(app)):
         record = app.ledger.proof.of_trouble(trouble)
         if reason := _nothing_to_try(trouble) or _not_possible(app, trouble, record):
             retried.refused[trouble.id] = reason
@@ -101,7 +117,7 @@ def retry(app: App, again: Again) -> Retried:
             retried.due.append(trouble.id)
             records.append(record)
     _make_due(app, records)
-    named = None if again.everything else _subjects(again, records)
+    named = None if again.everything else _subjects(again, records) | _rests_of(subjects.values())
     retried.subjects = resting.end(app, named)
     retried.paused = paused(app, None if named is None else {name.removeprefix("site ") for name in named})
     return retried
@@ -111,6 +127,11 @@ def _subjects(again: Again, records: Sequence[Record]) -> set[str]:
     sites = {again.site, *(record.item.site for record in records)}
     destinations = {again.destination, *(record.destination for record in records)}
     return {*map(rests.site, sites - {""}), *map(rests.destination, destinations - {""})}
+
+
+def _rests_of(places: Iterable[tuple[str, str]]) -> set[str]:
+    found = [(rests.site(site) if site else "", rests.destination(name) if name else "") for site, name in places]
+    return {subject for both in found for subject in both} - {""}
 
 
 def _failed(app: App) -> Iterator[Trouble]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
-from bic_lib.actions.failures import shown
+from bic_lib.actions import failures
 from bic_lib.actions.runs import runs
 from bic_lib.actions.status import of_known
 from bic_lib.actions.timestamps import iso
@@ -34,7 +35,7 @@ def overview(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
         "as_of": iso(known.now),
         **of_known(app, known, broken),
         "runs": runs(app.ledger, _RUNS),
-        "failures": [shown(one) for one in known.listed[:_FAILURES]],
+        "failures": list(islice(failures.of_known(app, known), _FAILURES)),
         "notices": [_notice(notice) for notice in known.noticed.notices if notice.over is None],
         "stored_per_day": [asdict(day) for day in together(streams.values(), known.now, _DAYS)],
         "stored_per_stream": [

@@ -23,18 +23,28 @@ JSON = {
         "failures": [
             {
                 "id": Key("its name for `bic retry` and `bic acknowledge`, the same for its whole life", "5d41402abc4b"),
-                "kind": Key("`item`: a transfer; `stream`: all that ended from `start` to `end`, which nobody knew", "item"),
-                "severity": Key("`lost`, `failing`, `doubtful`, `unproven`; `note` is no trouble", "failing"),
-                "site": Key("the site's name", "support"),
-                "data": Key("data type", "session_recordings"),
-                "destination": Key("the destination's name", "archive"),
+                "kind": Key(
+                    "`item`: a transfer; `stream`: one that lags, or all that ended from `start` to `end`, which nobody knew; "
+                    "`site`, `destination`: one that fails",
+                    "item",
+                ),
+                "severity": Key(
+                    "`lost`, `losing`, `failing`, `lagging`, `doubtful`, `unproven`; `note` is no trouble", "failing"
+                ),
+                "site": Key("the site's name; of a destination empty", "support"),
+                "data": Key("data type; of a site or destination empty", "session_recordings"),
+                "destination": Key("the destination's name; of a site empty", "archive"),
                 "lsid": Key(
-                    "session id; of a backup its schedule and due time; of a stream empty", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
+                    "session id; of a backup its schedule and due time; of all else empty", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"
                 ),
                 "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
-                "state": Key("`failed`, `refused`, `expired`, `none`, `given_up`, `lost` or `doubtful`", "failed"),
+                "state": Key(
+                    "of an item `failed`, `refused`, `expired`, `none`, `given_up`, `lost` or `doubtful`; else the severity",
+                    "failed",
+                ),
                 "attempts": Key("tries so far", 2),
                 "reason": Key("why", "the answer was cut off after 1,834,112 bytes"),
+                "waiting": Key("recordings and backups that wait behind a site, destination or stream", 0),
                 "start": Key("the session's or stretch's beginning", "2026-08-01T02:10:00Z", null="not known"),
                 "end": Key("their end", "2026-08-01T02:25:00Z", null="not known"),
                 "first_failed": Key("its first failure", "2026-08-01T02:30:00Z", null="it never failed"),
@@ -53,7 +63,7 @@ JSON = {
 @click.option("--all", "everything", is_flag=True, help="Also what somebody has acknowledged.")
 @click.pass_obj
 def command(call: Call, everything: bool) -> None:
-    """Show what failed, is lost or doubtful, was given up, refused, expired or doesn't exist, and why.
+    """Show which sites, destinations and streams fail, and what failed, is lost or doubtful, was given up or refused, and why.
 
     `bic retry ID` tries one again; `bic acknowledge ID` says that a loss or a doubt was seen.
     """
@@ -69,9 +79,10 @@ def command(call: Call, everything: bool) -> None:
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     """What it is and where to, then lines of its own: which session or stretch, why, and what comes next."""
     number = "" if row["instance"] is None else f", number {row['instance']}"
-    which = (
-        f"all that ended from {minute(row['start'])} to {minute(row['end'])}" if row["kind"] == "stream" else row["lsid"] + number
-    )
+    stretch = row["kind"] == "stream" and row["start"]
+    which = f"all that ended from {minute(row['start'])} to {minute(row['end'])}" if stretch else row["lsid"] + number
+    if row["waiting"]:
+        which = f"{row['waiting']:,} wait behind it"
     last = f"last error ({minute(row['last_failed'])}): " if row["last_failed"] else ""
     times = [
         ("1 try" if row["attempts"] == 1 else f"{row['attempts']:,} tries") if row["attempts"] else "",
