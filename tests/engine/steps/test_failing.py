@@ -46,6 +46,7 @@ def test_a_site_that_fails_is_named_with_what_waits_behind_it(world: World, sim:
 def test_a_destination_that_takes_nothing_is_named(world: World) -> None:
     """With the recordings that wait for it; what went to the other one is none of it."""
     world.configure(data=RECORDED[1:], destinations=("archive", "second"))
+    world.lose_ledger("second")  # so that it is not looked through before anything is asked
     (world.folder / "second").write_text("in the way")
     world.once()
     row = listed(world)["destination:second"]

@@ -129,6 +129,7 @@ def test_one_failed_recording_makes_it_partly(world: World, sim: Simulator) -> N
 def test_an_item_whose_destination_rests_waits(world: World) -> None:
     """The place can't be written to: what the run planned for it waits, the run ends, and its items say so."""
     world.configure(data=RECORDED[1:], destinations=("archive", "second"))
+    world.lose_ledger("second")  # so that it is not looked through before anything is asked
     (world.folder / "second").write_text("in the way")
     world.once()
     run = newest(world)
