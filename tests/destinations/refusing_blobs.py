@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite
 
@@ -27,6 +28,8 @@ class Refusals:
     status: int = 409
     code: str = ""
     given: list[str] = field(default_factory=list)
+    immutable: bool = False
+    """Under a time-based policy: what is there is neither replaced nor deleted, and gets no other metadata or tags."""
     told: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -34,7 +37,14 @@ class Refusals:
         endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
 
-    def refuses(self, method: str, path: str) -> bool:
+    def refuses(self, method: str, path: str, never_replaces: bool) -> bool:
+        if self.immutable:
+            comp = dict(parse_qsl(urlsplit(path).query)).get("comp", "")
+            changes = comp in ("metadata", "tags", "properties") or (comp in ("", "blocklist") and not never_replaces)
+            if method == "DELETE" or (method == "PUT" and "restype" not in path and changes):
+                self.code, self.status = "BlobImmutableDueToPolicy", 409
+                return True
+            return False
         return bool(self.code) and method == self.method and self.marked in path
 
 
@@ -48,7 +58,7 @@ def refusing(azurite: Azurite) -> Iterator[Refusals]:
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if refusals.refuses(self.command, self.path):
+            if refusals.refuses(self.command, self.path, self.headers.get("If-None-Match") == "*"):
                 refusals.given.append(f"{self.command} {self.path}")
                 self._reply(refusals.status, {"x-ms-error-code": refusals.code}, b"")
                 return
