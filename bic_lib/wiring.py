@@ -26,6 +26,7 @@ from bic_lib.settings.marks import Marks
 from bic_lib.settings.model import (
     AzureBlobSettings,
     LocalFolderSettings,
+    SealSettings,
     SiteSettings,
     SmbShareSettings,
     SqlDatabaseSettings,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from bic_lib.evidence.completeness import Reports
     from bic_lib.evidence.keys import Keys
     from bic_lib.evidence.sealing import Setup
+    from bic_lib.evidence.time_stamps import Stamper
     from bic_lib.settings.loading import Settings
 
 Made = TypeVar("Made")
@@ -120,6 +122,14 @@ def _reports(app: App, site: Site) -> Reports:
     return Reports({kind: places for kind, places in kinds.items() if places}, site.keeps, why)
 
 
+def _time_stamp(settings: Settings, seal: SealSettings) -> Stamper | None:
+    if seal.time_stamp is None or seal.time_stamp_ca is None:
+        return None
+    from bic_lib.evidence import time_stamps  # noqa: PLC0415
+
+    return time_stamps.authority(seal.time_stamp, settings.path(seal.time_stamp_ca))
+
+
 def _keys(settings: Settings, key: str, environ: Mapping[str, str] | None) -> Keys:
     from bic_lib.evidence import keys  # noqa: PLC0415
 
@@ -161,7 +171,7 @@ def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = No
     roots = tuple({"name": one, "root": places.root(configured)} for one, configured in sorted(settings.destinations.items()))
     reports = {one.name: _reports(app, one) for one in app.sites.values()}
     around = making.Surroundings(name, roots, sorted(streams), is_rows, reports)
-    return sealing.Setup(store, _keys(settings, settings.seal.key, environ), around)
+    return sealing.Setup(store, _keys(settings, settings.seal.key, environ), around, _time_stamp(settings, settings.seal))
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:

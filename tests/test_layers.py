@@ -35,7 +35,7 @@ APART = {"simulator": set[str](), "contracts": {"core"}, "plug_in": {"core", "de
 """What stands beside the house. The simulator shares no code with it, so that neither can repeat the other's error."""
 
 VENDORS = {
-    "requests": {"appliance", "credentials", "notices"},
+    "requests": {"appliance", "credentials", "evidence", "notices"},
     "apprise": {"notices"},
     "click": {"cli"},
     "rich_click": {"cli"},

@@ -99,7 +99,7 @@ class _Bag:
             "bagit.txt": "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
             "bag-info.txt": self._info(octets),
             "manifest-sha256.txt": payload,
-            "README.txt": _readme(self.session, self.bagged, seals, self.chain.get("ledger", "")),
+            "README.txt": _readme(self.session, self.bagged, seals, self._tokens(), self.chain.get("ledger", "")),
         }
         for name, text in tags.items():
             (self.root / name).write_text(text, encoding="utf-8", newline="\n")
@@ -184,6 +184,10 @@ class _Bag:
             if name.startswith(f"{names.KEYS}/"):
                 self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))
 
+    def _tokens(self) -> list[str]:
+        """Names of the time stamps that were taken."""
+        return sorted(path.rpartition("/")[2] for path in self.sums if path.endswith(names.STATEMENT + names.TOKEN))
+
     def _of_day(self) -> str:
         """The seal of the day on which the session began: its completeness tells of it."""
         head = sealing.head_of(self.chain)
@@ -200,7 +204,7 @@ class _Bag:
 # --- README.txt ------------------------------------------------------------------------------------------------------
 
 
-def _readme(session: Session, bagged: Bagged, stems: list[str], ledger: str) -> str:
+def _readme(session: Session, bagged: Bagged, stems: list[str], tokens: list[str], ledger: str) -> str:
     """What this is, and the commands that check all of it without bic, in a shell with sha256sum and openssl."""
     place = session.place
     head = (
@@ -212,7 +216,7 @@ def _readme(session: Session, bagged: Bagged, stems: list[str], ledger: str) -> 
     )
     lacking = "".join(f"\nLacking: {one}" for one in bagged.lacking)
     unsealed = f"\nNot sealed: {bagged.unsealed} of {len(bagged.files)} files.\n" if bagged.unsealed else ""
-    return f"{head}{lacking}{unsealed}\n{_COMMANDS.rstrip()}\n{_own(bagged, stems, ledger)}{_LIMITS}"
+    return f"{head}{lacking}{unsealed}\n{_COMMANDS.rstrip()}\n{_own(bagged, stems, tokens, ledger)}{_LIMITS}"
 
 
 _COMMANDS = """
@@ -223,14 +227,14 @@ Check it: type these lines in this folder (sh, sha256sum, openssl). Each must sa
 """
 
 
-def _own(bagged: Bagged, stems: list[str], ledger: str) -> str:
+def _own(bagged: Bagged, stems: list[str], tokens: list[str], ledger: str) -> str:
     if not stems:
         return "\nThis ledger's days are not sealed, or not those of this session: there is nothing more to check.\n"
     folder = f"data/{names.SEALS}/{ledger}"
     lines = [
         "",
         "  # 2. The keys: one of these fingerprints is the one that you have from elsewhere (a mail, a contract).",
-        f"  for key in {folder}/keys/*.pem; do openssl pkey -pubin -in $key -outform DER | sha256sum; done",
+        f"  for key in {folder}/keys/[0-9a-f]*.pem; do openssl pkey -pubin -in $key -outform DER | sha256sum; done",
         "",
         "  # 3. Each statement is signed by such a key; one that names a next_key hands over to the next.",
     ]
@@ -252,6 +256,15 @@ def _own(bagged: Bagged, stems: list[str], ledger: str) -> str:
             lines.append(
                 f'  grep -qF "$(sha256sum < {shlex.quote(one.path)} | cut -c1-64)"{wanted} {listed} && echo OK || echo FAILED'
             )
+    if tokens:
+        lines += ["", "  # 6. Somebody else's clock: each statement was there when its time stamp says."]
+        for name in tokens:
+            token, at = (
+                f"{folder}/{name}",
+                f"$(openssl ts -reply -in {folder}/{name} -text 2>/dev/null | sed -n 's/^Time stamp: //p')",
+            )
+            verify = f'openssl ts -verify -attime $(date -d "{at}" +%s) -data {token.removesuffix(names.TOKEN)} -in {token}'
+            lines.append(f"  {verify} -CAfile {folder}/keys/{names.AUTHORITY}*.pem >/dev/null 2>&1 && echo OK || echo FAILED")
     return "\n".join(lines) + "\n"
 
 

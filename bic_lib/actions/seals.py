@@ -60,11 +60,12 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: bool = False) -> Checked:
+def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: bool = False, authority: bytes = b"") -> Checked:
     """Check the seals below a folder, and the files there against them.
 
     `trusted`: fingerprints of first keys, known from elsewhere; the chains that begin with them are judged, and without any all
-    chains. `head`: the SHA-256 of a statement that must be among them. `strict`: name what is in no list. Raises UsageError.
+    chains. `head`: the SHA-256 of a statement that must be among them. `strict`: name what is in no list. `authority`: as
+    :func:`bic_lib.evidence.checking.chain` has it. Raises UsageError.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", hint="Name the copy of a destination: the folder in which seals/ lies.")
@@ -74,7 +75,7 @@ def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: 
         for entry in page:
             _, ledger, name = (*entry.location.split("/", 2), "")[:3]
             found[ledger].append(name)
-    chains = [checking.chain(place, ledger, theirs, trusted) for ledger, theirs in sorted(found.items())]
+    chains = [checking.chain(place, ledger, theirs, trusted, authority) for ledger, theirs in sorted(found.items())]
     judged = [chain for chain in chains if chain.begins or not trusted]
     checked = Checked(others=len(chains) - len(judged))
     must = {location: sha256 for chain in judged for location, sha256 in chain.here.items()}

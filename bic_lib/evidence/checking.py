@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bic_lib.core.errors import ItemError, Unexpected
-from bic_lib.evidence import keys, lists, names
+from bic_lib.evidence import keys, lists, names, time_stamps
 from bic_lib.evidence.keys import PublicKey
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.statement import Head, Kind, Statement, digest, read
@@ -38,6 +38,7 @@ class Found(StrEnum):
     SIGNATURE = "signature"
     CHAIN = "chain"
     KEY = "key"
+    TIME_STAMP = "time_stamp"
     LIST = "list"
     HEAD = "head"
 
@@ -68,6 +69,7 @@ class Chain:
     lines: dict[tuple[str, str], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     problems: list[Problem] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    stamped: int = 0
     known: set[str] = field(default_factory=set)
     """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for."""
 
@@ -83,19 +85,23 @@ class Chain:
         return sum(len(lines) for (_, destination), lines in self.lines.items() if destination != self.destination)
 
 
-def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str]) -> Chain:
-    """Check the seals of a ledger. `found`: the names below its folder; `trusted`: fingerprints of keys, known from elsewhere."""
-    return _Check(place, ledger, sorted(found), frozenset(trusted)).chain()
+def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str], authority: bytes = b"") -> Chain:
+    """Check the seals of a ledger. `found`: the names below its folder; `trusted`: fingerprints of keys, known from elsewhere.
+
+    `authority`: certificates (PEM) of the time-stamping authority from elsewhere; without them those that lie there count.
+    """
+    return _Check(place, ledger, sorted(found), frozenset(trusted), authority).chain()
 
 
 class _Check:
-    def __init__(self, place: Place, ledger: str, found: list[str], trusted: frozenset[str]) -> None:
+    def __init__(self, place: Place, ledger: str, found: list[str], trusted: frozenset[str], authority: bytes) -> None:
         self.place = place
         self.folder = f"{names.SEALS}/{ledger}/"
         self.found = found
         self.trusted = trusted
         self.checked = Chain(ledger)
         self.keys = dict(self._keys())
+        self.authority = authority or self._authorities()
 
     def chain(self) -> Chain:
         checked, before = self.checked, None
@@ -143,6 +149,7 @@ class _Check:
                 self.checked.known |= {
                     name for name in self.found if name.startswith(f"{stem.statement}.") and name.endswith(".sig")
                 }
+                self._look_at_token(stem, content)
                 self._take_lists(stem, statement)
                 return statement
         if not told:
@@ -191,6 +198,22 @@ class _Check:
             second = self._content(stem.second_signature(before))
             if before not in self.keys or second is None or not self.keys[before].verifies(second, content):
                 raise _Wrong(Found.SIGNATURE, f"the key {before}, from which {key.id} took over, did not sign it")
+
+    def _authorities(self) -> bytes:
+        """The certificates of time-stamping authorities that lie there."""
+        files = [name for name in self.found if name.startswith(f"{names.KEYS}/{names.AUTHORITY}")]
+        self.checked.known |= set(files)
+        return b"\n".join(self._content(name) or b"" for name in files)
+
+    def _look_at_token(self, stem: Stem, content: bytes) -> None:
+        token = self._content(stem.token)
+        if token is None:
+            return
+        self.checked.known.add(stem.token)
+        if time_stamps.fits(token, content, self.authority):
+            self.checked.stamped += 1
+        else:
+            self._tell(Found.TIME_STAMP, stem.token, "it is no time stamp of this statement, or of another authority")
 
     # --- the lists of a statement ---
 

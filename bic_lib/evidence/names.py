@@ -11,6 +11,7 @@ from datetime import date
 
 SEALS = "seals"
 KEYS = "keys"
+AUTHORITY = "time-stamp-"
 STATEMENT, SIGNATURE, TOKEN = ".json", ".sig", ".tsr"
 LIST, GONE, ROWS = ".sha256", ".gone", ".rows"
 _STATEMENT = re.compile(r"(\d{5,})-(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.json")
@@ -73,6 +74,11 @@ def parts(name: str, stem: Stem) -> tuple[str, str]:
     middle = name.removeprefix(f"{stem}.").rpartition(".")[0]
     site, dot, destination = middle.partition(".")
     return (site, destination) if dot and name.startswith(f"{stem}.") else ("", "")
+
+
+def authority_name(sha256: str) -> str:
+    """Where the certificates of a time-stamping authority lie; named by the SHA-256 of the file."""
+    return f"{KEYS}/{AUTHORITY}{sha256[:16]}.pem"
 
 
 def key_name(key: str) -> str:

@@ -21,11 +21,12 @@ from bic_lib.core.errors import BicError, DestinationError, Unexpected, UsageErr
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY
 from bic_lib.core.ports import FileStore
-from bic_lib.evidence import completeness, lists, making, names, standing
+from bic_lib.evidence import completeness, lists, making, names, standing, time_stamps
 from bic_lib.evidence.keys import Keys, Signer
 from bic_lib.evidence.making import Seal, Surroundings
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest, read
+from bic_lib.evidence.time_stamps import Stamper
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.leases import Keeper, Lease
 from bic_lib.ledger.notices import Cause, Lasts, Notices
@@ -34,6 +35,8 @@ from bic_lib.ledger.troubles import Trouble
 
 log = logging.getLogger("bic.transfers")
 
+_WANTED = 14 * DAY
+"""Seconds for which a missing time stamp is asked for again: an authority may be down for a week."""
 _MOST_STEMS = 100
 """So many stems of one seal are tried: whoever takes them all wants to stop us, and is named."""
 
@@ -45,6 +48,7 @@ class Setup:
     store: Callable[[], FileStore]
     keys: Keys
     around: Surroundings
+    time_stamp: Stamper | None = None
 
 
 def last_finished(now: float) -> date:
@@ -69,7 +73,9 @@ def begin(ledger: Ledger, setup: Setup) -> Head:
             lease.body.update(ledger=secrets.token_hex(8), made=fresh, **told)
             lease.commit([])
         sealer, day = _Sealer(ledger, setup, lease), last_finished(ledger.now())
-        return sealer.taken_up(day) or sealer.seal(day, standing.Standing(list(standing.inventory(ledger))))
+        head = sealer.taken_up(day) or sealer.seal(day, standing.Standing(list(standing.inventory(ledger))))
+        sealer.stamp()
+        return head
 
 
 def seal(ledger: Ledger, setup: Setup, check: Callable[[], None] = lambda: None) -> Iterator[Head]:
@@ -82,9 +88,12 @@ def seal(ledger: Ledger, setup: Setup, check: Callable[[], None] = lambda: None)
         sealer = _Sealer(ledger, setup, lease, check)
         if head_of(lease.body) is None:
             raise UsageError("nothing is sealed yet", hint="`bic seal init` begins.")
+        sealer.stamp()
         while (head := head_of(lease.body)) and head.day < last:
             day = head.day + timedelta(days=1)
-            yield sealer.taken_up(day) or sealer.seal(day, standing.since(ledger, day, lease.body.get("days", {})))
+            head = sealer.taken_up(day) or sealer.seal(day, standing.since(ledger, day, lease.body.get("days", {})))
+            sealer.stamp()
+            yield head
 
 
 def rotate(ledger: Ledger, setup: Setup, lost: str = "") -> str:
@@ -185,9 +194,42 @@ class _Sealer:
         if (taking_over := body.pop("next", None)) is not None:
             body["rotations"] = [*body.get("rotations", ()), str(made.stem)]
             body.update(previous_key=body["key"], previous_kid=body["kid"], key=taking_over["key"], kid=taking_over["kid"])
+        if self.setup.time_stamp:
+            body["unstamped"] = {**body.get("unstamped", {}), str(made.stem): self.ledger.now()}
         Notices(self.ledger.store).tell(_message(made, self.ledger.now()))
         self.lease.commit([])
         log.info("sealed %s: statement %d, SHA-256 %s", head.day, head.number, head.sha256)
+
+    # --- time stamps ---
+
+    def stamp(self) -> None:
+        """Fetch the time stamps that are still wanted; what can't be had is wanted for two weeks, then told once."""
+        for name, since in dict(self.lease.body.get("unstamped", {})).items():
+            try:
+                self._stamp(name)
+            except DestinationError as error:
+                log.warning("statement %s has no time stamp yet: %s", name, error)
+                if self.ledger.now() - since < _WANTED:
+                    return
+                reason = f"{self.folder}{name}{names.STATEMENT}: it got no time stamp for two weeks: {error}"
+                self.ledger.troubles.note([_trouble(self.ledger, self.setup, "token", reason[:1000], name)])
+            del self.lease.body["unstamped"][name]
+            self.lease.commit([])
+
+    def _stamp(self, name: str) -> None:
+        """Raises DestinationError."""
+        authority = self.setup.time_stamp
+        statement = self._content(f"{self.folder}{name}{names.STATEMENT}")
+        if authority is None or statement is None:
+            return
+        roots = authority.roots
+        self._put(names.authority_name(digest(roots)), roots.__eq__, roots)
+        location = f"{name}{names.STATEMENT}{names.TOKEN}"
+        there = self._content(self.folder + location)
+        if there is None:
+            self._put(location, lambda one: time_stamps.fits(one, statement, roots), authority.token(statement))
+        elif not time_stamps.fits(there, statement, roots):
+            self._is_foreign(location, there)
 
     # --- what lies there already ---
 

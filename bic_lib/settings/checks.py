@@ -169,8 +169,11 @@ def _seals(raw: Table) -> Iterator[str]:
         for path, text in _texts(table.get("file_name_format"), f"destinations.{name}.file_name_format"):
             if _RESERVED.match(text):
                 yield f'{path}: begins with "seals", where sealed days lie; another folder'
-    seal = raw.get("seal")
-    destination = _text(seal, "destination") if isinstance(seal, dict) else ""
+    seal = _table(raw, "seal")
+    for one, other in (("time_stamp", "time_stamp_ca"), ("time_stamp_ca", "time_stamp")):
+        if one in seal and other not in seal:
+            yield f"seal.{other}: missing, though {one} is there; both, or neither"
+    destination = _text(seal, "destination")
     known = _table(raw, "destinations")
     if is_name(destination) and destination not in known:
         yield f'seal.destination: "{destination}" is not in [destinations]; {meant(destination, known)}'

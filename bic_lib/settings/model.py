@@ -327,6 +327,13 @@ class SealSettings(Section):
         description="The private key's file, made by `bic seal init`; or `keyvault:KEY`, which signs in the vault. On P-256.",
     )
 
+    time_stamp: spelling.WebUrl | None = Field(
+        default=None, description="URL of a time-stamping authority (RFC 3161), which is asked for a token of each statement."
+    )
+    time_stamp_ca: spelling.LocalFile | None = Field(
+        default=None, description="PEM file with the certificates that the authority's own leads to; with `time_stamp`."
+    )
+
 
 class LogSettings(Section):
     """Log files, a file a day for each of the two loggers. Without this section no files are written."""

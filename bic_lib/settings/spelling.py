@@ -227,6 +227,14 @@ def _https(text: str) -> str:
     return text
 
 
+def _web(text: str) -> str:
+    """A URL whose answers prove themselves, so that plain HTTP will do."""
+    if re.match(r"http://", text):
+        _https(text.replace("http://", "https://", 1))
+        return text
+    return _https(text)
+
+
 def _azure(service: tuple[str, ...], otherwise: str) -> AfterValidator:
     """A service's URL that is entered by tokens. `otherwise` is what to do for any other host."""
 
@@ -400,6 +408,7 @@ TableUrl = Annotated[str, _azure(azure_hosts.TABLE, _CUSTOM_DOMAIN), _schema("ht
 VaultUrl = Annotated[str, _azure(azure_hosts.VAULT, "the vault's own name"), _schema("https URL")]
 LocalDirectory = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
 LocalFile = Annotated[str, AfterValidator(_filled), AfterValidator(_local_directory), _schema("path")]
+WebUrl = Annotated[str, AfterValidator(_web), _schema("URL")]
 SealKey = Annotated[str, AfterValidator(_filled), AfterValidator(_seal_key), _schema("path, or keyvault:KEY")]
 UncPath = Annotated[str, AfterValidator(_unc), _schema("UNC path")]
 BlobDirectory = Annotated[str, AfterValidator(_blob_directory), _schema("path")]

@@ -30,6 +30,16 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "seals are files",
     ),
     "seals with a reference": (GOOD + '[seal]\ndestination = "archive"\nkey = "env:KEY"', "seal.key", "reference to a secret"),
+    "a time stamp without certificates": (
+        GOOD + '[seal]\ndestination = "archive"\ntime_stamp = "https://tsa.example.com"',
+        "seal.time_stamp_ca",
+        "both, or neither",
+    ),
+    "a time stamp from nowhere": (
+        GOOD + '[seal]\ndestination = "archive"\ntime_stamp = "tsa"\ntime_stamp_ca = "tsa.pem"',
+        "seal.time_stamp",
+        "no https URL",
+    ),
     "seals without a vault": (
         changed('[key_vault]\nurl = "https://vault.vault.azure.net"', "")
         + '[seal]\ndestination = "archive"\nkey = "keyvault:seal"',

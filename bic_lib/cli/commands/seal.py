@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import rich_click as click
 
@@ -46,11 +46,13 @@ JSON = {
         "key": Key("the id of the chain's first key", "1f0e2d3c4b5a6978", null="there is no chain to be judged"),
         "head": {name: replace(key, null="there is no statement") for name, key in _HEAD.items()},
         "files": Key("files that must be there, and were looked at", 1204),
+        "time_stamps": Key("statements with a time stamp that fits", 3),
         "elsewhere": Key("lines of other destinations and of databases, which this folder can't show", 0),
         "problems": [
             {
                 "problem": Key(
-                    "`missing`, `altered`: a file; `list`, `signature`, `chain`, `gap`, `key`, `head`: of the seals; `foreign`",
+                    "`missing`, `altered`: a file; `list`, `signature`, `chain`, `gap`, `key`, `time_stamp`, `head`: of seals; "
+                    "`foreign`: in no list",
                     "altered",
                 ),
                 "location": Key("the file's name below the folder", "support.example.com-support-7c1f0e2a.xml"),
@@ -145,14 +147,25 @@ def rotate(call: Call, lost: str) -> int:
     "--key", "named", multiple=True, metavar="KEY", help="The first key: its public part in PEM, or its fingerprint. Repeatable."
 )
 @click.option("--head", default="", metavar="SHA256", help="A statement that must be among them, as it was mailed or noted.")
+@click.option("--time-stamp-ca", type=click.File("rb"), metavar="PEM", help="Certificates of the time-stamping authority.")
 @click.option("--self-consistent", is_flag=True, help="Exit status 0 also where nothing but the folder itself speaks for it.")
 @click.option("--strict", is_flag=True, help="Also name files that are in no list.")
 @click.pass_obj
-def verify(call: Call, folder: Path, named: tuple[str, ...], head: str, self_consistent: bool, strict: bool) -> int:
+def verify(
+    call: Call,
+    folder: Path,
+    named: tuple[str, ...],
+    head: str,
+    time_stamp_ca: BinaryIO | None,
+    self_consistent: bool,
+    strict: bool,
+) -> int:
     """Check a copy of a destination against its seals. Needs no ledger, no settings, no network."""
     from bic_lib.actions import seals  # noqa: PLC0415
 
-    checked = seals.check(folder, [seals.fingerprint(one) for one in named], head=head.lower(), strict=strict)
+    authority = time_stamp_ca.read() if time_stamp_ca else b""
+    trusted = [seals.fingerprint(one) for one in named]
+    checked = seals.check(folder, trusted, head=head.lower(), strict=strict, authority=authority)
     if call.json:
         _print_checked(checked)
     else:
@@ -188,6 +201,7 @@ def _print_checked(checked: Checked) -> None:
             "key": chain.key if chain else None,
             "head": chain.head.told() if chain and chain.head else dict.fromkeys(_HEAD),
             "files": checked.files,
+            "time_stamps": chain.stamped if chain else 0,
             "elsewhere": checked.elsewhere,
             "problems": [
                 {"problem": str(one.problem), "location": one.location, "detail": one.detail} for one in checked.problems
@@ -206,6 +220,8 @@ def _show_checked(checked: Checked) -> None:
     }
     line(said[checked.state])
     _show_head(chain.head if chain else None)
+    if chain and chain.stamped:
+        line(f"{chain.stamped:,} of {len(chain.heads):,} statements have a time stamp that fits")
     elsewhere = f"{checked.elsewhere:,} lines are of other places, {checked.others:,} chains of other keys"
     line(f"{checked.files:,} files looked at; {elsewhere}")
     rows = [(str(one.problem), one.location, one.detail) for one in checked.problems]
