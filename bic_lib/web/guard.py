@@ -60,6 +60,11 @@ class Visitor:
     files: bool
     session: str
 
+    @property
+    def is_signed_in(self) -> bool:
+        """By Entra ID, and not by a key."""
+        return self.session.startswith("entra ")
+
 
 class Door:
     """Lets people in. One a process; threads share it. `clock` in seconds."""

@@ -29,6 +29,7 @@ from tests.hosts.running import Kind, RunningHost, running_host
 from tests.support import SECRET, archive, hourly, served_sessions, site, stored_sessions
 
 DATA = ("sessions", "session_recordings", "command_shell_recordings", "show_my_screen_recordings")
+PAGE_KEY = "page-key-of-these-tests"
 _PATIENCE = 90
 
 
@@ -96,6 +97,7 @@ def world(tmp_path: Path, storage: Emulator) -> Iterator[World]:
             "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "5",  # host.json has more: minutes
             "PREFIX": f"w{time.monotonic_ns()}",
             SECRET: sim.client_secret,
+            "BIC_PAGE_KEY": PAGE_KEY,
         }
         ledger = Ledger(azure_table.create(connection=storage.connection(), prefix=environ["PREFIX"]), "test")
         world = World(tmp_path, sim, storage, tables, environ, ledger)
@@ -229,7 +231,14 @@ def test_broken_settings_change_nothing(world: World, short_leases: None, host: 
 def test_the_routes_answer(world: World, host: RunningHost) -> None:
     """Pages, status, wrong methods, unknown places, bad input, a download that is made and waited for."""
     until(lambda: host.call("GET", "/api/status").status_code == 200, "an answer", host)
-    assert host.call("GET", "/api/ui/").status_code == 404, "no page key is set"
+    assert host.call("GET", "/api/ui/", allow_redirects=False).status_code == 302
+    entered = host.call("POST", "/api/ui/login", data={"key": PAGE_KEY}, allow_redirects=False)
+    assert (entered.status_code, entered.headers["Location"]) == (303, "/api/ui/")
+    assert "HttpOnly" in entered.headers["Set-Cookie"]
+    cookie = {"Cookie": entered.headers["Set-Cookie"].partition(";")[0]}
+    page = host.call("GET", "/api/ui/", headers=cookie)
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert host.call("GET", "/api/ui/sites/support", headers=cookie).status_code == 200
     assert host.call("GET", "/api/nothing").status_code == 404
     assert host.call("GET", "/api/runs/1-nothing").status_code == 404
     assert host.call("GET", "/api/download").status_code in (404, 405)

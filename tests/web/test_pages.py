@@ -92,6 +92,9 @@ def test_the_cookie_is_strict_and_ends(running: Service, monkeypatch: pytest.Mon
     assert "Set-Cookie" not in visitor.answer.headers
     begun = time.time()
     monkeypatch.setattr(time, "time", lambda: begun + COOKIE_SECONDS + 2)
+    kept = {"Cookie": cookie.partition(";")[0]}  # a browser forgets it; somebody else may not
+    stale = requests.get(f"{running.address}{UI}sites", headers=kept, timeout=20, allow_redirects=False)
+    assert (stale.status_code, stale.headers["Location"].startswith(f"{UI}login")) == (302, True)
     visitor.open("sites")
     assert "/login" in visitor.answer.url
     visitor.post("check", csrf_token="x")

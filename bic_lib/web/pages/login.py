@@ -9,6 +9,8 @@ from bic_lib.web.pages.asked import HOME, TOKEN, local, rendered, to
 from bic_lib.web.pages.words import query
 
 LOGIN = f"{HOME}login"
+_SIGN_OUT = f"/.auth/logout?{query(post_logout_redirect_uri=LOGIN)}"
+"""The platform's own: who signed in by Entra ID has no cookie of ours."""
 _HINT = "The key is BIC_PAGE_KEY, BIC_VIEW_KEY for reading only, or the one that bic serve printed at its start."
 
 
@@ -46,7 +48,7 @@ def leave(door: Door, request: Request, visitor: Visitor) -> Response:
     """The cookie goes. Raises Refusal for a form that is not ours."""
     door.demand_token(visitor, form(request)[0].get(TOKEN, ""))
     log.info("pages: %s: logged out", visitor.name)
-    answered = to(LOGIN)
+    answered = to(_SIGN_OUT if visitor.is_signed_in else LOGIN)
     answered.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="Lax")
     return answered
 
