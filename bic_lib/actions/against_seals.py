@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from bic_lib.core.health import Severity
+from bic_lib.core.model import State
 from bic_lib.engine.app import App
 from bic_lib.engine.proving import Problem
 from bic_lib.evidence import against
@@ -45,7 +46,7 @@ def _problems(app: App, setup: Setup) -> Iterator[Problem]:
         yield Problem(where, one.location, "", "seal", f"{one.problem}: {one.detail}")
     known: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for record in app.ledger.proof.records():
-        if record.outcome.state in HELD:
+        if record.outcome.state in (*HELD, State.PURGING):
             known[record.item.site, record.destination][record.outcome.location] = record.outcome.sha256
     changed = against.changed_since(app.ledger, chain.head.day) if chain.head else set()
     for spot, problem in against.erased(chain, known, changed):

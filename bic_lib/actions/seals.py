@@ -69,6 +69,8 @@ def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: 
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", hint="Name the copy of a destination: the folder in which seals/ lies.")
+    if (folder / "bagit.txt").exists():
+        raise UsageError(f"{folder} is a bag of one session", hint="README.txt in it has the commands that check it.")
     place = LocalFolder(folder.resolve())
     found: dict[str, list[str]] = defaultdict(list)
     for page in place.pages(names.SEALS):

@@ -219,6 +219,9 @@ class _Check:
 
     def _take_lists(self, stem: Stem, statement: Statement) -> None:
         self.checked.destination = statement.destination
+        for place in statement.destinations:
+            if "was" in place:
+                self._rename(place["was"], place["name"])
         named = self._named(stem, statement)
         for one in sorted(statement.files, key=lambda one: one.kind is not Kind.GONE):
             if one.kind is Kind.COMPLETENESS:
@@ -231,6 +234,15 @@ class _Check:
             site, destination = names.parts(name, stem)
             if content is not None:
                 self._apply(name, self.checked.lines[site, destination], one.kind, content)
+
+    def _rename(self, was: str, name: str) -> None:
+        """What was listed of a destination is of its new name from here on."""
+        for site, destination in list(self.checked.lines):
+            if destination == was:
+                self.checked.lines[site, name] = {
+                    **self.checked.lines.pop((site, was)),
+                    **self.checked.lines.get((site, name), {}),
+                }
 
     def _named(self, stem: Stem, statement: Statement) -> dict[int, str]:
         """The names of a statement's lists by their numbers, from the completeness of each site."""

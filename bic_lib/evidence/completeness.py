@@ -35,6 +35,7 @@ _WORDS = {
     State.NONE: "lost",
     State.SKIPPED: "skipped",
     State.PURGED: "purged",
+    State.PURGING: "purged",
     State.RETIRED: "retired",
     State.REPLACED: "replaced",
 }

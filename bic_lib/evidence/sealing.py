@@ -262,7 +262,10 @@ class _Sealer:
             raise DestinationError(f"{self.folder}{stem.signature} is no signature of ours: take it away, and seal again.")
         self.seals.note(self._lines_of(stem, statement), str(stem))
         if not ours:
-            log.warning("statement %d of %s was sealed already by this ledger before it was restored", stem.number, stem.day)
+            restored = f"this ledger was restored: statement {stem.number} of {stem.day} is one of its own, and was taken over"
+            log.warning("%s", restored)
+            reason = f"{restored}; `bic verify` tells what of it is not known"
+            self.ledger.troubles.note([_trouble(self.ledger, self.setup, "sealed", reason, "restored")])
             if "next_key" in statement.more:
                 told = {"key": statement.more["next_key"], "fingerprint": statement.more["next_fingerprint"]}
                 self.lease.body["next"] = {**told, "kid": self.lease.body["kid"]}

@@ -108,6 +108,7 @@ def test_a_restored_ledger_takes_over_what_it_sealed(sealed: Sealed) -> None:
         shutil.copy(file, sealed.world.folder / file.name)
     assert [head.number for head in sealed.seal()] == [2]
     assert len([*sealed.folder.glob("00002-*.sig")]) == 1
+    assert ["restored" in one.reason for one in sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN)] == [True]
     sealed.next_day()
     sealed.demand_proven()
 
@@ -188,3 +189,14 @@ def test_a_kill_at_any_point_costs_nothing(tmp_path: Path, delivered: World, mon
         assert len(checked.chain.heads) == point + 1
     assert point > 8
     assert honest.audit().returncode == 0
+
+
+def test_a_destination_that_was_renamed_stays_proven(sealed: Sealed) -> None:
+    """A statement that says under which name it was before takes its lines over."""
+    ledger, setup = sealed.parts()
+    around = replace(setup.around, destination="vault", places=({"name": "vault", "root": "archive", "was": "archive"},))
+    sealed.pass_time(DAY)
+    assert len(list(sealing.seal(ledger, replace(setup, around=around)))) == 1
+    checked = sealed.check()
+    assert (checked.state, checked.elsewhere) == ("proven", 0)
+    assert checked.files > 5
