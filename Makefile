@@ -67,6 +67,7 @@ package: $(MARK)-dev
 lock: $(MARK)-dev
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --group kerberos --constraints requirements-dev.txt --output-file requirements-kerberos.txt
 
 audit: $(MARK)-dev
 	@$(BIN)/python .ci/audit.py

@@ -43,7 +43,7 @@ DOWNLOADS = {
 
 
 KERBEROS = ("gssapi", "krb5")
-"""Python packages that are built on this machine, from libkrb5-dev: `pip install smbprotocol[kerberos]`."""
+"""Python packages that are built on this machine, from libkrb5-dev: .ci/run installs what requirements-kerberos.txt locks."""
 
 
 def lacking(what: str, remedy: str) -> NoReturn:
@@ -63,7 +63,7 @@ def program(name: str) -> str:
 def package(name: str) -> None:
     """Go on only where this Python has the package; else the test is `lacking`."""
     if find_spec(name) is None:
-        lacking(name, "apt-get install libkrb5-dev, then pip install smbprotocol[kerberos]")
+        lacking(name, "apt-get install libkrb5-dev, then pip install -r requirements-kerberos.txt")
 
 
 def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -105,9 +105,6 @@ def main() -> None:
     """Print what is not here, a name a line."""
     for name in DOWNLOADS:
         if shutil.which(name) is None:
-            print(name)
-    for name in KERBEROS:
-        if find_spec(name) is None:
             print(name)
     if _interpreter(deployed_python()) is None:
         print(f"python{deployed_python()}")

@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from tests.needs import package_index, uv
 from tests.support import ROOT, clean_environ
 
-LOCKS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt")}
+ASKED = {"requirements.txt": "run", "requirements-dev.txt": "dev", "requirements-kerberos.txt": "kerberos"}
+LOCKS = {name: (ROOT / name).read_text("utf-8") for name in ASKED}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PYTHONS = ("3.11", "3.12", "3.13")
 LINE = re.compile(r"\s*#.*|[a-z\d][a-z\d._-]*==[\w.!+-]+( ; [^;\\/@]+)? \\|    --hash=sha256:[\da-f]{64}( \\)?")
@@ -50,10 +51,10 @@ def test_whatever_else_stands_in_a_lock_is_noticed(line: str) -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("name", "asked"), [("requirements.txt", "run"), ("requirements-dev.txt", "dev")])
+@pytest.mark.parametrize(("name", "asked"), ASKED.items())
 def test_the_lock_is_of_the_ranges(name: str, asked: str, python: str) -> None:
     """Each package that pyproject.toml asks for is pinned to a version in its range, for each Python."""
-    texts = PROJECT["project"]["dependencies"] if asked == "run" else PROJECT["dependency-groups"]["dev"]
+    texts = PROJECT["project"]["dependencies"] if asked == "run" else PROJECT["dependency-groups"][asked]
     held = pins(name, python)
     for wanted in map(Requirement, texts):
         if wanted.marker is None or wanted.marker.evaluate({"python_version": python, "platform_system": "Linux"}):
