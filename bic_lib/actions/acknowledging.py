@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bic_lib.actions.failures import chosen
-from bic_lib.core.errors import UsageError
+from bic_lib.actions.strangers import others_like, strangers
+from bic_lib.actions.verify import locations
+from bic_lib.core.errors import BicError, LedgerError, UsageError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType
 from bic_lib.engine.app import App
+from bic_lib.engine.findings import Findings, like
 from bic_lib.engine.steps import backups
 from bic_lib.ledger.journal import Entry, Happened
 from bic_lib.ledger.troubles import Trouble
 
+_FOREIGN = "foreign:"
 _SEEN = (Severity.LOST, Severity.DOUBTFUL, Severity.UNPROVEN)
 """What stays until a person says that it was seen; whatever else is listed ends by itself."""
 
@@ -52,8 +56,9 @@ def choose(app: App, choice: Choice) -> Chosen:
         raise UsageError(
             "acknowledge: name either IDs, or a site, destination, data type or date", hint="`bic failures` lists them."
         )
-    found = chosen(app.ledger.troubles.open(), choice.ids) if choice.ids else filter(choice.fits, app.ledger.troubles.open())
-    picked = Chosen()
+    named = [one for one in choice.ids if not one.startswith(_FOREIGN)]
+    found = chosen(app.ledger.troubles.open(), named) if choice.ids else filter(choice.fits, app.ledger.troubles.open())
+    picked = Chosen([_like(app, one) for one in choice.ids if one.startswith(_FOREIGN)])
     for trouble in found:
         if trouble.severity in _SEEN:
             picked.troubles.append(trouble)
@@ -63,11 +68,39 @@ def choose(app: App, choice: Choice) -> Chosen:
     return picked
 
 
+def _like(app: App, text: str) -> Trouble:
+    """The foreign files that are named by destination and pattern. Raises UsageError, LedgerError."""
+    name, slash, pattern = text.removeprefix(_FOREIGN).partition("/")
+    if name not in app.destinations or not pattern:
+        raise UsageError(
+            f"acknowledge: {text!r} names no destination and pattern" if not slash or not pattern else f"no destination {name!r}",
+            hint='Such as "foreign:archive/*.txt": what lies there and is neither a session nor a recording.',
+        )
+    try:
+        count = others_like(app.destination(name), locations(app)[name], pattern)
+    except LedgerError:
+        raise
+    except BicError as error:
+        raise UsageError(f"acknowledge: destination {name} can't be looked at: {error}") from error
+    return like(name, pattern, count, app.ledger.now())
+
+
+def _acknowledge_like(app: App, trouble: Trouble, by: str, now: float) -> None:
+    """It holds for later files too; what is listed of the place is counted anew."""
+    app.ledger.troubles.note_seen(trouble, by, now)
+    name, findings = trouble.destination, Findings(app.ledger)
+    findings.foreign(name, list(strangers(app.destination(name), locations(app)[name], findings.patterns(name))))
+
+
 def acknowledge(app: App, troubles: Iterable[Trouble], by: str) -> Chosen:
     """Note that they were seen, by whom; what has changed since it was read is refused. May be repeated. Raises LedgerError."""
     ledger, now, done = app.ledger, app.ledger.now(), Chosen()
     for trouble in troubles:
         ledger.journal.write([_entry(trouble, by, now)])
+        if "pattern" in trouble.found:
+            _acknowledge_like(app, trouble, by, now)
+            done.troubles.append(trouble)
+            continue
         if trouble.severity is Severity.DOUBTFUL:
             ledger.proof.believe(trouble)
             if trouble.data == DataType.SITE_BACKUPS:

@@ -43,7 +43,7 @@ def paused(app: App, among: Collection[str] | None = None) -> list[str]:
     wanted = [name for name, site in app.sites.items() if site.enabled and app.streams(name) and (among is None or name in among)]
     left = {name: standing.site(name).pause_left(now) for name in wanted}
     return [
-        f"{name}: the appliance wants to be left alone until {iso(now + seconds)} (HTTP 429)"
+        f"{name}: the appliance wants to be left alone until {iso(now + seconds)} (HTTP 429 or 503)"
         for name, seconds in left.items()
         if seconds > 0
     ]

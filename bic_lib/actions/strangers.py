@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 
 from bic_lib.core import named, recognition
 from bic_lib.core.errors import Unsupported
@@ -27,10 +28,11 @@ def holds_ours(destination: Destination, hosts: Collection[str]) -> bool:
     return False
 
 
-def strangers(destination: Destination, known: Collection[str]) -> Iterator[Problem]:
+def strangers(destination: Destination, known: Collection[str], patterns: Sequence[str] = ()) -> Iterator[Problem]:
     """What of a destination is in no known location: session documents, recordings and rows one by one, the rest by folder.
 
-    Raises DestinationError, Unsupported for a kind that can't list what it holds.
+    Of the rest what fits a pattern (`*` and `?` for any characters, slashes too) was seen by somebody, and is passed over. Raises
+    DestinationError, Unsupported for a kind that can't list what it holds.
     """
     if isinstance(destination, RowDestination):
         for host, lsid, _ in destination.table.sessions():
@@ -38,7 +40,8 @@ def strangers(destination: Destination, known: Collection[str]) -> Iterator[Prob
             if location not in known:
                 yield Problem(destination.name, location, lsid, "foreign", "rows of a session that the ledger does not know")
     elif isinstance(destination, FileDestination):
-        yield from _strange_files(destination, (entry for entry in _files(destination) if entry.location not in known))
+        unknown = (entry for entry in _files(destination) if entry.location not in known)
+        yield from _strange_files(destination, unknown, patterns)
     else:
         raise Unsupported("this kind of destination can't list what it holds")
 
@@ -47,12 +50,22 @@ def _files(destination: FileDestination) -> Iterator[FileEntry]:
     return (entry for page in destination.store.pages() for entry in page)
 
 
-def _strange_files(destination: FileDestination, entries: Iterable[FileEntry]) -> Iterator[Problem]:
+def others_like(destination: Destination, known: Collection[str], pattern: str) -> int:
+    """How many files that are neither known, nor documents or recordings, fit a pattern. Raises as :func:`strangers`."""
+    if not isinstance(destination, FileDestination):
+        return 0
+    files = (one for one in _files(destination) if one.location not in known and fnmatchcase(one.location, pattern))
+    return sum(not one.location.startswith(_SEALS) and _told(destination, one) is None for one in files)
+
+
+def _strange_files(destination: FileDestination, entries: Iterable[FileEntry], patterns: Sequence[str]) -> Iterator[Problem]:
     others: Counter[str] = Counter()
     for entry in entries:
         if entry.location.startswith(_SEALS):
             continue
         told = _told(destination, entry)
+        if told is None and any(fnmatchcase(entry.location, pattern) for pattern in patterns):
+            continue
         if told is None:
             others[entry.location.rpartition("/")[0]] += 1
         else:

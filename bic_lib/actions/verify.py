@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bic_lib.actions import against_seals
 from bic_lib.actions.selection import demand
 from bic_lib.actions.strangers import holds_ours, strangers
+from bic_lib.core import naming
 from bic_lib.core.errors import BicError, LedgerError, Unsupported
 from bic_lib.core.model import State
 from bic_lib.engine.app import App
@@ -62,8 +63,8 @@ def verify(app: App, asked: Asked | None = None, *, seen: Seen = unwatched, seal
         _look_at_share(looking, asked, asked.share)
     else:
         looking.at(held(app, asked.fits))
+        _look_for_strangers(looking, asked)
         if not asked.by_item:
-            _look_for_strangers(looking, asked)
             looking.verified.problems += _against_seals(app, asked, seals)
     verified = looking.verified
     verified.problems += [Problem("", "ledger", "", "damaged", told) for told in whole]
@@ -101,15 +102,18 @@ def _look_at_share(looking: Looking, asked: Asked, share: float) -> None:
 
 
 def _look_for_strangers(looking: Looking, asked: Asked) -> None:
-    """A destination of which nothing is known must not hold anything of ours; strictly, none must hold what is not known."""
+    """A destination of which nothing is known must not hold anything of ours; strictly, none must hold what is not known.
+
+    Also where only some items of it are asked for: nobody can tell whether what the ledger does not know is one of these.
+    """
     app, problems = looking.app, looking.verified.problems
     places = [name for name in app.destinations if asked.destination in (None, name)]
-    known = _locations(app)
+    known = locations(app)
     for name in places:
         try:
             destination = app.destination(name)
             if asked.strict:
-                problems += _strangers(looking, destination, known[name])
+                problems += [one for one in _strangers(looking, destination, known[name]) if _may_be_asked_for(app, asked, one)]
             elif not known[name] and _holds_ours(app, destination):
                 problems.append(Problem(name, "", "", "unknown", UNKNOWN))
         except LedgerError:
@@ -125,16 +129,31 @@ def _holds_ours(app: App, destination: Destination) -> bool:
         return False
 
 
+def _may_be_asked_for(app: App, asked: Asked, stranger: Problem) -> bool:
+    """Not what is known to be of another session or site than was asked for; what tells neither may be of these."""
+    if asked.lsid and stranger.lsid and asked.lsid != stranger.lsid:
+        return False
+    site = app.sites.get(asked.site or "")
+    if site is None or _begins_with(stranger, site.host):
+        return True
+    return not any(_begins_with(stranger, other.host) for other in app.sites.values())
+
+
+def _begins_with(stranger: Problem, host: str) -> bool:
+    name = stranger.location.rpartition("/")[2]
+    return stranger.location.startswith(f"session/{host}/") or name.startswith(f"{naming.escaped(host)}-")
+
+
 def _strangers(looking: Looking, destination: Destination, known: set[str]) -> list[Problem]:
-    found = list(strangers(destination, known))
+    found = list(strangers(destination, known, looking.findings.patterns(destination.name)))
     if found:  # what was published meanwhile is written by now
-        later = _locations(looking.app)[destination.name]
+        later = locations(looking.app)[destination.name]
         found = [one for one in found if one.location not in later]
     unknown = [Problem(destination.name, "", "", "unknown", UNKNOWN)] if found and not known else []
     return unknown + looking.findings.foreign(destination.name, found)
 
 
-def _locations(app: App) -> dict[str, set[str]]:
+def locations(app: App) -> dict[str, set[str]]:
     """By destination, every location that the ledger knows, those of publications under way too."""
     known: dict[str, set[str]] = defaultdict(set)
     for record in app.ledger.proof.records():

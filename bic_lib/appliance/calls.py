@@ -80,7 +80,7 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
 def too_often(host: str, until: float, left: float) -> SiteError:
     """The error while the appliance's pause lasts: `until` as Unix seconds, `left` in seconds."""
     told = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return SiteError(f"{host}: the appliance wants to be left alone until {told} (HTTP 429)", retry_after=left)
+    return SiteError(f"{host}: the appliance wants to be left alone until {told} (HTTP 429 or 503)", retry_after=left)
 
 
 def date_of(headers: Mapping[str, str]) -> int | None:

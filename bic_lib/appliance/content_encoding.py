@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 PIECE = 256 * 1024
 """Most bytes that are unpacked at once, however small they were packed."""
 
+_FED = 8 * 1024
+"""Bytes that are given to the unpacker at once: it copies what lies behind a stream's end, and empty streams have 20 bytes."""
+
 _GZIP_WINDOW, _ZLIB_WINDOW, _BARE_WINDOW = 31, 15, -15
 """What zlib calls the three wrappings of deflate, each with its largest window."""
 _KNOWN = frozenset({"gzip", "x-gzip", "deflate"})
@@ -37,8 +40,8 @@ def _names(encoding: str) -> list[str]:
 def _inflated(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Several streams may follow each other (RFC 1952, 2.2)."""
     unpacker = None
-    for chunk in chunks:
-        packed = chunk
+    for part in (chunk[at : at + _FED] for chunk in chunks for at in range(0, len(chunk), _FED)):
+        packed = part
         while packed or unpacker:
             unpacker = unpacker or zlib.decompressobj(_window(name, packed))
             piece = unpacker.decompress(packed, PIECE)

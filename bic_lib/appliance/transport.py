@@ -234,7 +234,10 @@ class Transport:
             raise SiteError(error.message, hint=error.hint) from error
 
     def _send(self, call: Call, auth: AuthBase, meter: Meter) -> requests.Response:
-        """Send until the answer is no 429, as long as the waiting stays within the limit. Nothing is sent in a pause."""
+        """Send until the answer is none that asks for a pause, as long as the waiting stays within the limit.
+
+        Nothing is sent in a pause. A 429 asks for one, and so does a 503 that says for how long.
+        """
         waited = 0.0
         while True:  # each turn waits, and all waiting has its limit
             self._pace.wait()
@@ -246,9 +249,10 @@ class Transport:
                 continue
             response = self._send_once(call, auth, meter)
             self._look_at(response)
-            if response.status_code != 429 or call.is_backup:
-                return response
             named = retry_after(response.headers, self._timing.clock())
+            busy = response.status_code == 429 and not call.is_backup
+            if not busy and (response.status_code != 503 or named is None):
+                return response
             pause = max(PAUSE_UNNAMED if named is None else named, LEAST_PAUSE)
             self._pause.begin(min(pause, LONGEST_PAUSE))
             if waited + pause > self._wait_limit:

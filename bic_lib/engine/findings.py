@@ -35,6 +35,11 @@ class Findings:
         now = self._ledger.now()
         self._note([_about(record, problem, now) for record, problem in found if problem])
 
+    def patterns(self, destination: str) -> list[str]:
+        """The names of foreign files there that somebody has seen, those to come too."""
+        seen = (one for one in self._seen.values() if _is_foreign(one, destination))
+        return [str(one.found["pattern"]) for one in seen if "pattern" in one.found]
+
     def foreign(self, destination: str, found: list[Problem]) -> list[Problem]:
         """Keep what of a destination is foreign now; returns what nobody has seen yet. Raises LedgerError."""
         now = self._ledger.now()
@@ -75,6 +80,23 @@ def _since(trouble: Trouble, before: Trouble | None) -> Trouble:
 def _about(record: Record, problem: Problem, now: float) -> Trouble:
     words = f"verify found it {_WORDS.get(problem.problem, problem.problem)}"
     return finding(record, problem.problem, f"{words}: {problem.detail}" if problem.detail else words, now)
+
+
+def like(destination: str, pattern: str, count: int, now: float) -> Trouble:
+    """Foreign files of a destination by their names, for somebody who has seen them."""
+    return Trouble(
+        Severity.UNPROVEN,
+        site="",
+        data="",
+        destination=destination,
+        state=FOREIGN,
+        kind="destination",
+        reason=f"files like {pattern} ({count:,} by then)"[:1000],
+        first_failed=now,
+        last_failed=now,
+        place=f"foreign:{pattern}",
+        found={"pattern": pattern},
+    )
 
 
 _WORDS = {"size": "of another size"}

@@ -167,6 +167,11 @@ class Troubles:
             self.store.commit(RUNS, seen, [Put(_kind_key(trouble.data, trouble.doubt), told)])
         return True
 
+    def note_seen(self, trouble: Trouble, by: str, at: float) -> None:
+        """Somebody has seen it before it was ever listed. May be repeated. Raises LedgerError."""
+        told = {**body(trouble), "seen_at": at, "seen_by": by}
+        self.store.commit(RUNS, SEEN + trouble.site, [Put(trouble.key, told)])
+
     def change_lost(self, stream: Stream, change: Callable[[tuple[Window, ...]], tuple[Window, ...]]) -> None:
         """Change which stretches of a stream are lost, and not acknowledged yet: one row a stream. Raises LedgerError."""
         now = self.store.now()

@@ -79,3 +79,24 @@ def test_what_is_not_undone_is_named() -> None:
     """Nothing else can be said of it."""
     assert unknown("br, gzip") == "br"
     assert unknown("identity, X-GZIP, deflate,") == ""
+
+
+def test_thousands_of_empty_streams_cost_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is given a few kilobytes to look at, however many follow it in the same chunk."""
+    given, make = [0], zlib.decompressobj
+
+    class Counting:
+        def __init__(self, wbits: int) -> None:
+            self._unpacker = make(wbits)
+
+        def decompress(self, packed: bytes, most: int) -> bytes:
+            given[0] += len(packed)
+            return self._unpacker.decompress(packed, most)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._unpacker, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    streams = 20_000
+    assert b"".join(undone([gzip.compress(b"") * streams + gzip.compress(b"end")], "gzip")) == b"end"
+    assert given[0] < 8_192 * (streams + 2)

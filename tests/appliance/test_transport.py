@@ -116,6 +116,24 @@ def test_retry_after_may_be_a_date(
     assert sleeps.slept == [wait]
 
 
+@pytest.mark.parametrize(("named", "sent"), [("600", 1), (None, 2)])
+def test_a_503_that_says_for_how_long_is_a_pause(odd: OddServer, odd_client: MakeClient, named: str | None, sent: int) -> None:
+    """As a 429 is: nothing is sent before it is over. One that does not say is a failure like any other."""
+    calls = []
+
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        calls.append(handler.path)
+        answer(handler, 503, Retry_After=named or "")
+
+    odd.on_call = busy
+    client = odd_client()
+    for _ in range(2):
+        with pytest.raises(SiteError) as told:
+            sessions(client)
+    assert len(calls) == sent
+    assert ("wants to be left alone until" in str(told.value)) is (named is not None)
+
+
 def test_an_endless_throttle_ends(odd: OddServer, odd_client: MakeClient, sleeps: Sleeps) -> None:
     """All waiting for one request together stays within the limit, even when each pause is none."""
     odd.on_call = lambda handler: answer(handler, 429, Retry_After="0")

@@ -41,6 +41,15 @@ def filled(bic: Bic, appliance: Simulator) -> Bic:
     return bic
 
 
+@pytest.fixture
+def here(filled: Bic, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """The command in this process, which is much quicker than a new one each time."""
+    monkeypatch.chdir(filled.folder)
+    monkeypatch.setenv(SECRET, filled.environ[SECRET])
+    call = _caller(capsys)
+    return lambda *words: Ended(*call(*words))
+
+
 def change_settings(bic: Bic, old: str, new: str) -> None:
     file = bic.folder / "bic.toml"
     file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
@@ -167,6 +176,46 @@ def test_strict_names_what_the_ledger_does_not_know(filled: Bic) -> None:
     filled("acknowledge", row, "--yes")
     assert filled("verify", "--strict", "--json").json["problems"] == []
     assert filled("failures", "--json").json["failures"] == []
+
+
+def test_other_people_s_files_are_seen_by_their_names(filled: Bic, here: Callable[..., Ended]) -> None:
+    """Acknowledged by a pattern they are told no more, nor those that come later; sessions and recordings always are."""
+    folder = filled.folder / "archive"
+    (folder / "notes").mkdir()
+    for name in ("notes/a.txt", "notes/b.txt", "thumbs.db"):
+        (folder / name).write_text("hello")
+    assert here("verify", "--strict").status == 1
+    assert here("acknowledge", "foreign:archive/notes/*").status == 2, "nobody can be asked"
+    assert here("acknowledge", "foreign:elsewhere/*", "--yes").status == 2
+    assert here("acknowledge", "foreign:archive", "--yes").status == 2
+    assert here("acknowledge", "foreign:archive/notes/*", "--yes").status == 0
+    assert [one["state"] for one in here("failures", "--json").json["failures"]] == ["foreign"], "thumbs.db"
+    here("acknowledge", "foreign:archive/*.db", "--yes")
+    assert here("health").status == 0
+    (folder / "notes" / "c.txt").write_text("later")
+    assert here("verify", "--strict").status == 0
+    shutil.copyfile(some_file(filled), folder / "notes" / "d.txt")
+    (folder / "notes" / "e.db").write_bytes(b"FLV\x01" + bytes(100))
+    ended = here("verify", "--strict", "--json")
+    assert {one["location"] for one in ended.json["problems"]} == {"notes/d.txt", "notes/e.db"}
+    assert any("notes/*" in one["reason"] for one in here("failures", "--all", "--json").json["failures"])
+
+
+def test_filters_hide_nothing_that_the_ledger_does_not_know(filled: Bic, here: Callable[..., Ended]) -> None:
+    """With --site, --lsid or --since too a foreign file is named, but for other sessions' ones, and an unknowing ledger."""
+    document = some_file(filled)
+    lsid = document.stem.rpartition("-")[2]
+    shutil.copyfile(document, filled.folder / "archive" / "copy.xml")
+    for asked in (("--site", "support"), ("--lsid", lsid), ("--since", "2020-01-01")):
+        ended = here("verify", "--strict", "--json", *asked)
+        assert [one["location"] for one in ended.json["problems"]] == ["copy.xml"], asked
+    assert here("verify", "--strict", "--lsid", "other").status == 0
+    assert here("failures", "--json").json["failures"], "it stays listed, whatever was asked for"
+    for file in filled.folder.glob(f"{LEDGER}*"):
+        file.unlink()
+    for asked in (("--site", "support"), ("--lsid", lsid), ("--since", "2020-01-01"), ("--destination", "archive")):
+        ended = here("verify", "--json", *asked)
+        assert (ended.status, ("archive", "unknown") in problems(ended)) == (1, True), asked
 
 
 # --- what was found stays --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType
+from bic_lib.ledger.troubles import Trouble
 
 JSON = {
     "acknowledge": {
@@ -42,6 +43,9 @@ def command(
 
     It leaves `bic failures` and the mails; the ledger keeps it, and `bic failures --all` shows it. Acknowledged doubtful content
     holds for later content of the same kind. Asks first, unless --yes.
+
+    foreign:DESTINATION/PATTERN instead of an ID: other people's files there that `bic verify --strict` names by folder, those to
+    come too. Sessions and recordings that the ledger does not know are named all the same.
     """
     app = call.app()
     before_time = moment(before, "--before") if before else None
@@ -58,9 +62,15 @@ def _agreed(found: Chosen) -> bool:
     count = len(found.troubles)
     if not sys.stdin.isatty():
         raise UsageError(f"acknowledge: {count:,} would be acknowledged, and there is no terminal to ask at", hint="Add --yes.")
-    for what, often in Counter(f"{one.state}: {one.data} of {one.site} to {one.destination}" for one in found.troubles).items():
+    for what, often in Counter(map(_told, found.troubles)).items():
         note(f"{often:,} × {what}")
     return click.confirm(f"Acknowledge {count:,}?", err=True)
+
+
+def _told(trouble: Trouble) -> str:
+    if trouble.kind == "destination":
+        return f"{trouble.state}: {trouble.reason} at {trouble.destination}"
+    return f"{trouble.state}: {trouble.data} of {trouble.site} to {trouble.destination}"
 
 
 def _conclude(call: Call, done: Chosen) -> int:

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, SiteError, Unexpected, Unsupported
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Document, Outcome, Selection, State
 from bic_lib.core.plan import HOUR
@@ -84,7 +85,7 @@ class _Repair:
         if not found:
             return ""
         location = str(found["location"])
-        aside = f"{location}.altered-{found['sha256'][:8]}"
+        aside = naming.altered(location, found["sha256"])
         if self.record.intent:  # what has that name by now may be ours
             return aside
         try:
