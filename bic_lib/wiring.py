@@ -179,12 +179,13 @@ def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> L
     from bic_lib.ledger import migration  # noqa: PLC0415
     from bic_lib.ledger.stores.holder import holder  # noqa: PLC0415
 
-    store = _store(settings, environ)
+    store = ledger_store(settings, environ)
     migration.bring_up(store)
     return Ledger(store, holder())
 
 
-def _store(settings: Settings, environ: Mapping[str, str] | None) -> Store:
+def ledger_store(settings: Settings, environ: Mapping[str, str] | None = None) -> Store:
+    """What the ledger is kept in, whatever is in it. Raises LedgerError, SettingsError."""
     configured = settings.ledger
     if isinstance(configured, SqliteLedger):
         from bic_lib.ledger.stores import sqlite  # noqa: PLC0415

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "notify-test": ("bic notify-test", "bic notify-test --json"),
     "logs": ("bic logs", "bic logs --transfers --since 2h"),
     "settings": ("bic settings show", "bic settings schema"),
+    "ledger": ("bic ledger export tuesday.gz", "bic ledger import monday.gz --settings restored.toml"),
     "schema": ("bic schema --sql", "bic schema --sql --dialect sqlite"),
     "serve": ("bic serve", "bic serve --port 8081"),
     "simulate": ("bic simulate", "bic simulate --port 8443 --sessions 500"),

@@ -53,6 +53,7 @@ COMMANDS = {
     "notify-test": "Send a test to everybody who would be told.",
     "logs": "What the scheduler and the transfers logged.",
     "settings": "Show the effective settings, or their JSON Schema.",
+    "ledger": "Copy the ledger into a file, or bring a copy back.",
     "schema": "Print the DDL of the storage database.",
     "serve": "Run the schedules and the dashboard as a service.",
     "simulate": "Serve a simulated appliance.",

@@ -3,7 +3,7 @@
 Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one file.
 
 * `work` steps that are due · `streams` how far each is planned, sites, lanes · `leases` who may work at what
-* `notes` of destinations
+* `notes` of destinations · `copying` the whole into a file and back
 * `rests` of what failed, and their end before their time · `pauses` when an appliance wants to be left alone
 * `lessons` what a site's own words were found to mean
 * `proof` what became of every item · `records` one transfer as a row · `index` where a session stands

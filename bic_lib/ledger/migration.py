@@ -38,8 +38,13 @@ _SEVERITIES = {
 
 
 def bring_up(store: Store) -> None:
-    """See that the ledger has the form that this bic writes. Raises LedgerError, also when a newer bic has written it."""
+    """See that the ledger has the form that this bic writes.
+
+    Raises LedgerError, also when a newer bic has written it, or a copy was not wholly brought into it.
+    """
     row = store.get(STATE, *_PLACE)
+    if row and row.body.get("importing"):
+        raise LedgerError("A copy was not wholly brought into this ledger.", hint="Call `bic ledger import FILE` again.")
     form = row.body["form"] if row else 1
     if form > FORM:
         raise LedgerError(f"The ledger was written by a newer bic (form {form}).", hint="Run that one, or newer.")
@@ -51,6 +56,27 @@ def bring_up(store: Store) -> None:
         _note(store, "" if begun else None)
     elif row and form < FORM:
         _note(store, row.body["indexed_to"])
+
+
+def is_form(table: str, partition: str, key: str) -> bool:
+    """Whether this is the row that tells the ledger's form."""
+    return (table, partition, key) == (STATE, *_PLACE)
+
+
+def is_importing(store: Store) -> bool:
+    """A copy is being brought into it, or was not wholly. Raises LedgerError."""
+    row = store.get(STATE, *_PLACE)
+    return row is not None and bool(row.body.get("importing"))
+
+
+def note_importing(store: Store) -> None:
+    """Nobody works in it until :func:`note_imported`. Raises LedgerError."""
+    store.commit(STATE, _PLACE[0], [Put(_PLACE[1], {"form": FORM, "indexed_to": None, "importing": True})])
+
+
+def note_imported(store: Store, indexed_to: str | None) -> None:
+    """The copy is whole, and its index as far as its original's was. Raises LedgerError."""
+    _note(store, indexed_to)
 
 
 def index_more(store: Store, form: Row | None) -> None:

@@ -46,6 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sim
         old.mkdir()
         for path in (place / "archive").glob("*.xml"):
             (old / path.name).write_bytes(path.read_bytes())
+        bic("ledger", "export", "monday.gz")
+        (place / "restored.toml").write_text(
+            site(appliance) + archive() + '[ledger]\nkind = "sqlite"\npath = "restored.sqlite"\n'
+        )
         yield place, appliance
     mail_server.stop()
 

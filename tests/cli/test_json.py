@@ -148,6 +148,10 @@ def _life(bic: Bic, appliance: Simulator) -> dict[str, list[Any]]:
     call("run", "--once")
     call("run", "--now", "hourly")
     call("run", "--fill", "archive")
+    call("ledger", "export", "copy.gz")
+    settings = (bic.folder / "bic.toml").read_text("utf-8")
+    (bic.folder / "copy.toml").write_text(f'[ledger]\nkind = "sqlite"\npath = "copy.sqlite"\n{settings}', encoding="utf-8")
+    call("ledger", "import", "copy.gz", "--settings", "copy.toml")
     call("status")
     [*_, first] = call("runs")["runs"]
     call("runs", first["id"])
