@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +129,18 @@ def files_of(paths: Iterable[Path]) -> Iterator[Path]:
 
 def packed_in(paths: Iterable[Path]) -> list[Path]:
     """Files of the folders that may hold session XML, packed."""
-    return [file for path in paths if path.is_dir() for file in sorted(path.rglob("*")) if file.suffix.lower() in _PACKED]
+    return [file for file in _others_in(paths) if file.suffix.lower() in _PACKED]
+
+
+def passed_over(paths: Iterable[Path]) -> list[tuple[str, int]]:
+    """How many files of the folders are neither session XML nor packed, by the ends of their names."""
+    ends = Counter(file.suffix.lower() or file.name for file in _others_in(paths))
+    return sorted((end, many) for end, many in ends.items() if end not in _PACKED)
+
+
+def _others_in(paths: Iterable[Path]) -> list[Path]:
+    folders = [path for path in paths if path.is_dir()]
+    return [file for path in folders for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() != ".xml"]
 
 
 def _read(

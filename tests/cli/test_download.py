@@ -436,10 +436,12 @@ def test_xml_in_any_unicode_encoding_is_taken_and_what_is_packed_is_named(wide: 
     for encoding, lsid in zip(encodings, lsids, strict=True):
         stored(wide, appliance, "past", f"{encoding}.xml", lsid, encoding)
     (wide.folder / "past" / "2024.xml.gz").write_bytes(b"\x1f\x8b")
+    (wide.folder / "past" / "a.FLV").write_bytes(b"FLV")
     ended = wide("import", "--destination", "other", "--destination", "warehouse", "past", "--json")
     assert (ended.status, ended.json["stored"]) == (1, 2 * len(lsids))
     [trouble] = ended.json["troubles"]
     assert trouble == "past/2024.xml.gz: packed: unpack it first"
+    assert "passed over, since they are no XML: 1 .flv (" in ended.err
     served = served_sessions(appliance)
     assert stored_sessions(wide.folder / "other") == {lsid: served[lsid] for lsid in lsids}
     assert wide("import", "--destination", "other", "past", "--json").json["stored"] == 0, (

@@ -9,7 +9,7 @@ import rich_click as click
 from bic_lib.actions.adopting import adopt
 from bic_lib.actions.adoption import Adopted
 from bic_lib.actions.formatting import count, size
-from bic_lib.actions.importing import files_of, import_files
+from bic_lib.actions.importing import files_of, import_files, passed_over
 from bic_lib.actions.results import Results
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
@@ -65,7 +65,11 @@ def _import(call: Call, destinations: tuple[str, ...], site: str | None, folders
             imported = import_files(app, folders, destinations, read_document, site=site, seen=seen)
         refused = [f"{path}: {reason}" for path, reason in imported.refused]
         nothing = f"no session in {count(imported.files, 'file')}" if imported.files else "no XML file there"
-        return conclude(call, results, [*imported.troubles, *refused], nothing=nothing)
+        status = conclude(call, results, [*imported.troubles, *refused], nothing=nothing)
+        if others := passed_over(folders):
+            told_of = ", ".join(f"{many:,} {end}" for end, many in others)
+            note(f"bic: passed over, since they are no XML: {told_of} (--adopt takes recordings into the ledger)")
+        return status
 
 
 def _adopt(

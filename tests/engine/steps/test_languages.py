@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bic_lib.actions import health
+from bic_lib.actions import check, health
 from bic_lib.actions.status import status
 from bic_lib.core.model import DAY
+from bic_lib.settings import loading
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.simulator.languages import Language, said
 from tests.engine.steps.world import World, asked
@@ -79,3 +80,12 @@ def test_an_empty_site_that_grants_nothing_visibly_is_settled_by_its_line(world:
         assert world.once().steps > 0
         assert world.streams()["sessions>archive"].mark is not None
         assert health.look(world.app()).troubles == ()
+
+
+def test_check_shows_what_was_learned(world: World, sim: Simulator) -> None:
+    """Both reports of a site that speaks German are well, and what stands for nothing found is there to be doubted."""
+    sim.faults.language = "de"
+    world.configure(data=("sessions", "presentations"))
+    lines = {line.check: line for line in check.check(loading.load(world.folder / "bic.toml"), environ=world.environ)}
+    assert lines["support reporting right"].ok
+    assert said("nothing_found", "de", subject="Support") in lines["support texts"].detail
