@@ -28,6 +28,8 @@ from tests.support import ROOT
 Kind = Literal["sdk", "runtime", "packaged", "core_tools"]
 LEASE = 5.0
 """Seconds that the lease of a killed process lasts; five minutes in the product."""
+GRACE = 1.0
+"""Seconds between SIGTERM and the end of what is in hand; ten on the platform."""
 _START_SECONDS = 60
 
 
@@ -45,6 +47,13 @@ class RunningHost:
     def tick(self) -> None:
         """Fire the timer now."""
         assert self.call("POST", "/admin/functions/tick", json={"input": ""}).status_code == 202
+
+    def stop(self) -> int:
+        """Tell it to stop, as the platform does; returns its exit status: negative where what was in hand was killed."""
+        self.process.terminate()
+        status = int(self.process.wait(timeout=_START_SECONDS))
+        self.process.stdin.close()
+        return status
 
     def kill(self) -> None:
         end(self.process)
@@ -100,7 +109,8 @@ def _command(kind: Kind, port: int, lease: float, *, timers: bool) -> list[str]:
     python = sys.executable if kind == "sdk" else str(runtime_python())
     app = ["--app", str(packaged())] if kind == "packaged" else []
     more = [*app, *([] if timers else ["--no-timers"])]
-    return [python, "-m", "tests.hosts", "--port", str(port), "--lease-seconds", str(lease), *more]
+    times = ["--lease-seconds", str(lease), "--grace-seconds", str(GRACE)]
+    return [python, "-m", "tests.hosts", "--port", str(port), *times, *more]
 
 
 def _path(kind: Kind) -> dict[str, str]:

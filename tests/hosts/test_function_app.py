@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +25,11 @@ from bic_lib.core.model import State
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notices import Notices
 from bic_lib.ledger.stores import azure_table
-from bic_lib.simulator import Profile, Simulator
+from bic_lib.simulator import Fault, Profile, Simulator
+from bic_lib.simulator.server import Request
 from tests.hosts.emulator import Emulator, emulator
 from tests.hosts.proxy import Proxy
-from tests.hosts.running import Kind, RunningHost, running_host
+from tests.hosts.running import Kind, RunningHost, running_host, start_host
 from tests.support import SECRET, archive, hourly, served_sessions, site, stored_sessions
 
 DATA = ("sessions", "session_recordings", "command_shell_recordings", "show_my_screen_recordings")
@@ -252,3 +256,69 @@ def test_the_routes_answer(world: World, host: RunningHost) -> None:
     assert done.headers["Location"].startswith("/api/runs/")
     assert lsid in stored_sessions(world.folder / "archive")
     assert host.call("GET", done.headers["Location"]).status_code == 200
+
+
+SLOW = {
+    "SupportSession": "/api/reporting",
+    "SupportSessionRecording": "/api/reporting",
+    "backup": "/api/backup",
+}
+"""What can be in hand when a host is stopped, by the simulated appliance's name for it, and where it is asked for."""
+
+
+def reports(sim: Simulator) -> list[Request]:
+    return [one for one in sim.requests if one.params.get("generate_report") == "SupportSession"]
+
+
+def stop_in_the_middle(world: World, what: str, at_work: Callable[[], object] | None = None) -> None:
+    """Of this, which is asked of the appliance unless `at_work` tells otherwise; so the host does not end by itself."""
+    before = len(world.sim.requests)
+
+    def is_asked() -> bool:
+        asked = (one for one in world.sim.requests[before:] if one.path == SLOW[what] and not one.finished)
+        return any(one.params.get("generate_report", "backup") == what for one in asked)
+
+    host = start_host("sdk", world.folder, world.environ)
+    until(at_work or is_asked, what, host)
+    assert host.stop() == -signal.SIGKILL, what
+
+
+@pytest.mark.slow
+def test_a_stop_in_the_middle_costs_no_delivery(world: World) -> None:
+    """The platform stops: ten seconds (here: one) for what is in hand, then a kill, in the middle of a window, a recording and a
+    backup. The next host delivers everything once.
+    """
+    world.write(world.settings)
+    slow = [Fault(on=name, bytes_per_second=2_000) for name in SLOW]
+    for number, name in enumerate(SLOW):
+        world.sim.faults.standing = slow[number:]
+        if name == "backup":  # not before: a step that was killed again and again waits for longer than a test does
+            world.write(world.settings + hourly("site_backups", name="backups"))
+        stop_in_the_middle(world, name)
+    world.sim.faults.standing = []
+    with running_host("sdk", world.folder, world.environ) as host:
+        until(world.is_complete, "everything", host)
+        until(lambda: len(list((world.folder / "archive").rglob("*.nsb"))) == 1, "the backup", host)
+    assert stored_sessions(world.folder / "archive") == served_sessions(world.sim)
+    assert list(world.ledger.troubles.open("support")) == []
+    assert not list(world.folder.rglob(".bic-*"))
+
+
+@pytest.mark.slow
+def test_a_stop_in_the_middle_of_a_load_costs_no_row(world: World) -> None:
+    """The database is held by somebody else while the platform stops and kills; the next host loads every session once."""
+    rows = world.folder / "rows.sqlite"
+    database = f'[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///{rows}"\n'
+    world.write(world.settings.partition("[schedules")[0] + database + hourly(destination="rows"))
+    with closing(sqlite3.connect(rows)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        stop_in_the_middle(world, "load", lambda: any(one.finished for one in reports(world.sim)))
+    with running_host("sdk", world.folder, world.environ) as host:
+        until(lambda: _rows(rows) == len(served_sessions(world.sim)), "the rows", host)
+    assert list(world.ledger.troubles.open("support")) == []
+
+
+def _rows(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as opened:
+        there = opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'session'").fetchone()[0]
+        return int(opened.execute("SELECT count(*) FROM session").fetchone()[0]) if there else 0
