@@ -131,15 +131,10 @@ def _download(host: Host, request: Request) -> Response:
 
 def _uploaded(host: Host, request: Request) -> Response:
     sent, app = upload.read(*form(request)), host.app()
-    recordings = sent.recordings()
-    if recordings and (found := download.problems(app, recordings, rows_only(host))):
-        raise Refusal(400, found)
-    imported = upload.plan(app, sent)
-    fetched = download.plan_download(app, recordings, rows_only(host)) if recordings else None
-    refused = [{"file": file, "reason": reason} for file, reason in imported.refused] if imported else []
-    runs = [planned.run for planned in (imported, fetched) if planned]
-    more = {"refused": refused, **({"recordings_run": fetched.run} if imported and fetched else {})}
-    return _begun(host, app, runs, sent.wait, more)
+    begun = upload.begin(app, sent, rows_only(host))
+    refused = [{"file": file, "reason": reason} for file, reason in begun.refused]
+    more = {"refused": refused, **({"recordings_run": begun.recordings_run} if begun.recordings_run else {})}
+    return _begun(host, app, begun.runs, sent.wait, more)
 
 
 def _downloaded(host: Host, wanted: download.Download, wait: float, problems: Sequence[str]) -> Response:

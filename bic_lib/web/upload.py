@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from bic_lib.actions.download import Download
+from bic_lib.actions.download import Download, plan_download, problems
 from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.session_documents import read_document, records
 from bic_lib.core.model import DOCUMENTS, DataType, Document
@@ -83,6 +83,29 @@ def _values(sent: MultiDict[str, str]) -> dict[str, Any]:
         else:
             values.setdefault(name, []).extend(word.strip() for word in text.split(",") if word.strip())
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What an upload became: its runs, the first one its own, and the files that are none, with the reasons."""
+
+    runs: Sequence[str]
+    refused: Sequence[tuple[str, str]] = ()
+    recordings_run: str = ""
+
+
+def begin(app: App, upload: Upload, rows_only: frozenset[str]) -> Begun:
+    """Plan all of it, for whoever visits next. `rows_only` names the destinations that take sessions only.
+
+    Raises Refusal, UsageError, DestinationError, LedgerError.
+    """
+    recordings = upload.recordings()
+    if recordings and (found := problems(app, recordings, rows_only)):
+        raise Refusal(400, found)
+    imported = plan(app, upload)
+    fetched = plan_download(app, recordings, rows_only) if recordings else None
+    runs = [planned.run for planned in (imported, fetched) if planned]
+    return Begun(runs, imported.refused if imported else (), fetched.run if imported and fetched else "")
 
 
 def plan(app: App, upload: Upload) -> PlannedImport | None:

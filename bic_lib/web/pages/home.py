@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bic_lib.actions.formatting import count, size, span
-from bic_lib.actions.overview import overview
+from bic_lib.actions.overview import standing
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.lists import sites
@@ -29,7 +29,7 @@ Values = dict[str, Any]
 
 def show(asked: Asked) -> Response:
     """The page."""
-    shown = overview(asked.app, asked.host.broken())
+    shown = standing(asked.app, asked.host.broken())
     found = list(with_hands(shown["health"]["troubles"]))
     ill = [one for one in found if one["severity"] != "note"]
     return asked.page(
@@ -56,7 +56,7 @@ def show(asked: Asked) -> Response:
 
 def show_json(asked: Asked) -> Response:
     """The same for programs."""
-    return answer(200, overview(asked.app, asked.host.broken()))
+    return answer(200, standing(asked.app, asked.host.broken()))
 
 
 def _headline(ill: list[Values]) -> str:

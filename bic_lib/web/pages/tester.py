@@ -133,16 +133,11 @@ def _planned(asked: Asked, wanted: Download, rows: frozenset[str]) -> Response:
 
 
 def _upload(asked: Asked, sent: upload.Upload) -> Response:
-    app, rows = asked.app, rows_only(asked.host)
-    recordings = sent.recordings()
-    if recordings and (found := download.problems(app, recordings, rows)):
-        raise Refusal(400, found)
-    imported = upload.plan(app, sent)
-    fetched = download.plan_download(app, recordings, rows) if recordings else None
-    runs = [planned.run for planned in (imported, fetched) if planned]
-    asked.did(f"upload of {count(len(sent.files), 'file')} to {', '.join(sent.destinations)}; run {' '.join(runs)}")
+    app = asked.app
+    begun = upload.begin(app, sent, rows_only(asked.host))
+    asked.did(f"upload of {count(len(sent.files), 'file')} to {', '.join(sent.destinations)}; run {' '.join(begun.runs)}")
     asked.host.visit(tick.visits(app))
-    return to(f"{HOME}runs/{part(runs[0])}?{query(told=asked.door.told(_refused(imported.refused)) if imported else '')}")
+    return to(f"{HOME}runs/{part(begun.runs[0])}?{query(told=asked.door.told(_refused(begun.refused)))}")
 
 
 def _refused(refused: Sequence[tuple[str, Any]]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bic_lib.actions.overview import standing
 from bic_lib.core.ports import Change, Row
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
@@ -110,6 +112,21 @@ def test_a_recording_costs_seven_operations(tmp_path: Path) -> None:
         recordings = sum(truth.recordings + truth.shells + truth.screens for truth in sim.sessions())
     assert recordings > 300
     assert operations / recordings <= 7
+
+
+def test_the_home_page_reads_a_dozen_times(tmp_path: Path) -> None:
+    """Where nothing is open, for fifty sites as for one: what it shows is read by ranges."""
+    with Simulator(Profile(sessions=5, days=1, presentations=0, future_per_day=0.001)) as sim:
+        counted = Counted(tmp_path, sim, ("sessions",))
+        counted.drain()
+        app = counted.app
+        [site] = app.sites.values()
+        fifty = {name: replace(site, name=name) for name in (site.name, *(f"site-{n}" for n in range(49)))}
+        for some in (app, replace(app, sites=fifty)):
+            before = counted.store.operations
+            assert len(standing(some)["sites"]) == len(some.sites)
+            assert counted.store.operations - before <= 12
+        counted.store.close()
 
 
 def test_an_idle_tick_reads_little(tmp_path: Path) -> None:
