@@ -32,6 +32,11 @@ def translated(path: Path) -> Iterator[None]:
         raise failed(path, error) from error
 
 
+def refuses_us(error: BaseException | None) -> bool:
+    """It is about a right that we lack."""
+    return isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM)
+
+
 def failed(path: Path, error: OSError) -> BicError:
     """What a refusal by the operating system means."""
     text = f"{path}: {error.strerror or error}."

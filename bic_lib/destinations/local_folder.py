@@ -24,7 +24,7 @@ from bic_lib.core.errors import BicError, DestinationError, Interrupted
 from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import local_files as files
-from bic_lib.destinations.local_errors import failed, translated
+from bic_lib.destinations.local_errors import failed, refuses_us, translated
 from bic_lib.destinations.local_folders import Folder, Root, is_link, split
 
 _CHUNK = 1 << 20
@@ -206,8 +206,23 @@ class LocalFolder(FileStore):
                     elif status:
                         yield FileEntry(location, status.st_size, status.st_mtime)
 
-    def _translated(self, location: str) -> contextlib.AbstractContextManager[None]:
-        return translated(self._root.path / location)
+    @contextlib.contextmanager
+    def _translated(self, location: str) -> Iterator[None]:
+        """The system's errors as ours. A folder below that refuses us is no reason to leave the others alone."""
+        try:
+            with translated(self._root.path / location):
+                yield
+        except DestinationError as error:
+            if location and refuses_us(error.__cause__) and self._takes_files():
+                raise Interrupted(error.message, hint=error.hint) from error
+            raise
+
+    def _takes_files(self) -> bool:
+        """Whether the root does."""
+        with contextlib.suppress(OSError), self._root.folder("") as opened:
+            _probe(opened)
+            return True
+        return False
 
 
 def _entries(folder: Folder) -> Iterator[os.DirEntry[str]]:

@@ -82,6 +82,11 @@ def about_a_name(error: Exception) -> bool:
     return status(error) in _ABOUT_A_NAME
 
 
+def refuses_us(error: BaseException | None) -> bool:
+    """It is about a right that the account lacks."""
+    return isinstance(error, Exception) and status(error) in DENIED
+
+
 def words(found: int) -> str:
     """The name of a server's answer."""
     return str(_WORDS.get(found, f"0x{found:08X}"))

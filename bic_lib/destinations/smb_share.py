@@ -7,6 +7,7 @@ first use; one that broke is made anew.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import ntpath
@@ -19,12 +20,12 @@ from typing import Any, TypeVar
 import smbclient  # type: ignore[import-untyped]  # has no types
 from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  # has no types
 
-from bic_lib.core.errors import BicError, DestinationError, Unexpected
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import smb_files as files
 from bic_lib.destinations.smb_connections import Access, Connections
-from bic_lib.destinations.smb_errors import FAMILIES, translated
+from bic_lib.destinations.smb_errors import FAMILIES, refuses_us, translated
 from bic_lib.destinations.smb_staging import ShareStaging, tidy
 
 Made = TypeVar("Made")
@@ -83,7 +84,7 @@ class SmbShare(FileStore):
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         with (
-            translated(path),
+            self._translated(path),
             self._connections.taken() as access,
             smbclient.open_file(path, "rb", buffering=0, share_access="rwd", **access) as file,
         ):
@@ -103,7 +104,7 @@ class SmbShare(FileStore):
         folder = location.rpartition("/")[0]
         name = temporary.of_staging(transfer, epoch)
         path = ntpath.join(ntpath.dirname(self._path(location)), name)
-        with translated(path):
+        with self._translated(path):
             access = self._connections.take()
             try:
                 file = files.begin(path, access)
@@ -203,8 +204,29 @@ class SmbShare(FileStore):
         return self._path(folder) if folder else self._root
 
     def _do(self, path: str, act: Callable[[Access], Made]) -> Made:
-        with translated(path):
+        with self._translated(path):
             return self._connections.use(act)
+
+    @contextlib.contextmanager
+    def _translated(self, path: str) -> Iterator[None]:
+        """The library's errors as ours. A folder below that refuses us is no reason to leave the others alone."""
+        try:
+            with translated(path):
+                yield
+        except DestinationError as error:
+            below = self._root not in (path, ntpath.dirname(path))
+            if below and refuses_us(error.__cause__) and self._takes_files():
+                raise Interrupted(error.message, hint=error.hint) from error
+            raise
+
+    def _takes_files(self) -> bool:
+        """Whether the root does."""
+        probe = temporary.of_another_put("probe")
+        with contextlib.suppress(BicError):
+            self.put(probe, b"bic", replace=False)
+            self.remove(probe)
+            return True
+        return False
 
 
 def _entries(path: str, access: Access, pattern: str = "*") -> Iterator[Any]:

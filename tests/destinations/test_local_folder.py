@@ -482,3 +482,29 @@ def test_free_space_is_that_of_the_file_system(tmp_path: Path) -> None:
     store = local_folder.create(str(tmp_path))
     told = os.statvfs(tmp_path)
     assert abs(store.free_bytes() - told.f_bavail * told.f_frsize) < 100_000_000
+
+
+@pytest.mark.parametrize("refused", ["closed", ""])
+def test_a_folder_that_refuses_us_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """Where the root takes files the item waits, by its name, and the others go on; where it does not, the destination rests."""
+    store = local_folder.create(str(tmp_path / "archive"))
+    store.put("open/a.xml", b"a", replace=False)
+    store.put("closed/a.xml", b"a", replace=False)
+    opened = local_folders.Folder.open
+
+    def refusing(folder: local_folders.Folder, name: str, *arguments: Any) -> int:
+        if str(folder.path).endswith(refused):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return opened(folder, name, *arguments)
+
+    monkeypatch.setattr(local_folders.Folder, "open", refusing)
+    for act in (
+        lambda: store.put("closed/b.xml", b"b", replace=False),
+        lambda: store.stage("closed/b.flv", TRANSFER, 1),
+        lambda: b"".join(store.read("closed/a.xml")),
+    ):
+        with pytest.raises(Interrupted if refused else DestinationError, match=r"closed.*Permission denied"):
+            act()
+    if refused:
+        assert store.put("open/b.xml", b"b", replace=False)
+    assert {path.name for path in (tmp_path / "archive").iterdir()} == {"open", "closed"}, "no probe is left"

@@ -353,6 +353,26 @@ def test_a_file_that_may_not_be_replaced_fails_alone(samba: Samba, monkeypatch: 
     store.close()
 
 
+def test_a_folder_that_refuses_us_fails_alone(samba: Samba, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the share's root takes files the item waits, by its name; where that refuses too, the destination rests."""
+    store = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}")
+    put, refused = smb_files.put, ["\\closed\\"]
+
+    def refusing(target: str, *arguments: Any, **named: Any) -> bool:
+        if refused[0] in target:
+            raise SMBOSError(STATUSES["ACCESS_DENIED"], target)
+        return put(target, *arguments, **named)
+
+    monkeypatch.setattr(smb_files, "put", refusing)
+    with pytest.raises(Interrupted, match=r"closed.*ACCESS_DENIED"):
+        store.put("closed/a.xml", b"a", replace=False)
+    assert store.put("open/a.xml", b"a", replace=False)
+    refused[0] = ""
+    with pytest.raises(DestinationError, match="ACCESS_DENIED"):
+        store.put("closed/a.xml", b"a", replace=False)
+    store.close()
+
+
 _KILLED = """
 import os, signal, sys
 from bic_lib.destinations import smb_staging, smb_share
