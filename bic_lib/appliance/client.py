@@ -57,7 +57,8 @@ class Words:
                 del one  # it may be large, and the next one is read before the loop lets go of it
         except UnknownText as error:
             if holds or not self._learner.is_nothing_found(kind, error.text):
-                raise says_only(f"{self._host}: the {kind} report", error.text) from error
+                lacks = self._learner.lacks(kind)
+                raise says_only(f"{self._host}: the {kind} report", error.text, lacks) from error
 
 
 class StreamedReport:
@@ -230,12 +231,12 @@ class Client:
         except (ItemError, SiteError) as error:
             return said_by(error)
 
-    def grants(self, kind: ReportKind) -> bool:
-        """Whether `get_api_info` shows that the account has the right to such reports; never raises."""
+    def granted(self, kind: ReportKind) -> bool | None:
+        """Whether the account has the right to such reports, None where `get_api_info` does not show it; never raises."""
         try:
-            return self.api_info().permissions.get(REPORTS[kind].permission) == "1"
+            return {"1": True, "0": False}.get(self.api_info().permissions.get(REPORTS[kind].permission, ""))
         except (ItemError, SiteError):
-            return False
+            return None
 
     # --- files -------------------------------------------------------------------------------------------------------
 

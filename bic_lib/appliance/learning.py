@@ -53,7 +53,7 @@ class Site(Protocol):
 
     def said(self, parameters: Parameters) -> Said: ...
 
-    def grants(self, kind: ReportKind) -> bool: ...
+    def granted(self, kind: ReportKind) -> bool | None: ...
 
 
 class OwnLessons:
@@ -87,6 +87,10 @@ class Learner:
             self._found[kind, text] = found, now + _STANDS
         return found
 
+    def lacks(self, kind: ReportKind) -> str:
+        """The right to such reports, where the site shows that the account does not have it."""
+        return REPORTS[kind].right if self._site.granted(kind) is False else ""
+
     def _find_out(self, kind: ReportKind, text: str) -> bool:
         account, now = self._site.account, int(self._site.now()[0])
         known = same(self._lessons.learned(kind, account), text)
@@ -104,7 +108,7 @@ class Learner:
         if self._site.said(listing_parameters(kind, week)).holds:
             return True
         said = self._site.said(report_parameters(kind, Selection(ended=week)))
-        return said.holds or (_is(said, text) and self._site.grants(kind))
+        return said.holds or (_is(said, text) and self._site.granted(kind) is True)
 
 
 def means_nothing_found(ask: Ask, kind: ReportKind, text: str, now: int) -> bool:
@@ -142,8 +146,13 @@ def said_by(error: BicError) -> Said:
     return Said("" if isinstance(error, Refused) and error.what == "right" else None)
 
 
-def says_only(subject: str, text: str) -> UnknownText:
-    """The error while nobody knows what the site means; with what settles it, if it is that nothing was found."""
+def says_only(subject: str, text: str, lacks: str) -> UnknownText:
+    """The error while nobody knows what the site means; with what settles it, if it is that nothing was found.
+
+    `lacks`: the right that the account does not have, as the site shows; it is the likelier reason.
+    """
     line = f"texts = {{ nothing_found = [{json.dumps(text, ensure_ascii=False)}] }}"
     hint = f"If that is how it says that nothing was found, write into the site's settings: {line}"
+    if lacks:
+        hint = f"The account lacks the right “{lacks}”: give it to the account."
     return UnknownText(f"{subject}: the site says only: “{text}”", text=text, hint=hint)

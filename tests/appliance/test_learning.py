@@ -51,8 +51,8 @@ class Site:
     def text(self, words: str) -> str:
         return said(words, self.language, subject="Support", name="NoSuchReport") if words in TEXTS["en"] else words
 
-    def grants(self, _kind: ReportKind) -> bool:
-        return self.visible and not self.refuses
+    def granted(self, _kind: ReportKind) -> bool | None:
+        return not self.refuses if self.visible else None
 
     def said(self, parameters: Mapping[str, str]) -> Said:
         wrong = self._wrong(parameters)
@@ -191,12 +191,15 @@ def test_a_refusal_in_any_language_is_no_empty_report(
 ) -> None:
     """The missing right is named, or the site's words are, with the line that would settle them."""
     sim.faults.language, sim.faults.denied_status = language, status  # type: ignore[assignment]  # parametrised
-    sim.faults.denied = {REPORTS[SUPPORT].permission}
+    sim.faults.denied = {REPORTS[SUPPORT].permission, "perm_command"}
     with pytest.raises(Refused if status == 403 else UnknownText) as caught:
         ended(client())
     if status == 200:
         assert said("no_right", language) in caught.value.message
         assert "texts = { nothing_found = [" in caught.value.hint
+        sim.faults.denied = {REPORTS[SUPPORT].permission}
+        with pytest.raises(UnknownText, match="The account lacks the right “Reporting API: support session"):
+            ended(client())
 
 
 @pytest.mark.parametrize("language", ["de", "ja", "es", "pt", "zh"])

@@ -100,9 +100,8 @@ def command(call: Call) -> None:
     columns = ("site", "data", "destination", "behind", "waiting#", "failed#", "forgotten")
     table("Streams", columns, map(_stream, shown["streams"]))
     table("Sites", ("name", "host", "state", "clock", "reason:"), map(_site, shown["sites"]))
-    for site in shown["sites"]:
-        for kind, text in site["nothing_found"].items():
-            line(f"{site['name']} says of an empty {kind} report: “{text}”")
+    learned = [(site["name"], *lesson) for site in shown["sites"] for lesson in site["nothing_found"].items()]
+    table("Learned to mean that nothing was found", ("site", "report", "text:"), learned)
     table("Destinations", ("name", "state", "reason:"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]])
 
 

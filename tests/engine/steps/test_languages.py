@@ -40,7 +40,7 @@ def test_a_refusal_in_any_language_moves_no_watermark(world: World, sim: Simulat
     sim.faults.denied = {RIGHT} if visible else {RIGHT, "perm_command"}
     [trouble] = world.once().troubles
     assert f"the site says only: “{said('no_right', language)}”" in trouble
-    assert "texts = { nothing_found = [" in trouble
+    assert ("lacks the right" if visible else "texts = { nothing_found = [") in trouble
     assert world.streams()["sessions>archive"].mark is None
     [told] = [one for one in health.look(world.app()).troubles if "says only" in one.text]
     assert told.severity == "note"
