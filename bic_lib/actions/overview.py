@@ -9,13 +9,14 @@ from typing import Any
 
 from bic_lib.actions import failures
 from bic_lib.actions.runs import runs
-from bic_lib.actions.status import of_known
+from bic_lib.actions.status import going_on, of_known
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, read
 from bic_lib.ledger import daily
 from bic_lib.ledger.days import Day, per_stream, together
+from bic_lib.ledger.history import Run
 from bic_lib.ledger.notices import Notice
 
 _RUNS = 20
@@ -27,9 +28,10 @@ _DAYS = 30
 def overview(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """As :func:`standing`, with newest runs, first failures and notices. `broken` as for `health.look`. Raises LedgerError."""
     known = read(app)
+    going = going_on(app, known)
     return {
-        **_standing(app, known, broken),
-        "runs": runs(app.ledger, _RUNS),
+        **_standing(app, known, going, broken),
+        "runs": runs(app.ledger, _RUNS, going),
         "failures": list(islice(failures.of_known(app, known), _FAILURES)),
         "notices": [_notice(notice) for notice in known.noticed.notices if notice.over is None],
     }
@@ -37,15 +39,16 @@ def overview(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
 
 def standing(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """The value of `bic status --json` (docs/design.md 6), and what was stored per day, also by stream. Raises LedgerError."""
-    return _standing(app, read(app), broken)
+    known = read(app)
+    return _standing(app, known, going_on(app, known), broken)
 
 
-def _standing(app: App, known: Known, broken: SettingsError | None) -> dict[str, Any]:
+def _standing(app: App, known: Known, going: Sequence[Run], broken: SettingsError | None) -> dict[str, Any]:
     pass_ = known.standing.rows("scheduler").get(daily.KEY)
     streams = per_stream(app.ledger.store, pass_, known.now, _DAYS)
     return {
         "as_of": iso(known.now),
-        **of_known(app, known, broken),
+        **of_known(app, known, going, broken),
         "stored_per_day": [asdict(day) for day in together(streams.values(), known.now, _DAYS)],
         "stored_per_stream": [_stream(*named, days) for named, days in sorted(streams.items())],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,9 +21,12 @@ _STREAM = 3
 """Parts of a unit's name that is a stream's; an import as a whole has one part."""
 
 
-def runs(ledger: Ledger, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest runs first, as the rows of `bic runs --json` (docs/design.md 6). Raises LedgerError."""
-    return [_shown(run) for run in ledger.history.runs(ledger.now(), limit)]
+def runs(ledger: Ledger, limit: int = 50, going: Sequence[Run] | None = None) -> list[dict[str, Any]]:
+    """The newest runs first, as the rows of `bic runs --json` (docs/design.md 6). `going`: those that go on, if just read.
+
+    Raises LedgerError.
+    """
+    return [_shown(run) for run in ledger.history.runs(ledger.now(), limit, going)]
 
 
 def one_run(ledger: Ledger, run: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bic_lib.core.ticking import Ticks
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read
 from bic_lib.ledger import lessons
-from bic_lib.ledger.history import OPEN_RUNS, last_run, open_run
+from bic_lib.ledger.history import OPEN_RUNS, Run, last_run, open_runs
 from bic_lib.ledger.streams import SiteState, Standing
 from bic_lib.settings.spelling import duration
 
@@ -27,18 +27,24 @@ _TICKS_MISSED = 150.0
 
 def status(app: App, broken: SettingsError | None = None) -> dict[str, Any]:
     """The value of `bic status --json` (docs/design.md 6). `broken`: as for `health.look`. Raises LedgerError."""
-    return of_known(app, read(app), broken)
+    known = read(app)
+    return of_known(app, known, going_on(app, known), broken)
 
 
-def of_known(app: App, known: Known, broken: SettingsError | None = None) -> dict[str, Any]:
-    """The same, of what was just read."""
+def going_on(app: App, known: Known) -> list[Run]:
+    """The runs that go on. Raises LedgerError."""
+    return app.ledger.history.going_on(open_runs(known.standing.rows(OPEN_RUNS)))
+
+
+def of_known(app: App, known: Known, going: Sequence[Run], broken: SettingsError | None = None) -> dict[str, Any]:
+    """The same, of what was just read; nothing more is."""
     found = facts(app, known)
     standing = known.standing
     sites = {site.name: site for site in found.sites}
     return {
         "health": health.shown(health.reckon(found, broken)),
         "scheduler": _scheduler(known),
-        "schedules": [_schedule(app, schedule, known) for schedule in app.schedules],
+        "schedules": [_schedule(schedule, known, going) for schedule in app.schedules],
         "streams": list(_streams(found, sites, known)),
         "sites": [_site(app, site, standing) for site in found.sites],
         "destinations": list(_destinations(app, found, known.now)),
@@ -63,7 +69,7 @@ def _ticks(known: Known) -> bool:
     return lease is None or bool(lease.body.get("holder")) or lease.written < last.written
 
 
-def _schedule(app: App, schedule: Schedule, known: Known) -> dict[str, Any]:
+def _schedule(schedule: Schedule, known: Known, going: Sequence[Run]) -> dict[str, Any]:
     row = known.standing.rows("schedules").get(schedule.name)
     began, due = (row.body["began"], row.body["due"]) if row else (int(known.now), None)
     next_due: int | None = plan.next_due(schedule, due, began)
@@ -84,18 +90,16 @@ def _schedule(app: App, schedule: Schedule, known: Known) -> dict[str, Any]:
             }
             for transfer in schedule.transfers
         ],
-        **_last_run(app, row, schedule, known),
+        **_last_run(row, schedule, known, going),
         "next_due": iso(next_due) if schedule.enabled else None,
     }
 
 
-def _last_run(app: App, row: Row | None, schedule: Schedule, known: Known) -> dict[str, Any]:
-    rows = known.standing.rows(OPEN_RUNS)
-    going = open_run(rows, row.body["run"]) if row and row.body["run"] else None
-    if going:
-        run = app.ledger.history.going(going).run()
-        return {"last_run": iso(run.started), "last_outcome": run.outcome}
-    last = last_run(rows, schedule.name)
+def _last_run(row: Row | None, schedule: Schedule, known: Known, going: Sequence[Run]) -> dict[str, Any]:
+    for run in going:
+        if row and run.id == row.body["run"]:
+            return {"last_run": iso(run.started), "last_outcome": run.outcome}
+    last = last_run(known.standing.rows(OPEN_RUNS), schedule.name)
     return {"last_run": iso(last.body["started"]) if last else None, "last_outcome": last.body["outcome"] if last else None}
 
 

@@ -31,7 +31,7 @@ OPEN_RUNS = "runs"
 _OPEN, _LAST = "open|", "last|"
 FAR_FUTURE = 10**11
 """Keys hold this minus the time, so that the newest come first."""
-_MONTHS_BACK = 13
+_MONTHS_BACK = 12
 """How far back the newest runs are looked for: a year."""
 _PLANNED_AT_ONCE = 200
 """Planned items in one row: as many as sessions are taken in together."""
@@ -285,16 +285,23 @@ class History:
         until = ended.finished if ended.finished is not None else ended.started
         return ended, self._parts(Going(run, ended.schedule, ended.started, until), until)
 
-    def runs(self, now: float, limit: int = 50) -> list[Run]:
-        """The newest runs first; months are read back until there are enough, a year at most."""
-        going = [self.going(row).run() for row in self.open()]
+    def going_on(self, rows: Iterable[Row]) -> list[Run]:
+        """The runs of these rows (:func:`open_runs`), as they stand. Raises LedgerError."""
+        return [self.going(row).run() for row in rows]
+
+    def runs(self, now: float, limit: int = 50, going: Sequence[Run] | None = None) -> list[Run]:
+        """The newest runs first, as many as there are within a year.
+
+        `going`: those that go on, where they were just read. Raises LedgerError.
+        """
+        going = self.going_on(self.open()) if going is None else going
         ended: list[Run] = []
-        month = datetime.fromtimestamp(now, UTC).replace(day=1)
-        for _ in range(_MONTHS_BACK):
-            ended += map(_read, self.store.scan(RUNS, f"runs|{month:%Y-%m}", limit=limit - len(ended)))
+        for month in (_month(now, 0), _month(now, 1)):
+            ended += map(_read, self.store.scan(RUNS, month, limit=limit - len(ended)))
             if len(ended) >= limit:
                 break
-            month = month.replace(year=month.year - (month.month == 1), month=(month.month - 2) % 12 + 1)
+        else:  # so few that a year of them is not much
+            ended += map(_read, self.store.everything(RUNS, _month(now, _MONTHS_BACK), _month(now, 1)))
         found = {run.id: run for run in (*going, *ended)}
         return sorted(found.values(), key=lambda run: (-run.started, run.id))[:limit]
 
@@ -302,14 +309,16 @@ class History:
 _ENDED = ("schedule", "started", "finished", "outcome", "reason", "goes_on")
 
 
+def _month(now: float, back: int) -> str:
+    """The partition of the runs of a month, so many before this one."""
+    this = datetime.fromtimestamp(now, UTC)
+    months = this.year * 12 + this.month - 1 - back
+    return f"runs|{months // 12:04d}-{months % 12 + 1:02d}"
+
+
 def open_runs(rows: Mapping[str, Row]) -> list[Row]:
     """The runs that go on, of the rows of their partition."""
     return [row for key, row in rows.items() if key.startswith(_OPEN)]
-
-
-def open_run(rows: Mapping[str, Row], run: str) -> Row | None:
-    """The row of a run that goes on."""
-    return rows.get(f"{_OPEN}{run}")
 
 
 def last_run(rows: Mapping[str, Row], schedule: str) -> Row | None:

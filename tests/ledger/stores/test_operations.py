@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from bic_lib.actions.overview import standing
+from bic_lib.actions import health
+from bic_lib.actions.failures import failures
+from bic_lib.actions.overview import overview, standing
+from bic_lib.actions.runs import runs
+from bic_lib.actions.status import status
+from bic_lib.core.model import DAY, REPORT_OF, DataType, Item, Outcome, Schedule, Site, State, Transfer
 from bic_lib.core.ports import Change, Row
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
+from bic_lib.engine.steps.job import Uploads
 from bic_lib.engine.visit import perform
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 from bic_lib.notices.notify import notify
@@ -114,19 +122,74 @@ def test_a_recording_costs_seven_operations(tmp_path: Path) -> None:
     assert operations / recordings <= 7
 
 
-def test_the_home_page_reads_a_dozen_times(tmp_path: Path) -> None:
-    """Where nothing is open, for fifty sites as for one: what it shows is read by ranges."""
-    with Simulator(Profile(sessions=5, days=1, presentations=0, future_per_day=0.001)) as sim:
-        counted = Counted(tmp_path, sim, ("sessions",))
-        counted.drain()
-        app = counted.app
-        [site] = app.sites.values()
-        fifty = {name: replace(site, name=name) for name in (site.name, *(f"site-{n}" for n in range(49)))}
-        for some in (app, replace(app, sites=fifty)):
-            before = counted.store.operations
-            assert len(standing(some)["sites"]) == len(some.sites)
-            assert counted.store.operations - before <= 12
-        counted.store.close()
+def fifty_sites(folder: Path, kind: type[CountingStore] = CountingStore) -> tuple[App, CountingStore]:
+    """An app whose ledger knows fifty sites of six streams; one run has ended, one goes on."""
+    store = kind(folder / "bic-ledger.sqlite", lambda: clock[0], 10)
+    store.prepare()
+    clock, ledger = [1_795_000_000.0], Ledger(store, "test")
+    sites = {f"site-{number:02d}": Site(f"site-{number:02d}", f"{number}.example.com") for number in range(50)}
+    data = tuple(one for one in DataType if one in REPORT_OF)
+    schedule = Schedule("hourly", 3600, tuple(Transfer(name, "archive", data) for name in sites))
+    app = App(sites, [schedule], ledger, _untouched, _untouched, Uploads(_untouched, _untouched), ("archive",))
+    tick.tick(app)
+    for name in sites:
+        for state in ledger.streams.read(name).streams.values():
+            mark = int(clock[0])
+            ledger.history.unit_done(str(state.run), state.stream.unit, clock[0])
+            walked = replace(state, begin=mark - DAY, mark=mark, due_at=None, advanced_at=clock[0], backlog_done_at=clock[0])
+            ledger.streams.write(walked)
+    clock[0] += 3600
+    tick.tick(app)
+    return app, store
+
+
+def _untouched(*_: object) -> NoReturn:
+    raise AssertionError
+
+
+def fail(app: App, items: int) -> None:
+    """So many recordings that are tried again."""
+    now = app.ledger.now()
+    one = Record(
+        Item("site-00", DataType.SESSION_RECORDINGS, "", start=int(now)),
+        "archive",
+        Outcome(State.FAILED, reason="cut off"),
+        attempts=1,
+        first_failed=now,
+        last_failed=now,
+        next_try=now + 60,
+        forgotten_at=now + DAY,
+    )
+    for first in range(0, items, 100):
+        lsids = [f"{number:032x}" for number in range(first, first + 100)]
+        app.ledger.proof.settle([replace(one, item=replace(one.item, lsid=lsid)) for lsid in lsids])
+
+
+def test_what_shows_state_asks_a_dozen_times(tmp_path: Path) -> None:
+    """For fifty sites of six streams; what is open costs a page a thousand, and nothing else more."""
+    app, store = fifty_sites(tmp_path)
+    asked: list[dict[str, int]] = []
+    for items in (0, 3_000):
+        fail(app, items)
+        counts = {}
+        for name, show in SHOWN.items():
+            before = store.operations
+            show(app)
+            counts[name] = store.operations - before
+        asked.append(counts)
+    store.close()
+    assert max(asked[0].values()) <= 12
+    assert all(asked[1][name] - asked[0][name] <= 3 for name in SHOWN)
+
+
+SHOWN: dict[str, Callable[[App], object]] = {
+    "health": health.look,
+    "status": status,
+    "failures": lambda app: list(failures(app)),
+    "runs": lambda app: runs(app.ledger),
+    "home": standing,
+    "all of it": overview,
+}
 
 
 def test_an_idle_tick_reads_little(tmp_path: Path) -> None:
