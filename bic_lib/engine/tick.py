@@ -14,7 +14,7 @@ from bic_lib.core import plan
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
-from bic_lib.core.ports import Insert, Put, Replace, Row
+from bic_lib.core.ports import Change, Insert, Put, Replace, Row
 from bic_lib.core.ticking import Ticker, Ticks, after
 from bic_lib.engine import events, gathering, health, losses, probing, resting, runs, works
 from bic_lib.engine.app import App
@@ -46,7 +46,8 @@ def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[V
     by = Ticker.ONCE if at_once else Ticker.TIMER
     told = after(Ticks.read(last.body) if last else None, by, moment)
     changed = _mended(app, standing, last, moment)
-    app.ledger.store.commit(STATE, "scheduler", [Put(_TICK, told.body())])
+    pass_ = _daily_pass(app, standing, last, moment)
+    app.ledger.store.commit(STATE, "scheduler", [Put(_TICK, told.body()), *pass_])
     events.ticked(by, told.period)
     return _make_due(app, standing, last, told, changed=changed, at_once=at_once)
 
@@ -76,6 +77,8 @@ def tick_again(app: App, by: Ticker) -> Ticked:
         return Ticked(None, now)
     events.ticked(by, told.period)
     standing = app.ledger.streams.standing()
+    if pass_ := _daily_pass(app, standing, last, now):
+        app.ledger.store.commit(STATE, "scheduler", pass_)
     return Ticked(_make_due(app, standing, last, told, changed=_mended(app, standing, last, now), at_once=False), now)
 
 
@@ -83,6 +86,10 @@ def nobody_ticks(app: App) -> bool:
     """The last tick is so old that a visit which ends ticks itself. Raises LedgerError."""
     last = _last_tick(app)
     return last is None or Ticks.read(last.body).is_stale(app.ledger.now())
+
+
+def _daily_pass(app: App, standing: Standing, last: Row | None, now: float) -> list[Change]:
+    return daily.do(app.ledger.store, standing.rows("scheduler").get(daily.KEY), now, fresh=last is None)
 
 
 def _last_tick(app: App) -> Row | None:
@@ -98,7 +105,6 @@ def _mended(app: App, standing: Standing, last: Row | None, now: float) -> bool:
 def _make_due(app: App, standing: Standing, last: Row | None, told: Ticks, *, changed: bool, at_once: bool) -> list[Visit]:
     moment = told.at
     losses.note(app, standing, moment, moment if told.since is None else told.since)
-    daily.do(app.ledger.store, standing.rows("scheduler").get(daily.KEY), moment, fresh=last is None)
     runs.end_those_over(app, standing)
     for schedule in app.schedules:
         if schedule.enabled:

@@ -5,22 +5,20 @@ How far it is stands in a row beside the last tick's; where nothing is left to d
 
 from __future__ import annotations
 
-from bic_lib.core.ports import Put, Row, Store
+from bic_lib.core.ports import Change, Put, Row, Store
 from bic_lib.ledger.clearing import clear_some
 from bic_lib.ledger.days import settle_next
-from bic_lib.ledger.streams import STATE
 
 KEY = "daily"
 """Of the row, in the partition `scheduler` of the state."""
 
 
-def do(store: Store, row: Row | None, now: float, *, fresh: bool) -> None:
+def do(store: Store, row: Row | None, now: float, *, fresh: bool) -> list[Change]:
     """Do a piece, if one is left. `row` is the pass's own, as it was read; `fresh`: nothing was ever done here.
 
-    May be repeated. Raises LedgerError.
+    Returns what is to be written of it, with the tick itself: nothing where nothing was left. Raises LedgerError.
     """
     known = row.body if row else {}
     settled, cleared = str(known.get("settled", "")), str(known.get("cleared", ""))
     after = {"settled": settle_next(store, settled, now, fresh=fresh), "cleared": clear_some(store, cleared, now, fresh=fresh)}
-    if after != known:
-        store.commit(STATE, "scheduler", [Put(KEY, after)])
+    return [Put(KEY, after)] if after != known else []
