@@ -17,7 +17,7 @@ from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.steps import copies
-from bic_lib.ledger.records import Record
+from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.work import Step, StepKind
 
 REPAIRABLE = frozenset({"missing", "altered", "size"})
@@ -60,6 +60,9 @@ def _impossible(app: App, record: Record) -> str:
         return f"not brought again: site {record.item.site} is not in the settings any more"
     if record.destination not in app.destinations:
         return f"not brought again: destination {record.destination} is not in the settings any more"
+    latest = app.ledger.proof.latest(record.item, record.destination)
+    if latest and latest.version > record.version and latest.outcome.state in HELD:
+        return f"not brought again: a newer version is stored as {latest.outcome.location}, and the old one is had nowhere"
     return ""
 
 

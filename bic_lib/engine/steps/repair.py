@@ -48,7 +48,8 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
     repair = _Repair(job, claimed, record)
     aside = repair.set_aside()
     mended = repair.done()
-    before = [one for one in versions if one.version < record.version and one.outcome.state in (HELD | FAILING)]
+    before = [one for one in versions if one.version < record.version and one.outcome.state in FAILING]
+    before += [one for one in versions if one.version < record.version and one.outcome.state in HELD][-1:]
     replaced = [replace(one, outcome=replace(one.outcome, state=State.REPLACED), aside=aside) for one in before]
     outcomes.finish(job, claimed, [*(replaced if mended.outcome.state in HELD else []), mended])
     return repair.asked

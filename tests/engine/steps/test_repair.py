@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Never
 
@@ -171,6 +172,25 @@ def test_a_site_or_destination_that_left_the_settings_is_named(world: World, sto
     world.configure(destinations=("archive",), data=DATA)
     done = mend(world)
     assert {one.detail for one in done.left} == {"not brought again: destination second is not in the settings any more"}
+
+
+def test_versions_of_a_session_stand_apart(world: World, stored: list[Record]) -> None:
+    """The newest is brought again, and the one before it stays as it is; an old one that a newer one followed is named."""
+    [first] = [record for record in stored if record.item.data is DataType.SESSIONS]
+    folder, number = world.folder / "second", first.outcome.location.replace(".xml", ".1.xml")
+    (folder / number).write_bytes((folder / first.outcome.location).read_bytes())
+    ledger = world.ledger()
+    ledger.proof.settle([replace(first, version=2, outcome=replace(first.outcome, location=number))])
+    ledger.store.close()
+    (folder / first.outcome.location).unlink()
+    done = mend(world)
+    assert (done.mended, [number in one.detail for one in done.left]) == ([], [True])
+    (folder / first.outcome.location).write_bytes((folder / number).read_bytes())
+    (folder / number).unlink()
+    assert len(mend(world).mended) == 1
+    states = {one.version: one.outcome.state for one in world.records() if same(one, first)}
+    assert states == {1: State.STORED, 2: State.REPLACED, 3: State.MENDED}
+    assert mend(world) == Repaired()
 
 
 def test_what_nobody_has_is_lost_and_a_later_copy_mends_that(world: World, sim: Simulator, stored: list[Record]) -> None:
