@@ -7,6 +7,7 @@ renamed or written at the destination. An adoption that was interrupted goes on 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bic_lib.actions.adoption import Adopted, Adoption
@@ -93,7 +94,9 @@ class _Listing:
         self.destination = destination
         self.so_far = so_far
         self.only = site or (next(iter(app.sites)) if len(app.sites) == 1 else None)
-        written = {host: name for name, one in app.sites.items() for host in (one.host, one.host.partition(":")[0])}
+        bare = Counter(one.host.partition(":")[0] for one in app.sites.values())  # of several ports of one host none is meant
+        hosts = ((one.host, one.host.partition(":")[0], name) for name, one in app.sites.items())
+        written = {host: name for whole, short, name in hosts for host in (whole, *([short] if bare[short] == 1 else []))}
         self.sites = {host.casefold(): name for host, name in written.items() if site in (None, name)}
         self.read = named.reader(formats, written)
         self.of_any_host = named.reader(formats)

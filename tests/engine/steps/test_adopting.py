@@ -230,6 +230,17 @@ def test_names_of_another_host_are_refused_by_name(world: World) -> None:
     assert held(world) == []
 
 
+def test_a_host_that_several_sites_have_at_other_ports_is_nobodys(world: World, sim: Simulator) -> None:
+    """A name with the bare host could be either's: it is left alone."""
+    host = sim.host.partition(":")[0]
+    other = f'[sites.other]\nhost = "{host}:1"\nclient_id = "x"\nclient_secret = "env:SECRET_support"\nenabled = false\n'
+    world.configure(schedules=other)
+    lie(world, f"{host}-support-a7.flv")
+    lie(world, f"{sim.host.replace(':', '_x003A_')}-support-b8.flv")
+    assert taken(world).others == 1
+    assert [record.item.lsid for record in held(world)] == ["b8"]
+
+
 def test_xml_that_is_not_one_session_is_refused_by_name(world: World, sim: Simulator) -> None:
     """No session, or several in one file: nobody could say later whose file it is."""
     host, truths = sim.host.partition(":")[0], wanted(sim)
