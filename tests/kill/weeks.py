@@ -23,6 +23,7 @@ from bic_lib.actions import failures
 from bic_lib.core.model import DAY
 from bic_lib.simulator import Backup, Profile, Recording, Simulator
 from bic_lib.simulator.faults import Fault, Malformation
+from bic_lib.simulator.languages import TEXTS
 from tests.engine.steps.world import ALL_FILES, World
 from tests.kill import driver
 
@@ -64,6 +65,7 @@ class Week:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.dice = random.Random(seed)
+        self.language = list(TEXTS)[(seed + 2) % len(TEXTS)]
         begun = time.time()  # it stands still, so that no session ends between the last run and the look at what is there
         self.sim = Simulator(Profile(sessions=20, days=2.5, presentations=3, seed=seed, abnormal_every=7), clock=lambda: begun)
         self.world = World(folder, self.sim)
@@ -73,6 +75,7 @@ class Week:
         """The week, and the quiet days after it; then everything has to be there."""
         with self.sim:
             self.sim.faults.backup = Backup(per_hour=None)
+            self.sim.faults.language = self.language
             self.world = World(self.world.folder, self.sim)
             self.world.configure(
                 destinations=("archive", "second"),
