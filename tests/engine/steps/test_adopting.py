@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from bic_lib.destinations import azure_blob, smb_share
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.ledger.journal import Happened
 from bic_lib.ledger.records import HELD, Record
-from bic_lib.simulator import Recording, Simulator
+from bic_lib.simulator import Profile, Recording, Simulator
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted
 from tests.fixtures_servers import Azurite, Samba
 
@@ -96,6 +97,25 @@ def test_nothing_of_an_adopted_folder_is_fetched_again(old: World, sim: Simulato
     assert not [path for path in fetched(sim) if "recording" in path]
     assert asked(sim)["SupportSession"]
     assert problems(old) == []
+
+
+def test_presentations_are_adopted_with_their_recordings(tmp_path: Path) -> None:
+    """They tell themselves what they are: nothing of them is fetched again, nor taken for a support session's."""
+    begun = time.time()
+    with Simulator(Profile(sessions=3, days=2, presentations=5, seed=5), clock=lambda: begun) as sim:
+        world = World(tmp_path, sim)
+        world.configure(data=("presentations", "presentation_recordings"))
+        world.once()
+        before = world.files()
+        _forget(world, sim)
+        taken(world)
+        kinds = Counter(record.item.data for record in held(world))
+        assert kinds[DataType.PRESENTATIONS]
+        assert kinds[DataType.PRESENTATION_RECORDINGS]
+        assert kinds.total() == len(before)
+        world.once()
+        assert world.files() == before
+        assert not [path for path in fetched(sim) if "recording" in path]
 
 
 def test_what_was_adopted_stands_in_the_journal(old: World) -> None:
@@ -220,6 +240,19 @@ def test_backups_are_judged_as_fetched_ones_are(world: World, sim: Simulator) ->
     assert {record.item.start for record in held(world)} == {
         int(dt.datetime(2020, 1, day, 2, 30, tzinfo=dt.UTC).timestamp()) for day in (1, 2, 3, 4)
     }
+
+
+def test_adopted_backups_count_for_retention(world: World, sim: Simulator) -> None:
+    """The next backup that is fetched retires the oldest, as if all had been fetched."""
+    world.configure(destination="retention_count = 1", data=("sessions",), schedules=BACKUPS)
+    host = sim.host.partition(":")[0]
+    for day in ("01", "02"):
+        lie(world, f"{host}-202001{day}-023000.nsb", bytes(range(256)) * 8)
+    taken(world)
+    world.once()
+    left = sorted(name for name in world.files() if name.endswith(".nsb"))
+    assert f"{host}-20200102-023000.nsb" in left
+    assert len(left) == 2
 
 
 def test_names_of_another_host_are_refused_by_name(world: World) -> None:
