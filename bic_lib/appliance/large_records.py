@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -44,4 +46,13 @@ class Place:
         """The record is done with, if there was one."""
         if self._since is not None:
             self._since = None
+            _give_back()
             _places.release()
+
+
+def _give_back() -> None:
+    """Let the system have the memory of a record that is done with. glibc keeps what many small pieces took, for each thread by
+    itself: with a lane of its own for each of six sites that was twice as much as the records in hand.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)

@@ -206,15 +206,22 @@ def _category(name: str, captions: tuple[str, ...], rows: Sequence[tuple[str, ..
     return "".join(lines)
 
 
+_MOST_PADDING = 10_000
+"""Events of padding; the more is wanted, the longer is each: a session has at most so many attributes."""
+_PADDING_EVENT = 200
+"""Bytes of one, about."""
+
+
 @lru_cache(maxsize=4)
 def _padding(size: int) -> str:
     """About `size` bytes of events, with `@` for the session's start."""
     lines: list[str] = []
     filled = 0
+    more = " and more" * (max(0, size // _MOST_PADDING - _PADDING_EVENT) // 9)
     while filled < size:
         program, title = WINDOWS[len(lines) % len(WINDOWS)]
         data = f'\t<data>\n\t\t<value name="exeName" value="{attribute(program)}" />\n'
-        data += f'\t\t<value name="windowName" value="{attribute(title)} {len(lines)}" />\n\t</data>\n'
+        data += f'\t\t<value name="windowName" value="{attribute(title)} {len(lines)}{more}" />\n\t</data>\n'
         lines.append(f'<event timestamp="@" event_type="Session Foreground Window Changed" >\n{data}</event>\n')
         filled += len(lines[-1].encode())
     return "".join(lines)

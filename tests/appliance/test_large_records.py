@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,6 +14,7 @@ from bic_lib.appliance.large_records import LARGE, PLACES, Place
 from bic_lib.appliance.session_documents import documents
 from bic_lib.core.errors import Interrupted
 from bic_lib.core.model import BrokenDocument, Document
+from tests.support import ROOT
 
 BEGIN = b'<session_list><session lsid="a"><note>'
 END = b"</note></session></session_list>"
@@ -78,3 +81,38 @@ def test_a_place_is_not_kept_from_others_for_ever() -> None:
         place.need(LARGE + 3)
     place.leave()
     assert large_records._places._value == PLACES
+
+
+THREADS = """
+import resource, sys, threading
+from lxml import etree
+from bic_lib.appliance.large_records import LARGE, Place
+
+document = b"<a>" + b"<b c='d'>e</b>" * 200_000 + b"</a>"
+read, end = threading.Barrier(2), threading.Event()
+
+def lane():
+    place = Place()
+    place.need(LARGE + 1)
+    tree = etree.fromstring(document)
+    del tree
+    place.leave()
+    read.wait()
+    end.wait()  # the lane has more to do, and keeps its heap
+
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=lane, daemon=True).start()
+    read.wait()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's memory is kept there")
+def test_six_lanes_need_little_more_than_one_at_a_time() -> None:
+    """Each lane reads a large record after the other one has; what the first took is there for the next."""
+
+    def peak(lanes: int) -> int:
+        command = [sys.executable, "-c", THREADS, str(lanes)]
+        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+    assert peak(6) < 2.5 * peak(1)
