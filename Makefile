@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 TYPED := bic_lib tests .ci/audit.py infra/package.py $(wildcard function_app.py)
 
-.PHONY: help setup demo test test-files test-mssql check start package lock audit sbom bench soak scale docs site pictures clean
+.PHONY: help setup demo test test-files test-mssql check start package lock audit sbom bench soak scale flame docs site pictures clean
 
 help:
 	@echo "make demo    a simulated appliance, pulled into demo/"

@@ -38,6 +38,7 @@ def fill(file: Path, sessions: int) -> None:
             SELECT id, 'body', 'Hello' FROM session_event WHERE session_id IN (SELECT id FROM fresh);
         INSERT INTO representative (session_id, user_name) SELECT id, 'bo' FROM fresh;
         INSERT INTO bic_load (session_id, fingerprint, rows_sha256) SELECT id, 'x', 'x' FROM fresh;
+        INSERT INTO bic_search (rowid, words, people, machine) SELECT id, 'Hello ' || id, 'bo', 'NB-' || id % 999 FROM fresh;
     """)  # noqa: S608  our own names
     connection.commit()
     connection.close()

@@ -7,7 +7,7 @@ retries: when to try again is decided in one place, by the retry table in :mod:`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -213,6 +213,14 @@ class FileStore(Protocol):
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
         """Write a small file durably and publish it. False: the name is taken (never with `replace`)."""
         ...
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Files that this thread puts in here may last only from its end on, which raises DestinationError where they don't.
+
+        For many small files: what makes their names durable is done once for all, where a kind can.
+        """
+        yield
 
     @property
     def movable(self) -> bool:

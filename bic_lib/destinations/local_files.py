@@ -80,8 +80,8 @@ def write(folder: Folder, name: str, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def put(folder: Folder, name: str, content: bytes, *, replace: bool) -> bool:
-    """Write a small file durably and publish it; False when the name is taken."""
+def put(folder: Folder, name: str, content: bytes, *, replace: bool, sync: bool = True) -> bool:
+    """Write a small file durably and publish it; False when the name is taken. `sync`: the name is durable too."""
     part, handle = _begin(folder, name)
     file = io.FileIO(handle, "wb")
     try:
@@ -89,7 +89,7 @@ def put(folder: Folder, name: str, content: bytes, *, replace: bool) -> bool:
         os.fsync(handle)
         if WINDOWS:
             file.close()  # an open file can't be renamed there
-        return publish(folder, part, folder, name, replace=replace)
+        return publish(folder, part, folder, name, replace=replace, sync=sync)
     finally:
         if WINDOWS:
             file.close()
@@ -99,13 +99,14 @@ def put(folder: Folder, name: str, content: bytes, *, replace: bool) -> bool:
         file.close()
 
 
-def publish(source: Folder, part: str, folder: Folder, name: str, *, replace: bool) -> bool:
-    """Give a finished file its name, durably; False when the name is taken. The temporary name may remain."""
+def publish(source: Folder, part: str, folder: Folder, name: str, *, replace: bool, sync: bool = True) -> bool:
+    """Give a finished file its name, durably (`sync`); False when the name is taken. The temporary name may remain."""
     if replace:
         source.replace(part, folder, name)
     elif not _publish_new(source, part, folder, name):
         return False
-    folder.sync()
+    if sync:
+        folder.sync()
     return True
 
 

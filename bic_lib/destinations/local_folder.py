@@ -16,6 +16,7 @@ import io
 import os
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ class LocalFolder(FileStore):
 
     def __init__(self, root: Path) -> None:
         self._root = Root(root)
+        self._together = threading.local()
 
     def names(self, folder: str) -> frozenset[str]:
         with self._translated(folder):
@@ -80,7 +82,21 @@ class LocalFolder(FileStore):
             if not replace and opened.status(name) is not None:
                 files.take_away_dead(opened, temporary.of_put(name))
                 return False
-            return files.put(opened, name, content, replace=replace)
+            unsynced: dict[str, None] | None = getattr(self._together, "unsynced", None)
+            if unsynced is not None:
+                unsynced[folder] = None
+            return files.put(opened, name, content, replace=replace, sync=unsynced is None)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        self._together.unsynced = {}
+        try:
+            yield
+            for folder in self._together.unsynced:
+                with self._translated(folder), self._root.folder(folder) as opened:
+                    opened.sync()
+        finally:
+            del self._together.unsynced
 
     @property
     def movable(self) -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -122,6 +122,14 @@ class FileDestination:
 
     def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
         delivered = Delivered()
+        try:
+            with getattr(self.store, "together", nullcontext)():  # an older plug-in's store may not know it
+                self._publish_all(host, deliveries, check, delivered)
+        except (DestinationError, ItemError) as error:  # names that may not last; the next try finds what was published
+            return Delivered(error=DestinationError(error.message, hint=error.hint))
+        return delivered
+
+    def _publish_all(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None], delivered: Delivered) -> None:
         for delivery in deliveries:
             check()
             try:
@@ -131,7 +139,6 @@ class FileDestination:
             except DestinationError as error:
                 delivered.error = error
                 break
-        return delivered
 
     def location(self, host: str, item: Item, extension: str) -> str:
         """The name that the format gives to an item."""

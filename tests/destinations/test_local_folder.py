@@ -17,11 +17,15 @@ from typing import Any
 
 import pytest
 
+from bic_lib.contracts.documents import HOST, small
 from bic_lib.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
+from bic_lib.core.model import DataType, Item, State
 from bic_lib.core.ports import FileStore, Recovered
 from bic_lib.destinations import local_files, local_folder, local_folders, temporary
+from bic_lib.destinations.local_folders import Folder
+from bic_lib.engine.delivery import Delivery, FileDestination, FileRules
 
 
 class TestLocalFolder(FileStoreContract):
@@ -508,3 +512,37 @@ def test_a_folder_that_refuses_us_fails_alone(tmp_path: Path, monkeypatch: pytes
     if refused:
         assert store.put("open/b.xml", b"b", replace=False)
     assert {path.name for path in (tmp_path / "archive").iterdir()} == {"open", "closed"}, "no probe is left"
+
+
+def test_files_put_together_are_made_durable_once(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small files cost one sync of each folder, at the end; alone each costs its own."""
+    synced: list[Path] = []
+    monkeypatch.setattr(Folder, "sync", lambda folder: synced.append(folder.path))
+    store.put("a/0.xml", b"x", replace=False)
+    synced.clear()
+    with store.together():
+        assert all(store.put(f"a/{number}.xml", b"x", replace=False) for number in range(1, 10))
+        assert store.put("1.xml", b"x", replace=True)
+        assert synced == []
+    assert sorted(path.name for path in synced) == sorted(["a", store._root.path.name])
+    store.put("a/last.xml", b"x", replace=False)
+    assert len(synced) == 3
+
+
+def test_names_that_may_not_last_are_not_delivered(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the sync at the end fails, nothing of the batch counts as stored, and the next try finds its files as its own."""
+
+    def fails(_folder: Folder) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    documents = [small("a"), small("b")]
+    own = {one.xml: [(one.lsid, one.fingerprint)] for one in documents}
+    rules = FileRules({DataType.SESSIONS: "%LSID%.%EXTENSION%"})
+    destination = FileDestination("archive", store, rules, lambda content: own[content])
+    deliveries = [Delivery(Item("support", DataType.SESSIONS, one.lsid), one) for one in documents]
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "sync", fails)
+        failed = destination.deliver(HOST, deliveries, lambda: None)
+    assert (failed.outcomes, failed.error is not None) == ([], True)
+    again = destination.deliver(HOST, deliveries, lambda: None)
+    assert [(outcome.state, outcome.location) for outcome in again.outcomes] == [(State.STORED, "a.xml"), (State.STORED, "b.xml")]

@@ -210,8 +210,8 @@ def _below_events(
     """Rows below events, with their event's id in place of its number within the session."""
     first = 0
     for _, rows in sessions:
-        for place, *values in getattr(rows, table):
-            yield event_ids[first + place], *values
+        for row in getattr(rows, table):
+            yield event_ids[first + row[0]], *row[1:]
         first += len(rows.session_event)
 
 
