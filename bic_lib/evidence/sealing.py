@@ -268,7 +268,7 @@ class _Sealer:
             self.ledger.troubles.note([_trouble(self.ledger, self.setup, "sealed", reason, "restored")])
             if "next_key" in statement.more:
                 told = {"key": statement.more["next_key"], "fingerprint": statement.more["next_fingerprint"]}
-                self.lease.body["next"] = {**told, "kid": self.lease.body["kid"]}
+                self.lease.body["next"] = {**told, "kid": ""}
         # What this ledger has in its journal of these days, it had when it sealed them; what it wrote since is of later ones.
         self._note_head(made, {} if ours else standing.as_they_are(self.ledger, stem.day))
         return made.head

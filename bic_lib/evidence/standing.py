@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
+from itertools import islice
+from typing import TypeVar
 
 from bic_lib.core.model import Item, Outcome, State
 from bic_lib.ledger import Ledger
@@ -21,6 +24,10 @@ from bic_lib.ledger.seals import Seals, Spot
 
 LOOKED_BACK = 7
 """Days before the sealed one whose journal is read again: a row that came late has its day by a clock that was wrong."""
+_ASKED_AT_ONCE = 4
+"""Point reads under way at a time: each thread's connection to an embedded ledger keeps two megabytes."""
+_READ_AT_ONCE = 500
+"""Rows of the journal that are in hand at a time."""
 _ENDED = {State.REPLACED: "replaced", State.RETIRED: "retired", State.PURGED: "purged"}
 _STORED = frozenset({Happened.STORED, Happened.ADOPTED, Happened.MENDED})
 _ORIGINS = {"": "fetched", ADOPTED: "adopted", "import": "imported", "upload": "uploaded"}
@@ -86,8 +93,7 @@ def since(ledger: Ledger, day: date, known: Mapping[str, str]) -> Standing:
         else:
             found.days[name] = _take(ledger, of_day, spots, found)
     seals = Seals(ledger.store)
-    for spot, place in spots.items():
-        before = seals.line(spot)
+    for (spot, place), before in _side_by_side(spots.items(), lambda pair: seals.line(pair[0])):
         found.passed_over += sum(sha256 != before for sha256 in place.ended)
         if place.held and place.held.sha256 != before:
             why = MENDED if place.held.origin == MENDED else _ENDED[State.REPLACED]
@@ -126,14 +132,13 @@ def _add(digest: hashlib._Hash, entry: Entry) -> None:
 def _take(ledger: Ledger, day: date, spots: dict[Spot, _Place], found: Standing) -> str:
     """Take a day's rows in; the day's digest, or nothing where a row of it waits."""
     waits, digest = False, hashlib.sha256()
-    for entry in ledger.journal.day(day):
+    for entry, record in _side_by_side(ledger.journal.day(day), lambda one: _record(ledger, one)):
         _add(digest, entry)
         if entry.site:
             found.touched.add((entry.site, datetime.fromtimestamp(max(0, entry.start), UTC).date().isoformat()))
         if not entry.location or entry.happened in (Happened.LOST, Happened.ACKNOWLEDGED):
             continue
         spot = Spot(entry.site, entry.destination, entry.location)
-        record = _record(ledger, entry)
         match _judge(entry, record):
             case _Seen.HOLDS if record:
                 spots[spot].held = Held(record.outcome.sha256, origin(record))
@@ -146,8 +151,20 @@ def _take(ledger: Ledger, day: date, spots: dict[Spot, _Place], found: Standing)
     return "" if waits else digest.hexdigest()
 
 
+Thing = TypeVar("Thing")
+Answer = TypeVar("Answer")
+
+
+def _side_by_side(things: Iterable[Thing], ask: Callable[[Thing], Answer]) -> Iterator[tuple[Thing, Answer]]:
+    """Each with what the ledger answers; it is asked for some at once, as a ledger in the cloud is milliseconds away."""
+    left = iter(things)
+    with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="bic-seal") as pool:
+        while some := list(islice(left, _READ_AT_ONCE)):
+            yield from zip(some, pool.map(ask, some), strict=True)
+
+
 def _record(ledger: Ledger, entry: Entry) -> Record | None:
-    if not entry.data:
+    if not (entry.data and entry.location):
         return None
     item = Item(entry.site, entry.data, entry.lsid, entry.instance, entry.start)
     key = transfer_key(Record(item, entry.destination, Outcome(State.STORED), entry.version))

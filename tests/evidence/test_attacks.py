@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib import wiring
 from bic_lib.actions import seals
+from bic_lib.actions.verify import verify
 from bic_lib.evidence import keys, statement
+from bic_lib.settings import loading
+from tests.engine.steps.world import World
 from tests.evidence.sealed import Sealed, audit
 
 Attack = Callable[[Path, Path], None]
@@ -116,10 +120,14 @@ def statement_of(folder: Path, number: int) -> Path:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_it_is_named(attack: Attack, thrice: Sealed, tmp_path: Path) -> None:
-    """By us with what it is, by the script with its exit status."""
-    root = tmp_path / "copy"
-    shutil.copytree(thrice.root, root)
-    attack(root, root / "seals" / thrice.folder.name)
+    """By `bic seal verify` with what it is, by the script with its exit status, and by `bic verify`, which has the ledger too."""
+    shutil.copytree(thrice.world.folder, tmp_path / "copy")
+    copy = Sealed(World(tmp_path / "copy", thrice.world.sim), thrice.fingerprint, thrice.ledger)
+    copy.world.clock.offset = thrice.world.clock.offset
+    root = copy.root
+    attack(root, copy.folder)
+    app = copy.world.app()
+    assert verify(app, seals=wiring.sealing(loading.load(copy.world.folder / "bic.toml"), app)).problems
     checked = seals.check(root, [thrice.fingerprint])
     assert checked.state == "broken"
     assert ATTACKS[attack] in {str(problem.problem) for problem in checked.problems}
