@@ -15,7 +15,7 @@ import pytest
 from bic_lib import wiring
 from bic_lib.actions import seals
 from bic_lib.actions.verify import verify
-from bic_lib.evidence import keys, statement
+from bic_lib.evidence import keys, sealing, statement
 from bic_lib.settings import loading
 from tests.engine.steps.world import World
 from tests.evidence.sealed import Sealed, audit
@@ -158,3 +158,64 @@ def test_a_roll_back_of_everything_is_seen_by_who_kept_the_head(thrice: Sealed, 
     assert problem.problem == "head"
     assert noted.heads[2] in thrice.audit().stdout
     assert noted.heads[2] not in audit(root, thrice.fingerprint).stdout
+
+
+# --- who has the signing key ------------------------------------------------------------------------------------------
+
+
+def signed_anew(copy: Sealed, number: int, **changed: object) -> None:
+    """A statement changed, and signed by the chain's own key."""
+    path = statement_of(copy.folder, number)
+    path.write_bytes(statement.canonical({**json.loads(path.read_bytes()), **changed}))
+    signer = keys.signer(keys.load(copy.world.folder / "seal-key.pem"))
+    Path(f"{path}.sig").write_bytes(signer.sign(path.read_bytes()))
+
+
+def another_before(copy: Sealed) -> None:
+    signed_anew(copy, 2, previous="0" * 64)
+
+
+def a_day_left_out(copy: Sealed) -> None:
+    later = copy.today().isoformat()
+    path = statement_of(copy.folder, 2)
+    Path(f"{path}.sig").rename(copy.folder / f"00002-{later}.json.sig")
+    path.rename(copy.folder / f"00002-{later}.json")
+    signed_anew(copy, 2, day=later)
+
+
+def another_that_takes_over(copy: Sealed) -> None:
+    sealing.rotate(*copy.parts())
+    copy.next_day()
+    copy.next_day()
+    signed_anew(copy, 3, next_fingerprint="0" * 64)
+    following = statement_of(copy.folder, 4)
+    told = {**json.loads(following.read_bytes()), "previous": statement.digest(statement_of(copy.folder, 3).read_bytes())}
+    following.write_bytes(statement.canonical(told))
+    for key, ending in ((told["key"], "sig"), (told["previous_key"], f"{told['previous_key']}.sig")):
+        signer = keys.FileKeys(copy.world.folder / "seal-key.pem").of(key, "")
+        Path(f"{following}.{ending}").write_bytes(signer.sign(following.read_bytes()))
+
+
+def no_completeness(copy: Sealed) -> None:
+    next(copy.folder.glob("00001-*.support.json")).unlink()
+
+
+FORGERIES: dict[Callable[[Sealed], None], str] = {
+    another_before: "chain",
+    a_day_left_out: "gap",
+    another_that_takes_over: "key",
+    no_completeness: "list",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.__name__)
+def test_a_chain_that_does_not_fit_is_named_whoever_signed_it(
+    forgery: Callable[[Sealed], None], thrice: Sealed, tmp_path: Path
+) -> None:
+    """A thief of the key can sign what does not follow: it is told all the same."""
+    shutil.copytree(thrice.world.folder, tmp_path / "copy")
+    copy = Sealed(World(tmp_path / "copy", thrice.world.sim), thrice.fingerprint, thrice.ledger)
+    copy.world.clock.offset = thrice.world.clock.offset
+    forgery(copy)
+    assert FORGERIES[forgery] in {str(problem.problem) for problem in copy.check(strict=False).problems}
+    assert copy.audit().returncode == 1
