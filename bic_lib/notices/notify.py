@@ -125,7 +125,7 @@ def _alone(trouble: Trouble, now: float) -> Cause:
     return Cause(key, subject, text + masked(reason), since, Lasts.SEEN, _TOLERATED, "It works again.")
 
 
-_SUBJECTS = {"settings": "the settings can't be used", "bic": "nothing ticks"}
+_SUBJECTS = {"settings": "the settings can't be used", "bic": "the timer stands still"}
 _TOLERATED = HOUR
 """What fails may mend itself within this; all else is told at once (docs/design.md 13)."""
 

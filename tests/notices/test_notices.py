@@ -212,7 +212,7 @@ def test_a_scheduler_that_stands_still_is_told(world: World) -> None:
     """Where something ran as a service and nothing ticked for more than five minutes, everything else is silent too."""
     tick.tick(world.app)
     assert world.tick() == []
-    assert "bic: nothing ticks" in world.tick(2)
+    assert "bic: the timer stands still" in world.tick(2)
 
 
 def test_poison_messages_are_told(world: World) -> None:
