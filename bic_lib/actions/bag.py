@@ -216,7 +216,7 @@ def _readme(session: Session, bagged: Bagged, stems: list[str], tokens: list[str
     )
     lacking = "".join(f"\nLacking: {one}" for one in bagged.lacking)
     unsealed = f"\nNot sealed: {bagged.unsealed} of {len(bagged.files)} files.\n" if bagged.unsealed else ""
-    return f"{head}{lacking}{unsealed}\n{_COMMANDS.rstrip()}\n{_own(bagged, stems, tokens, ledger)}{_LIMITS}"
+    return f"{head}{lacking}{unsealed}\n{_COMMANDS.rstrip()}\n{_own(bagged, place.site, stems, tokens, ledger)}{_LIMITS}"
 
 
 _COMMANDS = """
@@ -227,7 +227,7 @@ Check it: type these lines in this folder (sh, sha256sum, openssl). Each must sa
 """
 
 
-def _own(bagged: Bagged, stems: list[str], tokens: list[str], ledger: str) -> str:
+def _own(bagged: Bagged, site: str, stems: list[str], tokens: list[str], ledger: str) -> str:
     if not stems:
         return "\nThis ledger's days are not sealed, or not those of this session: there is nothing more to check.\n"
     folder = f"data/{names.SEALS}/{ledger}"
@@ -242,12 +242,10 @@ def _own(bagged: Bagged, stems: list[str], tokens: list[str], ledger: str) -> st
         statement = f"{folder}/{stem}.json"
         key = f'$(sed \'s/.*"key":"\\([0-9a-f]*\\)".*/\\1/\' {statement})'
         lines.append(f"  openssl dgst -sha256 -verify {folder}/keys/{key}.pem -signature {statement}.sig {statement}")
-    lines += ["", "  # 4. Each list is one that its statement names, by its SHA-256."]
-    lines.append(
-        f"  for list in {folder}/*.sha256 {folder}/*.gone {folder}/*.rows; do [ -f $list ] || continue; "
-        "stem=$(echo $list | sed 's/\\([0-9]\\{5\\}-[0-9-]*\\(\\.[0-9]*\\)\\{0,1\\}\\)\\..*/\\1/'); "
-        'grep -q "$(sha256sum < $list | cut -c1-64)" $stem.json && echo OK || echo "FAILED $list"; done'
-    )
+    lines += ["", "  # 4. Each list, and what is said of completeness, is what its statement names, by its SHA-256."]
+    for stem in stems:
+        named = f'grep -q "$(sha256sum < $list | cut -c1-64)" {folder}/{stem}.json'
+        lines.append(f'  for list in {folder}/{stem}.{site}.*; do {named} && echo OK || echo "FAILED $list"; done')
     lines += ["", "  # 5. Each file stands in such a list, with this SHA-256."]
     for one in bagged.files:
         if one.stem:
