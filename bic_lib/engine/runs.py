@@ -18,10 +18,8 @@ def end_those_over(app: App, standing: Standing | None = None, only: str | None 
     """End the runs that are over (just this one), each once; `standing` when it was just read. Raises LedgerError."""
     standing = standing or app.ledger.streams.standing()
     rows = standing.rows(OPEN_RUNS)
-    for row in open_runs(rows):
+    for row in open_runs(rows, only):
         going = app.ledger.history.going(row)
-        if only not in (None, going.id):
-            continue
         waits = _Waiting(app, standing, going).all()
         left = going.unsettled - waits.keys()
         if left and app.ledger.now() < going.until:

@@ -316,9 +316,9 @@ def _month(now: float, back: int) -> str:
     return f"runs|{months // 12:04d}-{months % 12 + 1:02d}"
 
 
-def open_runs(rows: Mapping[str, Row]) -> list[Row]:
-    """The runs that go on, of the rows of their partition."""
-    return [row for key, row in rows.items() if key.startswith(_OPEN)]
+def open_runs(rows: Mapping[str, Row], only: str | None = None) -> list[Row]:
+    """The runs that go on (just this one), of the rows of their partition."""
+    return [row for key, row in rows.items() if key.startswith(_OPEN) and only in (None, key.removeprefix(_OPEN))]
 
 
 def last_run(rows: Mapping[str, Row], schedule: str) -> Row | None:

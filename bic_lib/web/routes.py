@@ -43,7 +43,8 @@ _log = logging.getLogger("bic.scheduler")
 _WAITERS = threading.BoundedSemaphore(4)
 """Callers that wait hold a thread each, and the platform gives a small instance five: who comes later is answered 202."""
 _LOOK_AGAIN_SECONDS = 0.25
-"""Between two looks at a run that somebody waits for."""
+_LOOK_AT_LEAST_SECONDS = 2.0
+"""Between two looks at a run that somebody waits for: at first, and after a while, as each costs some reads."""
 
 
 class Host(Protocol):
@@ -165,10 +166,11 @@ def _begun(host: Host, app: App, runs: Sequence[str], wait: float, more: Mapping
     """Have planned runs done: 202 with the first one's place, or 200 once all have ended within `wait` seconds."""
     host.visit(tick.visits(app))
     waits = wait > 0 and _WAITERS.acquire(blocking=False)
-    until = time.monotonic() + (wait if waits else 0)
+    until, pause = time.monotonic() + (wait if waits else 0), _LOOK_AGAIN_SECONDS
     try:
         while not (ended := all(has_ended(app, planned) for planned in runs)) and time.monotonic() < until:
-            time.sleep(_LOOK_AGAIN_SECONDS)
+            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            pause = min(1.2 * pause, _LOOK_AT_LEAST_SECONDS)
     finally:
         if waits:
             _WAITERS.release()

@@ -141,12 +141,13 @@ def test_an_item_whose_destination_rests_waits(world: World) -> None:
 
 def test_a_site_that_is_away_ends_its_run_as_failed(world: World, sim: Simulator) -> None:
     """With the reason; so does the run that fires while it rests, at once and not when the rest is over."""
+    world.configure(every="15m")
     sim.stop()
     world.once()
     assert outcome(world) == ("failed", 0, 0)
     assert "can't be reached" in newest(world)["reason"]
     for _ in range(6):
-        world.pass_time(HOUR)
+        world.pass_time(HOUR / 4)
         world.once()
     assert [run["outcome"] for run in runs(world.ledger())] == ["failed"] * 7
 
