@@ -19,8 +19,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bic_lib.actions import failures
-from bic_lib.core.model import DAY
+from bic_lib.actions import acknowledging, failures, repairing
+from bic_lib.actions.verify import Asked, verify
+from bic_lib.core.health import Severity
+from bic_lib.core.model import DAY, REPORT_OF
+from bic_lib.engine import health
+from bic_lib.engine.app import App
 from bic_lib.simulator import Backup, Profile, Recording, Simulator
 from bic_lib.simulator.faults import Fault, Malformation
 from bic_lib.simulator.languages import TEXTS
@@ -47,6 +51,8 @@ transfers = [
   { site = "support", destination = "second", data = ["site_backups"] },
 ]
 """
+_FOLDERS = 'file_name_format = "%DATA_TYPE%/%YEAR%/%LSID%-%INSTANCE%-%TIME%.%EXTENSION%"'
+_KEEPS = 60 * DAY
 _SUBJECTS = ["", "token", "command", "backup", "reports", "SupportSession", "SupportSessionListing", "SupportSessionRecording"]
 _MALFORMATIONS: list[Malformation] = ["control_reference", "control_byte", "bad_utf8", "unclosed", "unknown_entity"]
 
@@ -76,18 +82,24 @@ class Week:
         with self.sim:
             self.sim.faults.backup = Backup(per_hour=None)
             self.sim.faults.language = self.language
+            self.sim.faults.keeps = _KEEPS
             self.world = World(self.world.folder, self.sim)
             self.world.configure(
                 destinations=("archive", "second"),
                 data=ALL_FILES,
-                site='history = "6d"',
+                site=f'history = "6d"\nkeeps = "{_KEEPS // DAY}d"',
+                destination=self.dice.choice(["", _FOLDERS]),
                 schedules=_MORE,
                 lanes=self.dice.choice([1, 2, 3]),
             )
             for _ in range(steps):
                 self._step()
             self._quiet()
+            self._demand_well()
+            self._tamper()
             self._demand()
+            self._be_away()
+            self._damage_the_ledger()
 
     def _step(self) -> None:
         befalls = [
@@ -98,6 +110,7 @@ class Week:
             (0.1, self._appliance_clock),
             (0.1, self._ledger_clock),
             (0.1, self._reports),
+            (0.1, self._storm),
         ]
         told = [befall() for chance, befall in befalls if self.dice.random() < chance]
         seconds = self.dice.choice([600, HOUR, HOUR, 3 * HOUR, 8 * HOUR, 26 * HOUR])
@@ -156,6 +169,11 @@ class Week:
         ]
         return self.dice.choice(choices)
 
+    def _storm(self) -> str:
+        """Whatever is asked for: not now, and not for half an hour."""
+        self.sim.faults.standing = [Fault(status=self.dice.choice([429, 503]), retry_after=1800)]
+        return "a storm of 429s"
+
     def _recordings(self) -> str:
         kinds = [Recording(not_ready=1), Recording(cut_after=5000), Recording(error="odd"), Recording(cut_after=0)]
         self.sim.faults.recording = self.dice.choice(kinds)
@@ -194,6 +212,7 @@ class Week:
         faults = self.sim.faults
         faults.clock_offset, faults.report_lag, faults.max_report_seconds, faults.refused_reports = 0.0, 0.0, None, set()
         faults.late.clear()
+        self.world.clock.offset = self.sim.now() - time.time()
         for _ in range(9):
             self.world.pass_time(DAY + HOUR)
             self.world.once()
@@ -214,6 +233,77 @@ class Week:
         with contextlib.closing(sqlite3.connect(world.folder / "warehouse.sqlite")) as rows:
             stored = Counter(lsid for (lsid,) in rows.execute("SELECT lsid FROM session"))
         assert stored == world.delivered("archive")
+
+    # --- what is said is what is ---
+
+    @contextlib.contextmanager
+    def _app(self) -> Iterator[App]:
+        app = self.world.app()
+        with contextlib.closing(app.ledger.store):
+            yield app
+
+    def _demand_well(self) -> None:
+        """Health says so, and a strict verify; both after everything that befell it."""
+        with self._app() as app:
+            ill = [one for one in health.look(app).troubles if one.severity.is_ill and one.subject.data != "site_backups"]
+            assert ill == []
+            assert verify(app, Asked(strict=True)).problems == []
+
+    def _tamper(self) -> None:
+        """Files and rows are altered and taken away: verify names just these, health is ill, a repair brings all again."""
+        folder, done = self.world.folder / "archive", set()
+        files = sorted(path for path in folder.rglob("*") if path.suffix in (".xml", ".flv"))
+        for path in self.dice.sample(files, 4):
+            location = path.relative_to(folder).as_posix()
+            if self.dice.random() < 0.5:
+                path.unlink()
+                done.add(("archive", location, "missing"))
+            else:
+                path.write_bytes(path.read_bytes()[:-1] + b"?")
+                done.add(("archive", location, "altered"))
+        with contextlib.closing(sqlite3.connect(self.world.folder / "warehouse.sqlite")) as rows, rows:
+            lsid = self.dice.choice(sorted(lsid for (lsid,) in rows.execute("SELECT lsid FROM session")))
+            rows.execute("UPDATE session SET external_key = 'forged' WHERE lsid = ?", (lsid,))
+        done.add(("warehouse", f"session/{self.sim.host}/{lsid}", "altered"))
+        self.story.append(f"tampered: {sorted(done)}")
+        found: list[repairing.Found] = []
+        with self._app() as app:
+            told = verify(app, seen=lambda record, problem: found.append((record, problem)) if problem else None)
+            assert {(one.destination, one.location, one.problem) for one in told.problems} == done
+            assert health.look(app).ill
+            assert repairing.repair(app, found, lambda: time.sleep(0.05)).left == []
+        self._demand_well()
+        for path in folder.rglob("*.altered-*"):
+            path.unlink()
+
+    def _be_away(self) -> None:
+        """Off for longer than the appliance keeps: what nobody can know is lost, said once, until somebody has seen it."""
+        self.world.pass_time(_KEEPS + 9 * DAY)
+        self.world.once()
+        with self._app() as app:
+            lost = [one for one in app.ledger.troubles.open() if one.severity is Severity.LOST and one.data != "site_backups"]
+            assert {one.kind for one in lost} == {"stream"}, lost
+            assert len(lost) == len([stream for stream in app.streams("support") if stream.data in REPORT_OF])
+            assert health.look(app).ill
+            acknowledging.acknowledge(app, lost, "somebody")
+        self.world.once()
+        with self._app() as app:
+            assert [one for one in app.ledger.troubles.open() if one.severity is Severity.LOST and one.kind == "stream"] == []
+
+    def _damage_the_ledger(self) -> None:
+        """A row of it is not what was written: verify names the row, the others are well, and a run goes on."""
+        with self._app() as app:
+            whole = verify(app).checked
+        with contextlib.closing(sqlite3.connect(self.world.folder / "bic-ledger.sqlite")) as ledger, ledger:
+            found = ledger.execute(
+                "SELECT part, key FROM ledger WHERE tbl = 'items' AND key LIKE 'session%|archive|%'"
+            ).fetchall()
+            place = self.dice.choice(sorted(found))
+            ledger.execute("UPDATE ledger SET body = replace(body, 'o', 'O') WHERE tbl = 'items' AND part = ? AND key = ?", place)
+        with self._app() as app:
+            told = verify(app)
+            assert ({one.problem for one in told.problems}, told.checked) == ({"damaged"}, whole - 1)
+        self.world.once()
 
 
 def main(first: int, last: int, steps: int = 20) -> int:
