@@ -83,9 +83,9 @@ def tick_again(app: App, by: Ticker) -> Ticked:
 
 
 def nobody_ticks(app: App) -> bool:
-    """The last tick is so old that a visit which ends ticks itself. Raises LedgerError."""
+    """The last tick is so old that a visit which ends ticks itself; there must have been one. Raises LedgerError."""
     last = _last_tick(app)
-    return last is None or Ticks.read(last.body).is_stale(app.ledger.now())
+    return last is not None and Ticks.read(last.body).is_stale(app.ledger.now())
 
 
 def _daily_pass(app: App, standing: Standing, last: Row | None, now: float) -> list[Change]:

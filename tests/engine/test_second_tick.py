@@ -31,7 +31,8 @@ def test_it_does_what_a_tick_does(world: World) -> None:
 
 
 def test_a_visit_ticks_only_where_nobody_did_for_long(world: World) -> None:
-    """Not within five minutes of anybody's tick."""
+    """Not within five minutes of anybody's tick, nor before the timer's first one."""
+    assert not nobody_ticks(world.app)
     tick(world.app)
     for by in (Ticker.TIMER, Ticker.VISIT, Ticker.OUTSIDE):
         began = world.now
