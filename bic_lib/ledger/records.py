@@ -33,8 +33,9 @@ class Record:
     (docs/design.md 9.1). `origin` is empty where the appliance itself sent the item; documents that somebody brought are marked
     `upload` (the HTTP route) or `import` (the command line), what was mended `destination:NAME`. `aside` is where a repair left
     what lay in its place. `listed` is the severity under which it stands among the troubles (:mod:`bic_lib.ledger.troubles`), ""
-    where it doesn't. `run` is not kept: it tells of a transfer that was tried just now which run made it due ("": none); None: it
-    was not tried (:mod:`bic_lib.ledger.told`).
+    where it doesn't. `run` tells of a
+    planned transfer which run it belongs to, and of one that was tried just now likewise ("": none); else None
+    (:mod:`bic_lib.ledger.told`).
     """
 
     item: Item
@@ -151,6 +152,8 @@ def transfer_body(record: Record) -> dict[str, Any]:
         body.update({name: value for name in names if (value := getattr(source, name))})
     if "reason" in body:
         body["reason"] = masked(body["reason"])
+    if record.run and record.outcome.state is State.PLANNED:
+        body["run"] = record.run
     return body
 
 
@@ -161,7 +164,7 @@ def read_record(row: Row, site: str) -> Record:
     item = Item(site, DataType(data), instance=int(instance) if instance else None, **{"lsid": "", **_taken(body, _ITEM_FIELDS)})
     failure = Failure(body["failure"]) if "failure" in body else None
     outcome = Outcome(State(body["state"]), failure=failure, **_taken(body, _OUTCOME_FIELDS))
-    return Record(item, destination, outcome, int(version), **_taken(body, _RECORD_FIELDS))
+    return Record(item, destination, outcome, int(version), **_taken(body, (*_RECORD_FIELDS, "run")))
 
 
 def _taken(body: Any, names: tuple[str, ...]) -> dict[str, Any]:

@@ -103,9 +103,10 @@ def finish(
     for the day only.
     """
     run = claimed.body.get("run")
-    records = [record if _is_left(record) else replace(record, run=run or "") for record in records]
-    waits = [*resting, *(record for record in records if record.outcome.state is State.PLANNED)] if run else []
-    left = [_waiting(job, run, record) for record in waits]
+    records = [*records, *(record for record in resting if record.outcome.state is State.PLANNED)]
+    waits = [record for record in records if record.outcome.state is State.PLANNED]
+    left = [_waiting(job, of, record) for record in waits if (of := record.run or run)]
+    records = [replace(one, run=None if _is_left(one) else one.run or run or "") for one in records]
     records = job.ledger.proof.announce(records, unsure=claimed.lease.epoch > 1, left=left)
     pending = [_tried_at(job, record) for record in records if record.outcome.state in _OPEN and record.next_try is not None]
     changes: list[Change] = [Put(transfer_key(record), transfer_body(record)) for record in records]

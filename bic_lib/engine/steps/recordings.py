@@ -81,7 +81,7 @@ def _planned(job: Job, stream: Stream, run: str | None, session: Item, recording
     item = item_of(session, recording)
     now, ended = job.ledger.now(), float(session.end or session.start)
     forgotten_at = ended + job.site.keeps
-    record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now)
+    record = Record(item, stream.destination, Outcome(State.PLANNED), forgotten_at=forgotten_at, at=now, run=run)
     queue = Queue.BACKLOG if now - ended > _BACKLOG_AFTER else Queue.FRESH
     return recording_step(record, queue, min(now, ended), run), record
 

@@ -107,6 +107,17 @@ def test_after_a_kill_what_is_counted_is_what_was_stored(world: World, monkeypat
     assert (sum(day["stored"] for day in days), sum(day["bytes"] for day in days)) == (run["stored"], run["bytes"])
 
 
+def test_two_schedules_share_a_recording_and_each_counts_its_own(world: World) -> None:
+    """It is fetched once, for a destination of each: both runs end with it."""
+    second = '[destinations.second]\nkind = "local_folder"\ndirectory = "second"\n[schedules.too]\nevery = "1h"\n'
+    data = ", ".join(f'"{one}"' for one in RECORDED)
+    transfers = f'transfers = [{{ site = "support", destination = "second", data = [{data}] }}]'
+    world.configure(data=RECORDED, schedules=second + transfers)
+    world.once()
+    found = {run["schedule"]: (run["outcome"], run["stored"]) for run in runs(world.ledger())}
+    assert found == {"hourly": ("ok", len(world.files())), "too": ("ok", len(world.files("second")))}
+
+
 def test_one_failed_recording_makes_it_partly(world: World, sim: Simulator) -> None:
     """Its outcome stays when the recording comes later, and the day counts it as stored then."""
     world.configure(data=RECORDED)
