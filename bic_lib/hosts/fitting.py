@@ -18,6 +18,7 @@ COMPILED = (
     f"psutil._psutil_{_SYSTEM}",
     "pydantic_core._pydantic_core",
     "pyodbc",
+    "rfc3161_client._rust",
 )
 """The modules of the locked packages that are compiled and have no other form; a test holds them against the package."""
 
