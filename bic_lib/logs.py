@@ -38,6 +38,9 @@ SHORTEST_SECRET = 4
 _TALKATIVE = ("azure", "msal", "smbclient", "smbprotocol", "spnego", "urllib3")
 """Libraries that log each request at INFO or DEBUG, with its path: names of files hold ids of sessions and external keys."""
 
+_POOLS = "urllib3.connectionpool"
+"""It warns when more threads want a connection than a pool keeps, and opens one: nobody need do anything about that."""
+
 LogFormat = Literal["text", "json"]
 
 # --- masking ---------------------------------------------------------------------------------------------------------
@@ -337,6 +340,7 @@ def configure(directory: Path | None, *, keep_days: int = 30, log_format: LogFor
     events.setLevel(logging.INFO)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_POOLS).setLevel(logging.ERROR)
     for logger in (scheduler, transfers):
         logger.setLevel(logging.INFO)
         for handler in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:

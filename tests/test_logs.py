@@ -277,6 +277,14 @@ class _Storage(BaseHTTPRequestHandler):
         pass
 
 
+def test_a_full_pool_of_connections_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """A library opens one connection more and goes on: nobody need be told."""
+    caplog.set_level(logging.NOTSET, "urllib3.connectionpool")
+    configure(None)
+    logging.getLogger("urllib3.connectionpool").warning("Connection pool is full, discarding connection")
+    assert caplog.records == []
+
+
 def test_libraries_tell_no_names_of_files(caplog: pytest.LogCaptureFixture) -> None:
     """Where all is logged at INFO, as in the function app, Azure's SDKs do not log the paths of what they read."""
     for name in ("azure", "urllib3"):

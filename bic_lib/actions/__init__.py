@@ -11,6 +11,7 @@
 * `purging` removing what was delivered, `purge_choice` of which sessions
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `failing`, `overview` how everything stands
+* `narrowing` of how everything stands, some sites or what is wrong
 * `database` what its tables lack
 * `running` a tick and its visits here · `stopping` ending early
 * `left_alone` why something that was asked for was not delivered again

@@ -23,7 +23,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "verify": ("bic verify", "bic verify --destination archive --repair"),
     "seal": ("bic seal init", "bic seal verify --self-consistent archive"),
     "health": ("bic health", "bic health --json"),
-    "status": ("bic status", "bic status --json"),
+    "status": ("bic status", "bic status support --problems"),
     "runs": ("bic runs", "bic runs --limit 5"),
     "failures": ("bic failures", "bic failures --json"),
     "retry": ("bic retry --all", f"bic retry {ID}"),

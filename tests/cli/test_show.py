@@ -157,3 +157,36 @@ def test_settings_show_and_schema(bic: Bic, appliance: Simulator) -> None:
     assert appliance.client_secret not in shown.out
     assert "sites.support.host = " in bic("settings", "show").out
     assert json.loads(bic("settings", "schema").out)["properties"].keys() >= {"sites", "destinations", "schedules"}
+
+
+def test_one_ill_site_of_fifty_fits_a_screen(bic: Bic, appliance: Simulator) -> None:
+    """`--problems` names the site that can't be reached, its streams and its schedule, and nothing of the forty-nine others."""
+    sites = site(appliance) + site(appliance, "ill", host="localhost:1")
+    sites += "".join(f'[sites.s{n}]\nhost = "s{n}.example.com"\nclient_id = "x"\nclient_secret = "env:NO"\n' for n in range(48))
+    schedules = hourly("sessions", "presentations") + hourly(name="other", site="ill")
+    (bic.folder / "bic.toml").write_text(sites + archive() + schedules, encoding="utf-8")
+    assert bic("status", "--problems").out.endswith("Nothing here is in trouble.\n")
+    assert bic("run", "--once").status == 1
+    shown = bic("status", "--problems", "--json").json
+    assert [one["name"] for one in shown["sites"]] == ["ill"]
+    assert {(one["site"], one["data"]) for one in shown["streams"]} == {("ill", "sessions")}
+    assert [(one["name"], one["last_outcome"]) for one in shown["schedules"]] == [("other", "failed")]
+    assert shown["destinations"] == []
+    words = bic("status", "--problems").out
+    assert ("ill" in words, "s47" in words, len(words.splitlines()) < 24) == (True, False, True)
+    _, first, *_ = filter(None, bic("health").out.splitlines())
+    assert "site ill" in first
+
+
+def test_status_of_some_sites(bic: Bic, appliance: Simulator) -> None:
+    """Named sites, their streams, schedules and destinations; health stays whole; an unknown name is told with what was meant."""
+    sites = site(appliance) + site(appliance, "second", host=other_name(appliance))
+    schedules = hourly() + hourly(name="other", site="second", destination="there")
+    (bic.folder / "bic.toml").write_text(sites + archive() + archive("there") + schedules, encoding="utf-8")
+    whole, shown = bic("status", "--json").json, bic("status", "second", "--json").json
+    assert [one["name"] for one in shown["sites"]] == ["second"]
+    assert [one["name"] for one in shown["schedules"]] == ["other"]
+    assert {one["destination"] for one in shown["streams"]} == {one["name"] for one in shown["destinations"]} == {"there"}
+    assert shown["health"] == whole["health"]
+    unknown = bic("status", "secnd")
+    assert (unknown.status, "second" in unknown.err) == (2, True)

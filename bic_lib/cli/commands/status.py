@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import rich_click as click
 
+from bic_lib.actions import narrowing
 from bic_lib.actions.formatting import span
+from bic_lib.actions.selection import demand
 from bic_lib.actions.status import status
 from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
@@ -86,23 +89,42 @@ JSON = {
 
 
 @click.command(name="status")
+@click.argument("sites", metavar="[SITE]...", nargs=-1)
+@click.option("--problems", is_flag=True, help="Only what is not well.")
 @click.pass_obj
-def command(call: Call) -> None:
-    """Show schedules with their last run, streams with their watermark and what waits, and sites. Times are UTC."""
+def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
+    """Show schedules with their last run, streams with their watermark and what waits, and sites. Times are UTC.
+
+    With names of sites only these and what they use; `bic health` says in words what is wrong.
+    """
     shown = status(call.app())
+    if sites:
+        demand("site", sites, [one["name"] for one in shown["sites"]])
+        shown = narrowing.of_sites(shown, sites)
+    if problems:
+        shown = narrowing.of_problems(shown)
     if call.json:
         print_json(shown)
         return
     scheduler = shown["scheduler"]
     line(f"Scheduler: {scheduler['state']}" + (f", last tick {minute(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
     line()
-    table("Schedules", ("name", "every", "last run", "outcome", "next due"), map(_schedule, shown["schedules"]))
+    tables = [one for one in _tables(shown) if one[2] or not problems]
+    for one in tables:
+        table(*one)
+    if not tables:
+        line("Nothing here is in trouble.")
+
+
+def _tables(shown: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[tuple[object, ...]]]]:
+    """Title, columns and rows of each."""
+    yield "Schedules", ("name", "every", "last run", "outcome", "next due"), [*map(_schedule, shown["schedules"])]
     columns = ("site", "data", "destination", "behind", "waiting#", "failed#", "forgotten")
-    table("Streams", columns, map(_stream, shown["streams"]))
-    table("Sites", ("name", "host", "state", "clock", "reason:"), map(_site, shown["sites"]))
+    yield "Streams", columns, [*map(_stream, shown["streams"])]
+    yield "Sites", ("name", "host", "state", "clock", "reason:"), [*map(_site, shown["sites"])]
     learned = [(site["name"], *lesson) for site in shown["sites"] for lesson in site["nothing_found"].items()]
-    table("Learned to mean that nothing was found", ("site", "report", "text:"), learned)
-    table("Destinations", ("name", "state", "reason:"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]])
+    yield "Learned to mean that nothing was found", ("site", "report", "text:"), learned
+    yield "Destinations", ("name", "state", "reason:"), [(d["name"], _until(d), d["reason"]) for d in shown["destinations"]]
 
 
 def _schedule(shown: dict[str, Any]) -> tuple[object, ...]:

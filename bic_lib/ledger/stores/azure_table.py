@@ -37,6 +37,8 @@ _CONNECT_SECONDS = 10
 """The service answers in milliseconds or not at all; the SDK would wait 300 s (docs/overridden-defaults.md)."""
 _ANSWER_SECONDS = 60
 """The service itself gives up after 30 s."""
+AT_ONCE = 64
+"""Connections that are kept: for visits, renewals of leases and 50 callers of a page. What nobody needs is not opened."""
 
 _MISSING = frozenset({"ResourceNotFound", "EntityNotFound"})
 _CONFLICTS = _MISSING | {"EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet"}
@@ -88,6 +90,9 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # Any to mypy: azure-
 
     def __init__(self) -> None:
         super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_ANSWER_SECONDS)
+        self.open()
+        for adapter in self.session.adapters.values():  # the SDK's keep ten connections, and warn of each one more
+            adapter.init_poolmanager(AT_ONCE, AT_ONCE)
         self.operations = 0
         self._ahead: float | None = None
         self._learning = threading.Lock()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +102,20 @@ def test_the_clock_is_the_service_s(store: azure_table.AzureTableStore, monkeypa
         told.append(store.now())
     assert told == sorted(told)
     assert abs(told[-1] - true()) < 1.5
+
+
+def test_many_may_ask_at_once(store: azure_table.AzureTableStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Fifty callers and the visits beside them have a connection each, and nothing warns of a pool that is full."""
+    store.get("t", "p", "k")
+    began = threading.Barrier(azure_table.AT_ONCE)
+
+    def ask(number: int) -> None:
+        began.wait()
+        store.get("t", "p", str(number))
+
+    with ThreadPoolExecutor(azure_table.AT_ONCE) as pool, caplog.at_level(logging.WARNING):
+        list(pool.map(ask, range(azure_table.AT_ONCE)))
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_two_clocks_agree(azurite: Emulator, store: azure_table.AzureTableStore) -> None:
