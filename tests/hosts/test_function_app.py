@@ -299,9 +299,9 @@ def test_a_stop_in_the_middle_costs_no_delivery(world: World) -> None:
     with running_host("sdk", world.folder, world.environ) as host:
         until(world.is_complete, "everything", host)
         until(lambda: len(list((world.folder / "archive").rglob("*.nsb"))) == 1, "the backup", host)
+        until(lambda: not list(world.folder.rglob(".bic-*")), "nothing left half-written", host)
     assert stored_sessions(world.folder / "archive") == served_sessions(world.sim)
     assert list(world.ledger.troubles.open("support")) == []
-    assert not list(world.folder.rglob(".bic-*"))
 
 
 @pytest.mark.slow

@@ -46,8 +46,10 @@ def test_a_mark_is_no_quick_test_of_a_guess(tmp_path: Path) -> None:
 def test_a_vault_is_known_by_its_versions(tmp_path: Path, cloud: Cloud) -> None:
     """A new version is a change once the vault is read anew; before, or while it does not answer, there is none."""
     access._vault.cache_clear()
+    cloud.client_ids.add(tmp_path.name)  # an identity of its own: a process keeps its tokens, and those of another cloud are none
     cloud.set_secret("support", "same")
-    vault = f'[identity]\nkind = "managed_identity"\n[key_vault]\nurl = "{cloud.vault_url}"\n'
+    identity = f'[identity]\nkind = "managed_identity"\nclient_id = "{tmp_path.name}"\n'
+    vault = f'{identity}[key_vault]\nurl = "{cloud.vault_url}"\n'
     marks = Marks(settings(tmp_path, "keyvault:support", vault))
     mark = marks.mark("site support")
     assert not marks.changed("site support", mark, anew=True)
