@@ -18,12 +18,12 @@ from datetime import date
 from itertools import groupby
 
 from bic_lib.actions.purge_choice import Asked, chosen
-from bic_lib.actions.session import host_of
 from bic_lib.core.errors import BicError, DestinationError, LedgerError, Unexpected
 from bic_lib.core.model import DOCUMENTS, DataType, Item, Outcome, ReportKind, State
 from bic_lib.core.ports import Delete, FileStore
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
+from bic_lib.engine.proving import host_of
 from bic_lib.engine.steps import copies
 from bic_lib.ledger.holds import Hold, Holds
 from bic_lib.ledger.index import Place
@@ -217,7 +217,7 @@ def _session(records: Sequence[Record]) -> Item:
 
 
 def _remove_file(store: FileStore, record: Record) -> None:
-    """Remove a file that is what was stored, and what a repair set aside of it. Raises BicError.
+    """Remove a file that is what was stored, and what a repair set aside of it; of a large one the size tells. Raises BicError.
 
     Something else under its name is somebody else's, or was altered: a person looks at it, removes it, and purges again.
     """

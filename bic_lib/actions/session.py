@@ -7,7 +7,7 @@ copy whose SHA-256 fits the ledger; without such a copy there is none, and it is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,7 +21,7 @@ from bic_lib.core.rows import session_rows
 from bic_lib.core.session_content import Content, content
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination, RowDestination
-from bic_lib.engine.proving import compare, has_digest
+from bic_lib.engine.proving import compare, has_digest, host_of
 from bic_lib.ledger.index import Place
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import HELD, Record
@@ -104,14 +104,6 @@ def look(app: App, place: Place, *, contents: bool = True) -> Session:
     copies = [copy for record in records for copy in _looked_at(app, host, record)]
     found = Session(place, host, ledger.document(place), copies)
     return _with_content(app, found) if contents else found
-
-
-def host_of(app: App, name: str, records: Iterable[Record]) -> str:
-    """The host under which a site's rows stand; of one that left the settings, as the locations of some have it."""
-    if site := app.sites.get(name):
-        return site.host
-    rows = (record.outcome.location for record in records if record.outcome.location.startswith("session/"))
-    return next(rows, "").removeprefix("session/").partition("/")[0]
 
 
 def _looked_at(app: App, host: str, record: Record) -> Iterator[Copy]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bic_lib.core.errors import ItemError, Unsupported
 from bic_lib.core.ports import Loaded
+from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record
 
@@ -28,6 +29,14 @@ class Problem:
     problem: str
     detail: str = ""
     site: str = ""
+
+
+def host_of(app: App, name: str, records: Iterable[Record]) -> str:
+    """The host under which a site's rows stand; of one that left the settings, as the locations of some have it."""
+    if site := app.sites.get(name):
+        return site.host
+    rows = (record.outcome.location for record in records if record.outcome.location.startswith("session/"))
+    return next(rows, "").removeprefix("session/").partition("/")[0]
 
 
 def compare(destination: Destination, host: str, records: Sequence[Record], *, quick: bool) -> list[Problem | None]:

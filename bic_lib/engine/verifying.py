@@ -15,7 +15,7 @@ from bic_lib.core.ports import Put
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import RowDestination
 from bic_lib.engine.findings import Findings
-from bic_lib.engine.proving import Problem, compare, has_digest, problem
+from bic_lib.engine.proving import Problem, compare, has_digest, host_of, problem
 from bic_lib.ledger.records import HELD, Record, partition, transfer_key
 from bic_lib.ledger.stores import damage
 from bic_lib.ledger.streams import STATE
@@ -114,7 +114,7 @@ class Looking:
         first = records[0]
         try:
             destination = self.app.destination(first.destination)
-            found = compare(destination, self._host(first), records, quick=self.quick)
+            found = compare(destination, host_of(self.app, first.item.site, records), records, quick=self.quick)
             if isinstance(destination, RowDestination):
                 pairs = zip(records, found, strict=True)
                 self.verified.unproven += sum(not (problem or has_digest(record)) for record, problem in pairs)
@@ -131,12 +131,6 @@ class Looking:
             if wrong:
                 self.verified.problems.append(wrong)
             self.seen(record, wrong)
-
-    def _host(self, record: Record) -> str:
-        """The host under which the site's rows were stored; a site that left the settings is known by its rows' location."""
-        if site := self.app.sites.get(record.item.site):
-            return site.host
-        return record.outcome.location.removeprefix("session/").partition("/")[0]
 
 
 def _together(records: Iterable[Record]) -> Iterator[Record]:
