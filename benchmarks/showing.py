@@ -14,7 +14,7 @@ from pathlib import Path
 from bic_lib.actions import health
 from bic_lib.actions.overview import standing
 from bic_lib.actions.status import status
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.engine.app import App
 from tests.ledger.stores import test_operations as worlds
 

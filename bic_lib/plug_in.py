@@ -6,7 +6,9 @@ A method that a later version adds to a port has a default there ("this kind can
 
 from bic_lib.core.errors import DestinationError, NotAdmitted, Unexpected, Unsupported
 from bic_lib.core.model import Document, Outcome, State
-from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Loaded, Recovered, Staging, Stamp, TableDestination
+from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.preflight import Check
+from bic_lib.core.ports.tables import Loaded, TableDestination
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.settings.model import FileDestination, Section
 from bic_lib.settings.plug_ins import API

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, SiteError
 from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, Document, Site, Work
-from bic_lib.core.ports import Appliance, FileStore, Store, TableDestination
+from bic_lib.core.ports.appliance import Appliance
+from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.store import Store
+from bic_lib.core.ports.tables import TableDestination
 from bic_lib.credentials.references import ENVIRONMENT, KEY_VAULT, References, Unresolved
 from bic_lib.credentials.renewing import Renewing, Values
 from bic_lib.engine import works

@@ -11,7 +11,7 @@ from bic_lib.actions.selection import demand
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, LedgerError
 from bic_lib.core.model import DataType, OnConflict
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
 from bic_lib.engine import resting
 from bic_lib.engine.app import App

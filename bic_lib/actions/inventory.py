@@ -14,7 +14,7 @@ from typing import Self
 
 from bic_lib.core.model import DOCUMENTS, DataType, Item
 from bic_lib.core.named import Named
-from bic_lib.core.ports import FileEntry
+from bic_lib.core.ports.files import FileEntry
 from bic_lib.ledger.records import HELD, Record
 
 _TABLES = """

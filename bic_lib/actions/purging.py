@@ -20,7 +20,8 @@ from itertools import groupby
 from bic_lib.actions.purge_choice import Asked, chosen
 from bic_lib.core.errors import BicError, DestinationError, LedgerError, Unexpected
 from bic_lib.core.model import DOCUMENTS, DataType, Item, Outcome, ReportKind, State
-from bic_lib.core.ports import Delete, FileStore
+from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.store import Delete
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.engine.proving import host_of

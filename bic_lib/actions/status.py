@@ -12,7 +12,7 @@ from bic_lib.core import plan
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.health import Facts, Failing, Health, Severity, SiteFacts, StreamFacts, lag, loses_from
 from bic_lib.core.model import Schedule, Stream
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.core.ticking import Ticks
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from bic_lib.actions.watching import Hand, Watch
 from bic_lib.core.model import BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.core.ports import Appliance, Check, Payload, Report
+from bic_lib.core.ports.appliance import Appliance, Payload, Report
+from bic_lib.core.ports.preflight import Check
 from bic_lib.core.recognition import Recognised
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import OutOfTime

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from bic_lib.core import named, recognition
 from bic_lib.core.errors import Unsupported
-from bic_lib.core.ports import FileEntry
+from bic_lib.core.ports.files import FileEntry
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.engine.proving import Problem
 

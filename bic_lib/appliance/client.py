@@ -1,4 +1,4 @@
-"""An appliance as the core knows it (:class:`bic_lib.core.ports.Appliance`), over its HTTP API (docs/appliance.md)."""
+"""An appliance as the core knows it (:class:`bic_lib.core.ports.appliance.Appliance`), over its HTTP API (docs/appliance.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from bic_lib.appliance.transport import Account, Answer, Timing, Transport, gath
 from bic_lib.core import containers, recognition
 from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused, SiteError, UnknownText
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
-from bic_lib.core.ports import Check, Lessons, Pause
+from bic_lib.core.ports.appliance import Lessons, Pause
+from bic_lib.core.ports.preflight import Check
 from bic_lib.core.recognition import Recognised, What
 
 Came = TypeVar("Came")
@@ -62,7 +63,7 @@ class Words:
 
 
 class StreamedReport:
-    """A report answer on its way (:class:`bic_lib.core.ports.Report`); its body can be iterated once."""
+    """A report answer on its way (:class:`bic_lib.core.ports.appliance.Report`); its body can be iterated once."""
 
     def __init__(self, answer: Answer, kind: ReportKind, words: Words) -> None:
         self._answer = answer
@@ -83,7 +84,7 @@ class StreamedReport:
 
 
 class StreamedBytes:
-    """A recording or backup on its way (:class:`bic_lib.core.ports.Payload`); its body can be iterated once.
+    """A recording or backup on its way (:class:`bic_lib.core.ports.appliance.Payload`); its body can be iterated once.
 
     Iterating raises Interrupted when the body is cut off. Where nobody told where it ends, only a video whose own structure is
     complete to its last byte is taken; what can't tell that itself is Interrupted at once.
@@ -126,7 +127,7 @@ class StreamedBytes:
 
 
 class Client:
-    """One site's appliance, for one lane (:class:`bic_lib.core.ports.Appliance`).
+    """One site's appliance, for one lane (:class:`bic_lib.core.ports.appliance.Appliance`).
 
     `host` has no scheme and may have a port. `others` gives what the credentials may be by now, when they are refused.
     `ca_file` is a PEM file that replaces the public certificate authorities. `per_second` and `per_hour` are this lane's share

@@ -17,7 +17,7 @@ from bic_lib.appliance.reports import REPORTS, listing_parameters, report_parame
 from bic_lib.appliance.texts import same
 from bic_lib.core.errors import BicError, Refused, UnknownText
 from bic_lib.core.model import DAY, ReportKind, Selection, Window
-from bic_lib.core.ports import Lessons
+from bic_lib.core.ports.appliance import Lessons
 
 LONG_AGO = Window(946_684_800, 946_684_800 + DAY)
 """The first day of the year 2000: there were no appliances."""

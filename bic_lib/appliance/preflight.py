@@ -11,7 +11,8 @@ from bic_lib.appliance.body_end import NOT_TOLD, PROXY
 from bic_lib.appliance.commands import ApiInfo
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import DOCUMENTS, REPORT_OF, DataType, ReportKind, Selection, Window
-from bic_lib.core.ports import Appliance, Check, Report
+from bic_lib.core.ports.appliance import Appliance, Report
+from bic_lib.core.ports.preflight import Check
 
 
 class Answered(Report, Protocol):

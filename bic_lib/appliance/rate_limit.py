@@ -71,7 +71,7 @@ class Pace:
 
 
 class OwnPause:
-    """A pause that one client keeps for itself (:class:`bic_lib.core.ports.Pause`), where no ledger tells others."""
+    """A pause that one client keeps for itself (:class:`bic_lib.core.ports.appliance.Pause`), where no ledger tells others."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

@@ -31,7 +31,7 @@ from bic_lib.appliance.tokens import Grant, tokens_of
 from bic_lib.appliance.unanswered import no_answer, reason
 from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
-from bic_lib.core.ports import Pause
+from bic_lib.core.ports.appliance import Pause
 from bic_lib.logs import mask
 
 CONNECT_SECONDS = 10.0

@@ -1,4 +1,4 @@
-"""What every FileStore means by its methods (bic_lib.core.ports.FileStore).
+"""What every FileStore means by its methods (bic_lib.core.ports.files.FileStore).
 
 An adapter's test module inherits :class:`FileStoreContract` and overrides the fixture `place` with an empty place.
 """
@@ -22,7 +22,7 @@ import pytest
 
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, Unsupported
-from bic_lib.core.ports import FileStore, Found, Recovered, Stamp
+from bic_lib.core.ports.files import FileStore, Found, Recovered, Stamp
 
 TRANSFER = "0123456789abcdef"
 OTHER = "fedcba9876543210"

@@ -1,4 +1,4 @@
-"""What every Store means by its methods (bic_lib.core.ports.Store): no more than Azure Tables can do.
+"""What every Store means by its methods (bic_lib.core.ports.store.Store): no more than Azure Tables can do.
 
 An adapter's test module inherits :class:`StoreContract` and overrides the fixture `store` with an empty store.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bic_lib.core.errors import Conflict
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 
 ODD = ["a/b", "a\\b", "a#b", "a?b", "a%2Fb", "a\x01\x1fb", "a\0b", " ", "Müller", "東京", "🎥", "A", "a|b", "a\nb", "'; --"]
 

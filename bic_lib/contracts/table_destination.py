@@ -1,4 +1,4 @@
-"""What every TableDestination means by its methods (bic_lib.core.ports.TableDestination).
+"""What every TableDestination means by its methods (bic_lib.core.ports.tables.TableDestination).
 
 An adapter's test module inherits :class:`TableDestinationContract` and overrides the fixture `database` with an empty one.
 """
@@ -17,7 +17,7 @@ from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
 from bic_lib.core.columns import COLUMNS
 from bic_lib.core.errors import Unsupported
 from bic_lib.core.model import DataType, Document, Failure, State
-from bic_lib.core.ports import Loaded, StoredFile, TableDestination
+from bic_lib.core.ports.tables import Loaded, StoredFile, TableDestination
 from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
 

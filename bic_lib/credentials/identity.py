@@ -1,4 +1,4 @@
-"""How Azure is entered: tokens for a managed identity, an app registration or a developer's login (bic_lib.core.ports.Tokens).
+"""How Azure is entered: tokens for a managed identity, an app registration or a developer's login.
 
 No guessing: the settings say which. Tokens stay in this process's memory and are renewed five minutes before they end.
 """

@@ -19,7 +19,7 @@ from requests.auth import AuthBase
 
 from bic_lib.core import azure_hosts
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.ports import Tokens
+from bic_lib.core.ports.access import Tokens
 from bic_lib.credentials.references import Unresolved
 
 API_VERSION = "7.4"

@@ -22,7 +22,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, ContainerClient, ContentSettings, LinearRetry
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp, Tokens
+from bic_lib.core.ports.access import Tokens
+from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations.blob_errors import about_a_blob, code, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded

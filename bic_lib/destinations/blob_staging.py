@@ -68,7 +68,7 @@ class Uploaded:
 
 
 class BlobStaging:
-    """See bic_lib.core.ports.Staging. Holds at most IN_FLIGHT + 1 blocks."""
+    """See bic_lib.core.ports.files.Staging. Holds at most IN_FLIGHT + 1 blocks."""
 
     def __init__(self, blob: BlobClient, place: str, uploaded: Uploaded) -> None:
         self._blob = blob

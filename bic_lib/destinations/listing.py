@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from bic_lib.core.ports import PAGE, FileEntry
+from bic_lib.core.ports.files import PAGE, FileEntry
 
 
 def pages(entries: Iterable[FileEntry]) -> Iterator[Sequence[FileEntry]]:

@@ -30,7 +30,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV
 
 
 class LocalStaging:
-    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (bic_lib.core.ports.Staging).
+    """A large file on its way: unbuffered writes of the blocks as they come, durable at the end (a `Staging`).
 
     It owns `folder` and closes it.
     """

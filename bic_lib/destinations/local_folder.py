@@ -22,7 +22,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted
-from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import local_files as files
 from bic_lib.destinations.local_errors import failed, refuses_us, translated

@@ -21,7 +21,8 @@ import smbclient  # type: ignore[import-untyped]  # has no types
 from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  # has no types
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Check, FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import smb_files as files
 from bic_lib.destinations.smb_connections import Access, Connections

@@ -1,4 +1,4 @@
-"""A file of a share on its way: several writes in flight, so that a slow link is full (bic_lib.core.ports.Staging)."""
+"""A file of a share on its way: several writes in flight, so that a slow link is full (bic_lib.core.ports.files.Staging)."""
 
 from __future__ import annotations
 

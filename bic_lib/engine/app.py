@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bic_lib.core.model import Item, OpenSessions, Outcome, Schedule, Site, Stream, Visit, Work
-from bic_lib.core.ports import Appliance
+from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine.delivery import Destination
 from bic_lib.engine.loads import Loads
 from bic_lib.engine.steps.job import Leave, Observer, Uploads, unnoticed

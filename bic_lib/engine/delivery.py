@@ -18,7 +18,9 @@ from typing import Protocol
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, ItemError, Unexpected, Unsupported
 from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
-from bic_lib.core.ports import Check, FileStore, TableDestination
+from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.preflight import Check
+from bic_lib.core.ports.tables import TableDestination
 from bic_lib.ledger.records import HELD, Record
 
 Identify = Callable[[bytes], Iterable[tuple[str, str]]]

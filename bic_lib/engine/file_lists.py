@@ -18,7 +18,8 @@ from typing import Any
 
 from bic_lib.core.errors import DestinationError, Unsupported
 from bic_lib.core.model import REPORT_OF, ReportKind, State, Work
-from bic_lib.core.ports import FILES_AT_ONCE, Put, StoredFile, TableDestination
+from bic_lib.core.ports.store import Put
+from bic_lib.core.ports.tables import FILES_AT_ONCE, StoredFile, TableDestination
 from bic_lib.engine import verifying
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import RowDestination

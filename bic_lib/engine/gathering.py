@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bic_lib.core.model import Schedule
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.engine.app import App
 from bic_lib.ledger.streams import STATE, Rest, SiteState
 

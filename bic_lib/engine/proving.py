@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bic_lib.core.errors import ItemError, Unsupported
-from bic_lib.core.ports import Loaded
+from bic_lib.core.ports.tables import Loaded
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.ledger.records import Record

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bic_lib.core.errors import BicError, DestinationError
-from bic_lib.core.ports import Staging
+from bic_lib.core.ports.files import Staging
 
 QUEUED_BLOCKS = 4
 BLOCK_BYTES = 1024 * 1024

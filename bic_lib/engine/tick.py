@@ -14,7 +14,7 @@ from bic_lib.core import plan
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import health as reckoned
 from bic_lib.core.model import REPORT_OF, ReportKind, Schedule, Site, Stream, Visit
-from bic_lib.core.ports import Change, Insert, Put, Replace, Row
+from bic_lib.core.ports.store import Change, Insert, Put, Replace, Row
 from bic_lib.core.ticking import Ticker, Ticks, after
 from bic_lib.engine import events, gathering, health, losses, probing, resting, runs, works
 from bic_lib.engine.app import App

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from bic_lib.core.errors import BicError, DestinationError, LedgerError
-from bic_lib.core.ports import Put
+from bic_lib.core.ports.store import Put
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import RowDestination
 from bic_lib.engine.findings import Findings

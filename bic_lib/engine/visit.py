@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from bic_lib.core.errors import ClaimLost, Refused, SiteError, sentence
 from bic_lib.core.model import REPORT_OF, ReportKind, Site, Visit
-from bic_lib.core.ports import Appliance
+from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine import events, file_lists, gathering, memory, works
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.steps import backups, windows

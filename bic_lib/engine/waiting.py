@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.engine import works
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known

@@ -14,7 +14,7 @@ from typing import Any
 from bic_lib.core.errors import BicError, ClaimLost, Conflict, LedgerError, sentence
 from bic_lib.core.model import Visit, Work
 from bic_lib.core.plan import CLOCK_TOLERANCE, pause
-from bic_lib.core.ports import Insert, Replace, Row
+from bic_lib.core.ports.store import Insert, Replace, Row
 from bic_lib.engine.app import App, Due, Visited
 from bic_lib.engine.steps.job import Deadline, OutOfTime, unexpected
 from bic_lib.ledger import leases

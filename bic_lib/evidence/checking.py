@@ -23,7 +23,7 @@ from bic_lib.evidence.statement import Head, Kind, Statement, digest, read
 
 
 class Place(Protocol):
-    """Where files lie; a :class:`bic_lib.core.ports.FileStore` is one."""
+    """Where files lie; a :class:`bic_lib.core.ports.files.FileStore` is one."""
 
     def read(self, location: str) -> Iterator[bytes]: ...
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, ReportKind, State
-from bic_lib.core.ports import Put, Row
+from bic_lib.core.ports.store import Put, Row
 from bic_lib.evidence.statement import canonical, digest
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.listings import Listing, Listings

@@ -20,7 +20,7 @@ from typing import Any
 from bic_lib.core.errors import BicError, DestinationError, Unexpected, UsageError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.evidence import completeness, lists, making, names, standing, time_stamps
 from bic_lib.evidence.keys import Keys, Signer
 from bic_lib.evidence.making import Seal, Surroundings

@@ -1,6 +1,6 @@
 """The ledger: what is due, how far each stream is, what became of every item, and what people want to know of it.
 
-Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new place for ledgers is one file.
+Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a new place for ledgers is one file.
 
 * `work` steps that are due · `streams` how far each is planned, sites, lanes · `leases` who may work at what
 * `notes` of destinations · `copying` the whole into a file and back
@@ -19,7 +19,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.Store`: a new pl
 
 from __future__ import annotations
 
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger.history import History
 from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.proof import Proof

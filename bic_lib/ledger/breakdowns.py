@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DAY, Visit
-from bic_lib.core.ports import Insert, Replace, Store
+from bic_lib.core.ports.store import Insert, Replace, Store
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.streams import STATE
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from bic_lib.core.model import DAY
-from bic_lib.core.ports import BATCH, Delete, Row, Store
+from bic_lib.core.ports.store import BATCH, Delete, Row, Store
 from bic_lib.ledger import told
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.journal import JOURNAL, day_of

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bic_lib.core.errors import LedgerError, UsageError
-from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Put, Row, Store
 from bic_lib.ledger import migration
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.index import INDEX

@@ -5,7 +5,7 @@ How far it is stands in a row beside the last tick's; where nothing is left to d
 
 from __future__ import annotations
 
-from bic_lib.core.ports import Change, Put, Row, Store
+from bic_lib.core.ports.store import Change, Put, Row, Store
 from bic_lib.ledger.clearing import clear_some
 from bic_lib.ledger.days import settle_next
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bic_lib.core.model import DAY, Counts
-from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Put, Row, Store
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.journal import Journal, day_of
 from bic_lib.ledger.told import Told

@@ -18,7 +18,7 @@ from typing import Any
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import Counts, Item
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Row, Store
 from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.records import hashed
 from bic_lib.ledger.streams import STATE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from bic_lib.core.ports import Delete, Put, Store
+from bic_lib.core.ports.store import Delete, Put, Store
 from bic_lib.ledger.records import key_part
 from bic_lib.ledger.streams import STATE
 

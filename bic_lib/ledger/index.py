@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from bic_lib.core.model import Item
-from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Put, Row, Store
 from bic_lib.ledger.records import hashed, key_part, partition
 
 INDEX = "index"

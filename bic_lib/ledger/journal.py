@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DataType, State
-from bic_lib.core.ports import BATCH, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Put, Row, Store
 from bic_lib.ledger import told
 from bic_lib.ledger.records import Record, hashed, part_key, severity
 from bic_lib.ledger.told import Told

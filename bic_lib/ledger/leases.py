@@ -16,7 +16,7 @@ from typing import Any
 
 from bic_lib.core.errors import BicError, ClaimLost, Conflict, LedgerError
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import Change, Delete, Insert, Replace, Row, Store
+from bic_lib.core.ports.store import Change, Delete, Insert, Replace, Row, Store
 
 log = logging.getLogger("bic.transfers")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bic_lib.core.model import ReportKind
-from bic_lib.core.ports import Put, Row, Store
+from bic_lib.core.ports.store import Put, Row, Store
 
 _KEY = "texts|"
 
 
 class SiteLessons:
-    """One site's lessons in the ledger (:class:`bic_lib.core.ports.Lessons`). Methods raise LedgerError."""
+    """One site's lessons in the ledger (:class:`bic_lib.core.ports.appliance.Lessons`). Methods raise LedgerError."""
 
     def __init__(self, store: Store, table: str, partition: str, host: str) -> None:
         self._store, self._table, self._partition, self._host = store, table, partition, host

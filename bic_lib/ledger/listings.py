@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bic_lib.core.ports import BATCH, Put, Store
+from bic_lib.core.ports.store import BATCH, Put, Store
 from bic_lib.ledger.seals import SEALS
 
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from bic_lib.core.errors import LedgerError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DOCUMENTS, DataType, Item, State
-from bic_lib.core.ports import BATCH, Change, Delete, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Put, Row, Store
 from bic_lib.ledger import old_runs
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.index import Index

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bic_lib.core.errors import Conflict
-from bic_lib.core.ports import Delete, Insert, Replace, Row, Store
+from bic_lib.core.ports.store import Delete, Insert, Replace, Row, Store
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import Counts
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Row, Store
 from bic_lib.ledger.days import DAYS, Day
 from bic_lib.ledger.history import FAR_FUTURE, RUNS
 from bic_lib.ledger.journal import day_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import Insert, Replace, Row, Store
+from bic_lib.core.ports.store import Insert, Replace, Row, Store
 from bic_lib.ledger.contention import attempts
 
 PAUSE = "pause"
@@ -12,7 +12,7 @@ PAUSE = "pause"
 
 
 class SitePause:
-    """One site's pause in the ledger (:class:`bic_lib.core.ports.Pause`), by the ledger's clock. Methods raise LedgerError."""
+    """One site's pause in the ledger (a `Pause`), by the ledger's clock. Methods raise LedgerError."""
 
     def __init__(self, store: Store, table: str, partition: str) -> None:
         self._store, self._table, self._partition = store, table, partition

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from bic_lib.core.health import Severity
 from bic_lib.core.model import REPORT_OF, DataType, Item, Outcome, State, Stream
-from bic_lib.core.ports import BATCH, Change, Put, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Put, Row, Store
 from bic_lib.ledger.index import Index, Place
 from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.records import (

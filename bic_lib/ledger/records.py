@@ -11,7 +11,7 @@ from typing import Any
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.logs import masked
 
 ITEMS = "items"

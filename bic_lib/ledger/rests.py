@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bic_lib.core.errors import Conflict
-from bic_lib.core.ports import Replace, Row, Store
+from bic_lib.core.ports.store import Replace, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.streams import DESTINATIONS, STATE, Rest, Standing, rest_body, rest_of, site_partition
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bic_lib.core.ports import BATCH, Change, Delete, Put, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Put, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.records import hashed

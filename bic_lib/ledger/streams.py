@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DataType, ReportKind, Stream, Window
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import Delete, Insert, Put, Replace, Row, Store
+from bic_lib.core.ports.store import Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases, lessons, pauses
 from bic_lib.ledger.contention import attempts
 from bic_lib.logs import masked

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bic_lib.core.model import Counts, Item, Outcome, State
-from bic_lib.core.ports import BATCH, Put, Row
+from bic_lib.core.ports.store import BATCH, Put, Row
 from bic_lib.ledger.records import Record, hashed, part_key
 from bic_lib.logs import masked
 
@@ -24,7 +24,7 @@ _IN_ONE_ROW = BATCH - 1
 _REASON = 300
 """Characters of a reason that are kept: the item's own row has it whole."""
 _ROW_BYTES = 50_000
-"""A row holds less than 60 KB (:class:`bic_lib.core.ports.Store`)."""
+"""A row holds less than 60 KB (:class:`bic_lib.core.ports.store.Store`)."""
 WAITS = "waits"
 """The state of an item whose site or destination rests, or is parked, when its turn comes."""
 

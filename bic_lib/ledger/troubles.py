@@ -15,7 +15,7 @@ from typing import Any
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, State, Stream, Window
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.records import SETTLED, Record, hashed, part_key, severity

@@ -15,7 +15,7 @@ from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.streams import STATE, SiteState, Standing, site_partition
 

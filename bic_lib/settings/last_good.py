@@ -15,7 +15,7 @@ from typing import Any
 
 from bic_lib.core import azure_hosts
 from bic_lib.core.errors import BicError, Conflict, DestinationError, SettingsError
-from bic_lib.core.ports import Insert, Replace
+from bic_lib.core.ports.store import Insert, Replace
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bic_lib.core.errors import UsageError
-from bic_lib.core.ports import BATCH, Put
+from bic_lib.core.ports.store import BATCH, Put
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
 from bic_lib.logs import masked

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.ports import FileStore, TableDestination
+from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.tables import TableDestination
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

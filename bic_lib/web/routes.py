@@ -20,7 +20,7 @@ from bic_lib.actions.runs import items, one_run
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError, UsageError
 from bic_lib.core.model import Visit
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
 from bic_lib.engine.runs import has_ended

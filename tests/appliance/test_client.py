@@ -7,7 +7,7 @@ from lxml import etree
 
 from bic_lib.core.errors import Interrupted, ItemError, SiteError, Unexpected
 from bic_lib.core.model import BrokenDocument, DataType, Document, Recording, Selection, Window
-from bic_lib.core.ports import Appliance
+from bic_lib.core.ports.appliance import Appliance
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.faults import Fault
 from tests.appliance.conftest import EVER, NOW, PRESENTATION, SUPPORT, MakeClient, ended, fetch, truths

@@ -11,7 +11,7 @@ import pytest
 from bic_lib.actions.check import check
 from bic_lib.appliance.client import Client
 from bic_lib.core.model import DataType
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, Bic, archive, hourly, other_name, site

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from bic_lib.core.errors import DestinationError, NotAdmitted
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.credentials.references import References
 from bic_lib.credentials.renewing import Renewing
 from bic_lib.destinations.sql import sqlserver_errors

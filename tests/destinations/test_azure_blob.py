@@ -20,7 +20,7 @@ from azure.storage.blob import BlobProperties, ContainerClient, ContainerSasPerm
 
 from bic_lib.contracts.file_store import AGAIN, OTHER, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Recovered, Staging
+from bic_lib.core.ports.files import Recovered, Staging
 from bic_lib.destinations import azure_blob, temporary
 from bic_lib.destinations.blob_staging import Uploaded
 from bic_lib.simulator.certificates import make_certificates

@@ -22,7 +22,7 @@ from bic_lib.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Pla
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.model import DataType, Item, State
-from bic_lib.core.ports import FileStore, Recovered
+from bic_lib.core.ports.files import FileStore, Recovered
 from bic_lib.destinations import local_files, local_folder, local_folders, temporary
 from bic_lib.destinations.local_folders import Folder
 from bic_lib.engine.delivery import Delivery, FileDestination, FileRules

@@ -13,7 +13,8 @@ import pytest
 
 from bic_lib.contracts.documents import small
 from bic_lib.core.model import DataType, Document, Item, Outcome, State
-from bic_lib.core.ports import Check, Loaded, TableDestination
+from bic_lib.core.ports.preflight import Check
+from bic_lib.core.ports.tables import Loaded, TableDestination
 from bic_lib.engine.delivery import Delivery, RowDestination
 from bic_lib.engine.proving import compare
 from bic_lib.ledger.records import Record

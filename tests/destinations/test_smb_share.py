@@ -22,7 +22,7 @@ from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no type
 
 from bic_lib.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
-from bic_lib.core.ports import Staging
+from bic_lib.core.ports.files import Staging
 from bic_lib.destinations import smb_connections, smb_files, smb_share, smb_staging, temporary
 from tests.destinations import places
 from tests.fixtures_servers import SHARE, Samba, run_samba

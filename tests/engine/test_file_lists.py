@@ -14,7 +14,7 @@ import pytest
 from bic_lib.actions import running
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import State
-from bic_lib.core.ports import StoredFile
+from bic_lib.core.ports.tables import StoredFile
 from bic_lib.destinations.sql import SqlDatabase
 from bic_lib.engine import file_lists, loads
 from bic_lib.engine.app import App

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bic_lib.core import naming
-from bic_lib.core.ports import Check, FileStore
+from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import azure_blob, local_folder, smb_share
 from bic_lib.engine.delivery import LEAST_FREE, FileDestination, FileRules
 from tests.fixtures_servers import Azurite, azurite, run_samba  # noqa: F401  # azurite is a fixture

@@ -10,7 +10,7 @@ from bic_lib.actions.verify import verify
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, State
 from bic_lib.core.plan import HOUR
-from bic_lib.core.ports import Delete
+from bic_lib.core.ports.store import Delete
 from bic_lib.engine import health
 from bic_lib.ledger.records import ITEMS, Record, partition, transfer_key
 from bic_lib.notices.notify import notify

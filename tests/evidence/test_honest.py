@@ -16,7 +16,7 @@ from bic_lib.actions import seals
 from bic_lib.core.errors import BicError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, Outcome, State
-from bic_lib.core.ports import Put
+from bic_lib.core.ports.store import Put
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.evidence import sealing
 from bic_lib.evidence.statement import Kind, digest, read

@@ -13,7 +13,7 @@ from bic_lib.actions import seals
 from bic_lib.actions.verify import verify
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import State
-from bic_lib.core.ports import Delete
+from bic_lib.core.ports.store import Delete
 from bic_lib.engine.delivery import RowDestination
 from bic_lib.evidence import lists
 from bic_lib.ledger.records import ITEMS, Record, partition, transfer_key

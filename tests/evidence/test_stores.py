@@ -15,7 +15,7 @@ import pytest
 
 from bic_lib.core.errors import ItemError
 from bic_lib.core.model import DAY
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.destinations import azure_blob, smb_share
 from bic_lib.evidence import against, sealing
 from bic_lib.evidence.names import Stem

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.stores import sqlite
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from bic_lib.core.ports import BATCH, Change, Insert, Store
+from bic_lib.core.ports.store import BATCH, Change, Insert, Store
 
 NOW = 1_796_700_000.0
 """Shortly after its last run."""

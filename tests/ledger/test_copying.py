@@ -13,7 +13,7 @@ import pytest
 
 from bic_lib.core.errors import LedgerError, UsageError
 from bic_lib.core.model import DataType, Item, Outcome, State, Stream
-from bic_lib.core.ports import Insert, Put, Store
+from bic_lib.core.ports.store import Insert, Put, Store
 from bic_lib.ledger import Ledger, copying, migration
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import Record

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from bic_lib.core.model import DAY, DataType, Item, Outcome, State
-from bic_lib.core.ports import Put, Row
+from bic_lib.core.ports.store import Put, Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.clearing import clear_some
 from bic_lib.ledger.days import Day, settle, settle_next, stored_per_day

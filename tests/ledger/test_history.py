@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bic_lib.core.model import DAY, Counts, DataType, Item, Outcome, State
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.history import Going, Run, RunId
 from bic_lib.ledger.records import Record

@@ -9,7 +9,7 @@ import pytest
 
 from bic_lib.core.errors import LedgerError
 from bic_lib.core.model import DataType, Item, Outcome, State
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.journal import Happened
 from bic_lib.ledger.proof import KnownDocument

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bic_lib.core.errors import ClaimLost, LedgerError
-from bic_lib.core.ports import Change, Insert, Put, Row, Store
+from bic_lib.core.ports.store import Change, Insert, Put, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder

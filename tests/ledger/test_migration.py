@@ -12,7 +12,7 @@ import pytest
 from bic_lib.core.errors import LedgerError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Outcome, State
-from bic_lib.core.ports import Put, Row, Store
+from bic_lib.core.ports.store import Put, Row, Store
 from bic_lib.ledger import Ledger, migration, old_runs
 from bic_lib.ledger.days import stored_per_day
 from bic_lib.ledger.stores import sqlite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import Rest, SiteClock
 from tests.ledger.conftest import Clock

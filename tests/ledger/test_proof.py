@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.model import DataType, Failure, Item, Outcome, State, Stream
-from bic_lib.core.ports import Put, Row, Store
+from bic_lib.core.ports.store import Put, Row, Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, read_record, transfer_body, transfer_key

@@ -8,7 +8,7 @@ import pytest
 
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Item, Outcome, State
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.troubles import Trouble, Troubles

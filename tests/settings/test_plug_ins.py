@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.settings import loading, plug_ins, showing
 from bic_lib.settings.model import LocalFolderSettings
 from tests.settings.good import GOOD, problems

@@ -14,7 +14,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.progress import Told, watching
 from bic_lib.core.errors import LedgerError
-from bic_lib.core.ports import Store
+from bic_lib.core.ports.store import Store
 from bic_lib.ledger import copying
 
 _COPIED = {

@@ -15,7 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from bic_lib.core.columns import Value, moment
 from bic_lib.core.errors import BicError, SettingsError, Unexpected
 from bic_lib.core.model import Document, Outcome
-from bic_lib.core.ports import Check, Loaded, StoredFile
+from bic_lib.core.ports.preflight import Check
+from bic_lib.core.ports.tables import Loaded, StoredFile
 from bic_lib.core.rows import SessionRows
 from bic_lib.core.searching import Search, Sought
 from bic_lib.destinations.sql import connection_strings, odbc, schema, sqlite, sqlserver, sqlserver_errors, tables

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bic_lib.core.model import Document, Item, Stream
-from bic_lib.core.ports import Delete
+from bic_lib.core.ports.store import Delete
 from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.recordings import announced, item_of
 from bic_lib.ledger import Ledger

@@ -11,7 +11,7 @@ from bic_lib.core import retention
 from bic_lib.core.errors import DestinationError, ItemError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State, Stream
-from bic_lib.core.ports import Change, Delete, Insert, Put, Replace
+from bic_lib.core.ports.store import Change, Delete, Insert, Put, Replace
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import file_transfer, outcomes
 from bic_lib.engine.steps.job import Job

@@ -14,7 +14,9 @@ from typing import Any
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Refused
 from bic_lib.core.model import DAY, DataType, Failure, OnConflict, Outcome, State
-from bic_lib.core.ports import Payload, Put, Recovered, Stamp
+from bic_lib.core.ports.appliance import Payload
+from bic_lib.core.ports.files import Recovered, Stamp
+from bic_lib.core.ports.store import Put
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps import outcomes
 from bic_lib.engine.steps.copies import rather_mended

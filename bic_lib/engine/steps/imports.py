@@ -9,7 +9,7 @@ from typing import Any, Never
 from bic_lib.core import plan
 from bic_lib.core.errors import DestinationError, ItemError, SiteError
 from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, OpenSessions, ReportKind, Stream
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.streams import STATE, site_partition

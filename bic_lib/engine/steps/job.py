@@ -24,7 +24,8 @@ from bic_lib.core.model import (
     Window,
 )
 from bic_lib.core.plan import Span, pause, pieces
-from bic_lib.core.ports import Appliance, FileStore
+from bic_lib.core.ports.appliance import Appliance
+from bic_lib.core.ports.files import FileStore
 from bic_lib.engine import memory
 from bic_lib.engine.delivery import Destination
 from bic_lib.engine.events import Tally

@@ -10,7 +10,7 @@ from dataclasses import replace
 from bic_lib.core import naming, plan
 from bic_lib.core.errors import DestinationError, Gone, Interrupted, ItemError, TooOften
 from bic_lib.core.model import DAY, Failure, Outcome, State
-from bic_lib.core.ports import Change, Put
+from bic_lib.core.ports.store import Change, Put
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.records import FAILING, HELD, ITEMS, Record, at_first_sight, read_record, transfer_body, transfer_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bic_lib.core.errors import DestinationError, SiteError
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind

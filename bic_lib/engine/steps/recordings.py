@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, Recording, ReportKind, State, Stream
-from bic_lib.core.ports import Change, Insert
+from bic_lib.core.ports.store import Change, Insert
 from bic_lib.engine.steps import file_transfer
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key

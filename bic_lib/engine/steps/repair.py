@@ -18,7 +18,7 @@ from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, SiteError, Unexpected, Unsupported
 from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, DataType, Document, Outcome, Selection, State
 from bic_lib.core.plan import HOUR
-from bic_lib.core.ports import Payload
+from bic_lib.core.ports.appliance import Payload
 from bic_lib.core.recognition import Recognised, What
 from bic_lib.engine.delivery import Delivery, FileDestination
 from bic_lib.engine.steps import copies, file_transfer, outcomes
@@ -261,7 +261,7 @@ def _nothing() -> NoReturn:
 
 
 class _Whole:
-    """A document (:class:`bic_lib.core.ports.Payload`)."""
+    """A document (:class:`bic_lib.core.ports.appliance.Payload`)."""
 
     content_type = "application/xml"
     doubt = ""
@@ -276,7 +276,7 @@ class _Whole:
 
 
 class _Copy:
-    """A file at another destination (:class:`bic_lib.core.ports.Payload`); it ends well only if it fits its own record."""
+    """A file at another destination (a `Payload`); it ends well only if it fits its own record."""
 
     content_type = "application/octet-stream"
     doubt = ""

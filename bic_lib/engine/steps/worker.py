@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from bic_lib.core import losses, plan
 from bic_lib.core.errors import Refused
 from bic_lib.core.model import Failure, ReportKind
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.engine import events
 from bic_lib.engine.steps import (
     backfill,

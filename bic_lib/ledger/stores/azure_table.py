@@ -20,7 +20,8 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
 
 from bic_lib.core.errors import Conflict, DestinationError, LedgerError, SettingsError
-from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row, Tokens
+from bic_lib.core.ports.access import Tokens
+from bic_lib.core.ports.store import Change, Delete, Insert, Put, Replace, Row
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.stores.damage import PARTITION, DamagedRow
 from bic_lib.ledger.stores.limits import body_text, demand_allowed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bic_lib.core.health import Severity
-from bic_lib.core.ports import Delete, Put, Row, Store
+from bic_lib.core.ports.store import Delete, Put, Row, Store
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.troubles import DAMAGED, OPEN, SEEN, Trouble, body
 

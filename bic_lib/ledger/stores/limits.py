@@ -1,4 +1,4 @@
-"""What every ledger takes in one commit, whatever it is built on: the most restrictive one decides (bic_lib.core.ports.Store)."""
+"""What every ledger takes in one commit, whatever it is built on: the most restrictive one decides."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bic_lib.core.ports import BATCH, Change
+from bic_lib.core.ports.store import BATCH, Change
 
 MOST_BODY = 60_000
 MOST_KEY = 400

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bic_lib.core.errors import Conflict, LedgerError
-from bic_lib.core.ports import Change, Delete, Insert, Put, Replace, Row
+from bic_lib.core.ports.store import Change, Delete, Insert, Put, Replace, Row
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.stores.damage import PARTITION, TOKEN, DamagedRow, checked, intact
 from bic_lib.ledger.stores.holder import gone

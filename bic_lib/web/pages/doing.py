@@ -11,7 +11,7 @@ from bic_lib.actions.acknowledging import Choice
 from bic_lib.actions.failures import Again
 from bic_lib.actions.formatting import count
 from bic_lib.actions.time_arguments import moment
-from bic_lib.core.ports import Check
+from bic_lib.core.ports.preflight import Check
 from bic_lib.engine import tick
 from bic_lib.notices import trial
 from bic_lib.web.http import Refusal, Response, form

@@ -13,7 +13,7 @@ from bic_lib.actions.purge_choice import Asked
 from bic_lib.actions.purging import purge
 from bic_lib.core.errors import ClaimLost
 from bic_lib.core.model import State
-from bic_lib.core.ports import Change
+from bic_lib.core.ports.store import Change
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.stores.sqlite import SqliteStore

@@ -16,7 +16,7 @@ import pytest
 from bic_lib import wiring
 from bic_lib.actions import session
 from bic_lib.core.model import DAY, DataType, Item
-from bic_lib.core.ports import Row
+from bic_lib.core.ports.store import Row
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.index import INDEX
 from bic_lib.ledger.stores.sqlite import SqliteStore

@@ -12,7 +12,7 @@ import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
 from bic_lib.core.model import State
-from bic_lib.core.ports import Loaded
+from bic_lib.core.ports.tables import Loaded
 from bic_lib.destinations.sql import create, reading
 from bic_lib.destinations.sql.reading import UNREADABLE
 from bic_lib.destinations.sql.transaction import Transaction

@@ -12,7 +12,7 @@ import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, LSID, document, small
 from bic_lib.core.model import DataType, Document, State
-from bic_lib.core.ports import StoredFile
+from bic_lib.core.ports.tables import StoredFile
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import SqlDatabase, create
 from tests.destinations.sql.stand_in import stand_in

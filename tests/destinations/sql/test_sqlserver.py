@@ -17,7 +17,7 @@ from bic_lib.contracts.documents import FULL, HOST, document, small
 from bic_lib.contracts.table_destination import Database, TableDestinationContract, all_rows
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import DataType, State
-from bic_lib.core.ports import StoredFile
+from bic_lib.core.ports.tables import StoredFile
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import create, ddl, text_index
 from bic_lib.destinations.sql.schema import additions

@@ -20,7 +20,7 @@ from bic_lib.actions.verify import Asked, verify
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType, Item
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.destinations import azure_blob, smb_share
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.ledger.journal import Happened

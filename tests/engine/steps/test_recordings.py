@@ -6,7 +6,7 @@ import pytest
 
 from bic_lib.core import recognition
 from bic_lib.core.model import DAY, State
-from bic_lib.core.ports import Replace
+from bic_lib.core.ports.store import Replace
 from bic_lib.engine.steps.outcomes import staged_as
 from bic_lib.simulator import Fault, Recording, Simulator
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted

@@ -14,7 +14,7 @@ from bic_lib.actions.runs import items, one_run, runs
 from bic_lib.actions.timestamps import iso
 from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DAY, DataType
-from bic_lib.core.ports import Change
+from bic_lib.core.ports.store import Change
 from bic_lib.engine import tick
 from bic_lib.engine.visit import perform
 from bic_lib.ledger.history import RunId

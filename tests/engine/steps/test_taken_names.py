@@ -7,7 +7,7 @@ import uuid
 import pytest
 from azure.storage.blob import ContainerClient
 
-from bic_lib.core.ports import FileStore
+from bic_lib.core.ports.files import FileStore
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.simulator import Backup, Simulator
 from tests.engine.steps.world import ALL_FILES, World

@@ -16,7 +16,7 @@ from bic_lib.actions import running
 from bic_lib.appliance import session_documents
 from bic_lib.appliance.transport import Timing
 from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
-from bic_lib.core.ports import Appliance
+from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import HELD, Record

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bic_lib.contracts.store import StoreContract
 from bic_lib.core.errors import DestinationError, LedgerError, SettingsError
-from bic_lib.core.ports import Delete, Put, Store
+from bic_lib.core.ports.store import Delete, Put, Store
 from bic_lib.ledger.stores import azure_table
 from bic_lib.ledger.stores.table_keys import decoded, encoded
 from tests.fixtures_servers import KEY

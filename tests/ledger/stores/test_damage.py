@@ -12,7 +12,7 @@ import pytest
 from bic_lib.core.errors import LedgerError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Item, Outcome, State
-from bic_lib.core.ports import Insert, Put
+from bic_lib.core.ports.store import Insert, Put
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record, document_key, partition, transfer_key

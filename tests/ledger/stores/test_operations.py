@@ -15,7 +15,7 @@ from bic_lib.actions.overview import overview, standing
 from bic_lib.actions.runs import runs
 from bic_lib.actions.status import status
 from bic_lib.core.model import DAY, REPORT_OF, DataType, Item, Outcome, Schedule, Site, State, Transfer
-from bic_lib.core.ports import Change, Row
+from bic_lib.core.ports.store import Change, Row
 from bic_lib.engine import tick
 from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Uploads

@@ -15,7 +15,7 @@ import pytest
 
 from bic_lib.contracts.store import StoreContract
 from bic_lib.core.errors import Conflict, LedgerError
-from bic_lib.core.ports import Insert, Put, Replace, Store
+from bic_lib.core.ports.store import Insert, Put, Replace, Store
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 
@@ -49,7 +49,7 @@ import sys, time
 from bic_lib.core.errors import Conflict
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
-from bic_lib.core.ports import Insert, Put, Replace
+from bic_lib.core.ports.store import Insert, Put, Replace
 store = sqlite.create(sys.argv[1])
 """
     return subprocess.Popen([sys.executable, "-c", begin + code, str(path)], stdout=subprocess.PIPE)
