@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "bic_lib"
 
-LOOSE = {"__init__.py", "__main__.py", "wiring.py", "logs.py", "plug_in.py", "py.typed"}
+LOOSE = {"__init__.py", "__main__.py", "logs.py", "plug_in.py", "py.typed"}
 """All that lies at the top of the package beside the wings."""
 
 BELOW = {
