@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from bic_lib.contracts.file_store import Place
+from bic_lib.contracts.place import Place
 from bic_lib.core.ports.files import Stamp
 from bic_lib.engine.tee import Branch, tee
 from bic_lib.simulator.certificates import make_certificates

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 import smbclient.shutil  # type: ignore[import-untyped]  # has no types
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
-from bic_lib.contracts.file_store import Place
+from bic_lib.contracts.place import Place
 from tests.fixtures_servers import ACCOUNT, KEY, Azurite, Samba
 
 BLOB_URL = "BIC_TEST_BLOB_URL"

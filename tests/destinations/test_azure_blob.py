@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pytest
 from azure.storage.blob import BlobProperties, ContainerClient, ContainerSasPermissions, generate_container_sas
 
-from bic_lib.contracts.file_store import AGAIN, OTHER, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
+from bic_lib.contracts.file_store import FileStoreContract
+from bic_lib.contracts.place import AGAIN, OTHER, TRANSFER, VIDEO, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports.files import Recovered, Staging
 from bic_lib.destinations import azure_blob, temporary

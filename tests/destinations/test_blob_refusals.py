@@ -10,7 +10,7 @@ import pytest
 
 from bic_lib.actions.purge_choice import Asked
 from bic_lib.actions.purging import purge
-from bic_lib.contracts.file_store import VIDEO, held, staged, stamp
+from bic_lib.contracts.place import VIDEO, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Unexpected
 from bic_lib.core.model import State
 from bic_lib.destinations import azure_blob

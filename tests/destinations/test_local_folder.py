@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from bic_lib.contracts.documents import HOST, small
-from bic_lib.contracts.file_store import TRANSFER, VIDEO, FileStoreContract, Place, staged, stamp
+from bic_lib.contracts.file_store import FileStoreContract
+from bic_lib.contracts.place import TRANSFER, VIDEO, Place, staged, stamp
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.model import DataType, Item, State

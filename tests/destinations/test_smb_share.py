@@ -20,7 +20,8 @@ from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  #
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no types
 
-from bic_lib.contracts.file_store import AGAIN, TRANSFER, VIDEO, FileStoreContract, Place, held, staged, stamp
+from bic_lib.contracts.file_store import FileStoreContract
+from bic_lib.contracts.place import AGAIN, TRANSFER, VIDEO, Place, held, staged, stamp
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports.files import Staging
 from bic_lib.destinations import smb_connections, smb_files, smb_share, smb_staging, temporary

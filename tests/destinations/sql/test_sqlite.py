@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from bic_lib.contracts.database import Database
 from bic_lib.contracts.documents import FULL, HOST, document, small
-from bic_lib.contracts.table_destination import Database, TableDestinationContract
+from bic_lib.contracts.table_destination import TableDestinationContract
 from bic_lib.core.errors import DestinationError, SettingsError
 from bic_lib.core.model import Failure, State
 from bic_lib.destinations.sql import SqlDatabase, create

@@ -13,8 +13,9 @@ import sqlglot
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import ErrorLevel
 
+from bic_lib.contracts.database import Database, all_rows
 from bic_lib.contracts.documents import FULL, HOST, document, small
-from bic_lib.contracts.table_destination import Database, TableDestinationContract, all_rows
+from bic_lib.contracts.table_destination import TableDestinationContract
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import DataType, State
 from bic_lib.core.ports.tables import StoredFile
