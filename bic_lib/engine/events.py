@@ -1,4 +1,4 @@
-"""What machines read about the work: one event a step, a run, a site's state, a refused credential, a dead letter.
+"""What machines read about the work: one event a step, a run, a site's state, a trouble of no site, a tick …
 
 An event is one record of the logger `bic.events`: its message is `bic.event ` and a JSON object, and the same fields are its
 extras. So Application Insights finds them either way: the Functions host passes on messages only, OpenTelemetry makes custom
@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bic_lib.core.health import Facts, Health, lag
+from bic_lib.core.health import lag
 from bic_lib.core.model import Counts, DataType, Outcome, State
 from bic_lib.logs import events
 
 if TYPE_CHECKING:
+    from bic_lib.core.health import Facts, Health, Severity, StreamFacts, Trouble
     from bic_lib.ledger.history import Run
     from bic_lib.ledger.streams import SiteState
 
@@ -35,6 +36,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "run": _COUNTED | {"run", "schedule", "outcome", "seconds"},
     "site": frozenset(_COUNTED_TROUBLES)
     | {"site", "severity", "loses_from", "lag_seconds", "resting", "streams", "streams_due", "backup_age_seconds"},
+    "trouble": frozenset({"kind", "subject", "severity", "count", "seconds", "loses_from"}),
     "tick": frozenset({"by", "period_seconds"}),
     "refused": frozenset({"subject"}),
     "dead_letter": frozenset({"site"}),
@@ -122,34 +124,76 @@ def run_ended(run: Run) -> None:
     )
 
 
-def site_state(name: str, state: SiteState, facts: Facts, found: Health, now: float) -> None:
-    """How a site stands: what health says of it and its destinations, its slowest stream's lag, its newest backup's age.
+def state(sites: Mapping[str, SiteState], facts: Facts, found: Health, now: float) -> None:
+    """How everything stands: each of the `sites`, then each trouble that none of these counts. `now` is the ledger's clock."""
+    ill = [trouble for trouble in found.troubles if trouble.severity.is_ill]
+    counted: set[Trouble] = set()
+    for name, known in sites.items():
+        theirs = _theirs(name, facts, ill)
+        counted.update(theirs)
+        _site(name, known, facts, theirs, now)
+    _troubles([trouble for trouble in ill if trouble not in counted], now)
+
+
+def _theirs(name: str, facts: Facts, troubles: Sequence[Trouble]) -> list[Trouble]:
+    """What is wrong with a site, or with a destination that it delivers to."""
+    places = {one.stream.destination for one in _wanted(name, facts)}
+    return [
+        one
+        for one in troubles
+        if one.subject.site == name or (one.subject.kind == "destination" and one.subject.destination in places)
+    ]
+
+
+def _wanted(name: str, facts: Facts) -> list[StreamFacts]:
+    return [one for one in facts.streams if one.stream.site == name and one.period is not None]
+
+
+def _site(name: str, known: SiteState, facts: Facts, theirs: Sequence[Trouble], now: float) -> None:
+    """What health says of it and its destinations, its slowest stream's lag, its newest backup's age.
 
     `severity` is the word for its worst trouble, `well` without any; `loses_from` ISO 8601, UTC, None where nothing is in danger;
     `backup_age_seconds` None where it has none.
     """
     site = next(one for one in facts.sites if one.name == name)
-    wanted = [one for one in facts.streams if one.stream.site == name and one.period is not None]
-    places = {one.stream.destination for one in wanted}
-    subjects = [(one, one.subject) for one in found.troubles if one.severity.is_ill]
-    theirs = [
-        one for one, about in subjects if about.site == name or (about.kind == "destination" and about.destination in places)
-    ]
     counted = Counter(str(one.severity) for one in theirs)
-    first = min((one.loses_from for one in theirs if one.loses_from is not None), default=None)
-    backup = state.rows.get("backup")
+    wanted = _wanted(name, facts)
+    backup = known.rows.get("backup")
     emit(
         "site",
         site=name,
         severity=str(theirs[0].severity) if theirs else "well",
         **{severity: counted[severity] for severity in _COUNTED_TROUBLES},
-        loses_from=None if first is None else datetime.fromtimestamp(first, UTC).isoformat(),
+        loses_from=_first_loss(theirs),
         lag_seconds=round(max(lag(one, site) for one in wanted)) if wanted else None,
-        resting=not state.rest.over(now),
-        streams=len(state.streams),
-        streams_due=sum(stream.is_due(now) for stream in state.streams.values()),
+        resting=not known.rest.over(now),
+        streams=len(known.streams),
+        streams_due=sum(stream.is_due(now) for stream in known.streams.values()),
         backup_age_seconds=round(now - backup.body["start"]) if backup else None,
     )
+
+
+def _troubles(troubles: Sequence[Trouble], now: float) -> None:
+    """One event a subject and severity; `seconds` since the first of it, None where that is not known."""
+    groups: dict[tuple[str, str, Severity], list[Trouble]] = defaultdict(list)
+    for one in troubles:
+        groups[one.subject.kind, str(replace(one.subject, lsid="")), one.severity].append(one)
+    for (kind, subject, severity), members in groups.items():
+        since = min((one.since for one in members if one.since is not None), default=None)
+        emit(
+            "trouble",
+            kind=kind,
+            subject=subject,
+            severity=str(severity),
+            count=sum(one.times for one in members),
+            seconds=None if since is None else round(max(0.0, now - since)),
+            loses_from=_first_loss(members),
+        )
+
+
+def _first_loss(troubles: Sequence[Trouble]) -> str | None:
+    first = min((one.loses_from for one in troubles if one.loses_from is not None), default=None)
+    return None if first is None else datetime.fromtimestamp(first, UTC).isoformat()
 
 
 def ticked(by: str, period: float) -> None:

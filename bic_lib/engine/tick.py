@@ -32,7 +32,7 @@ _TICK = "tick"
 _AT_ONCE = 5.0
 """Who ticks so soon (seconds) after somebody else ticks at the same time."""
 _TELL_SECONDS = 600
-"""How often the state of each site is told."""
+"""How often the state of everything is told."""
 
 
 def tick(app: App, now: float | None = None, *, at_once: bool = False) -> list[Visit]:
@@ -113,16 +113,14 @@ def _make_due(app: App, standing: Standing, last: Row | None, told: Ticks, *, ch
     changed |= probing.make_due(app, standing, moment, changed=changed)
     migration.index_more(app.ledger.store, standing.rows("ledger").get("form"))
     if last is None or last.body["at"] // _TELL_SECONDS != moment // _TELL_SECONDS:
-        _tell_sites(app, standing, moment)
+        _tell_state(app, standing, moment)
     return [*visits(app, None if changed else standing), *works.wanted(app, standing, moment)]
 
 
-def _tell_sites(app: App, standing: Standing, now: float) -> None:
+def _tell_state(app: App, standing: Standing, now: float) -> None:
     known = health.read(app, standing) if standing.sites() else health.untouched(standing, now)
     facts = health.facts(app, known)
-    found = reckoned(facts)
-    for site in app.sites:
-        events.site_state(site, known.standing.site(site), facts, found, now)
+    events.state({site: standing.site(site) for site in app.sites}, facts, reckoned(facts), now)
 
 
 def visits(app: App, standing: Standing | None = None) -> list[Visit]:

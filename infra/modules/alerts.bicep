@@ -55,6 +55,15 @@ var alerts = [
     query: loadTextContent('../queries/ill.kql')
   }
   {
+    name: 'trouble'
+    title: 'bic: something that is of no site is wrong'
+    by: 'subject'
+    severity: 1
+    window: 'PT1H'
+    every: 'PT15M'
+    query: loadTextContent('../queries/trouble.kql')
+  }
+  {
     name: 'lagging'
     title: 'bic: a site is far behind'
     by: 'site'

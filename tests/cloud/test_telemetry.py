@@ -13,10 +13,14 @@ from typing import Any
 import pytest
 
 from bic_lib import logs
+from bic_lib.core.health import Severity
 from bic_lib.core.model import Counts, DataType, Outcome, State
+from bic_lib.core.ports import Put
 from bic_lib.engine import events
+from bic_lib.engine.health import look
 from bic_lib.ledger.history import Run
-from bic_lib.ledger.streams import Rest
+from bic_lib.ledger.streams import STATE, Rest
+from bic_lib.ledger.troubles import Trouble
 from bic_lib.logs import STARS
 from bic_lib.simulator import Fault, Profile, Simulator
 from tests.cloud import kql
@@ -122,6 +126,29 @@ def test_a_site_whose_destination_fails_is_not_told_as_well(world: World, record
     assert (first["severity"], last["severity"], last["failing"]) == ("well", "failing", 1)
 
 
+def test_what_is_wrong_with_no_site_is_told_by_itself(world: World, recorder: Recorder) -> None:
+    """Of broken settings, a place that nobody delivers to, a name that left the settings: each that no event of a site counts."""
+    world.now()
+    app = world.app()
+    now = app.ledger.now()
+    gone = [Trouble(Severity.UNPROVEN, "gone", "sessions", "archive", "missing", lsid=lsid) for lsid in ("a" * 32, "b" * 32)]
+    app.ledger.store.commit(STATE, "settings", [Put("last", {"broken": True, "why": "s3 is no kind", "since": now - 7200})])
+    app.ledger.streams.rest_destination("archive", Rest(now + 60, 1, now, "The disk is full."))
+    app.ledger.troubles.note(gone)
+    wrong = {trouble.subject.kind for trouble in look(app).troubles if trouble.severity.is_ill}
+    app.ledger.store.close()
+    recorder.rows.clear()
+    world.pass_time(600)
+    world.once()
+    told = {one["kind"]: one for one in recorder.of("trouble")}
+    assert wrong == {"settings", "destination", "item"}
+    assert told.keys() == {"settings", "item"}
+    assert (told["settings"]["severity"], told["settings"]["subject"]) == ("failing", "settings")
+    assert told["settings"]["seconds"] >= 7200
+    assert (told["item"]["subject"], told["item"]["count"]) == ("sessions of gone to archive", 2)
+    assert {row["subject"] for row in recorder.ask(ALERTS["trouble"])} == {"settings", "sessions of gone to archive"}
+
+
 def test_a_failed_step_says_of_what_class(world: World, recorder: Recorder) -> None:
     """An appliance that is away ends the step; the event has the class of the error, not its text."""
     world.now()
@@ -215,6 +242,20 @@ def test_alert_rules_fire_on_what_they_are_for(recorder: Recorder) -> None:
     [ill] = recorder.ask(ALERTS["ill"])
     assert (ill["site"], ill["lost"], ill["doubtful"]) == ("branch", 3, 0)
     assert recorder.ask(ALERTS["backup-too-old"]) == [{"site": "branch", "backup_age_hours": 60.0}]
+
+
+def test_a_trouble_of_no_site_fires_by_its_name(recorder: Recorder) -> None:
+    """At once; what only fails, when it has for an hour or nobody knows since when. Many records of one are one row."""
+    fields: dict[str, Any] = {"kind": "bic", "count": 1, "loses_from": None}
+    for subject, severity, seconds in (
+        ("settings", "failing", 3599),
+        ("bic work", "failing", 3600),
+        ("bic work", "failing", 4200),
+        ("ledger", "failing", None),
+        ("seal", "unproven", 0),
+    ):
+        events.emit("trouble", **fields, subject=subject, severity=severity, seconds=seconds)
+    assert sorted(row["subject"] for row in recorder.ask(ALERTS["trouble"])) == ["bic work", "ledger", "seal"]
 
 
 def _told_of(recorder: Recorder, site: str, hours: Iterable[float], lag: float | None = 0, *, stored: bool = False) -> None:
