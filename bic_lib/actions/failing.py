@@ -32,6 +32,7 @@ def listed(app: App, known: Known) -> Iterator[dict[str, Any]]:
             "lsid": "",
             "instance": None,
             "state": str(one.severity),
+            "count": 1,
             "attempts": one.times,
             "reason": one.text,
             "waiting": sum(stream.waiting for stream in found.streams if _behind(one.subject, stream.stream)),

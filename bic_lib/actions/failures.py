@@ -19,7 +19,7 @@ from bic_lib.engine.health import Known, read
 from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL
 from bic_lib.engine.steps.lsids import lsids_step
 from bic_lib.engine.steps.recordings import recording_step
-from bic_lib.ledger import rests
+from bic_lib.ledger import causes, rests
 from bic_lib.ledger.records import FAILING, SETTLED, Record
 from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import Queue, Step, StepKind
@@ -30,26 +30,27 @@ _UNNAMED = "unreadable@"
 """How the lsid begins of a session whose own lsid could not be read."""
 
 
-def failures(app: App, *, everything: bool = False) -> Iterator[dict[str, Any]]:
+def failures(app: App, *, everything: bool = False, each: bool = False) -> Iterator[dict[str, Any]]:
     """The rows of `bic failures --json` (docs/design.md 6): sites, destinations and streams, then items, of parked sites too.
 
-    `everything`: what was acknowledged as well. Raises LedgerError.
+    `everything`: what was acknowledged as well; `each`: items of one cause one by one. Raises LedgerError.
     """
-    yield from of_known(app, read(app))
+    yield from of_known(app, read(app), each=each)
     if everything:
         yield from map(shown, app.ledger.troubles.seen())
 
 
-def of_known(app: App, known: Known) -> Iterator[dict[str, Any]]:
+def of_known(app: App, known: Known, *, each: bool = False) -> Iterator[dict[str, Any]]:
     """The same, of what was just read."""
     yield from failing.listed(app, known)
-    yield from map(shown, known.listed)
+    yield from map(shown, known.listed if each else causes.told(known.listed))
 
 
 def shown(trouble: Trouble) -> dict[str, Any]:
     """A trouble as `bic failures --json` has it."""
     return {
         **{name: getattr(trouble, name) for name in _NAMED},
+        "count": causes.count(trouble),
         "waiting": 0,
         **{name: iso(getattr(trouble, name) or None) for name in _TIMES},
         "acknowledged": iso(trouble.seen_at),
@@ -140,15 +141,17 @@ def _failed(app: App) -> Iterator[Trouble]:
 
 
 def chosen(troubles: Iterable[Trouble], ids: Sequence[str]) -> list[Trouble]:
-    """Those of these ids. Raises UsageError when one is not there."""
+    """Those of these ids; that of a cause means all that have it. Raises UsageError when one is not there."""
     wanted = set(ids)
-    found = [trouble for trouble in troubles if trouble.id in wanted]
-    if unknown := sorted(wanted - {trouble.id for trouble in found}):
+    found = [trouble for trouble in troubles if wanted & causes.names(trouble)]
+    if unknown := sorted(wanted.difference(*map(causes.names, found))):
         raise UsageError(f"no failure has the id {', '.join(unknown)}", hint="`bic failures` lists them.")
     return found
 
 
 def _nothing_to_try(trouble: Trouble) -> str:
+    if trouble.place == causes.GONE:
+        return "the appliance said so over a week ago; `bic download --lsid` asks it once more"
     failed = trouble.kind == "item" and trouble.state in FAILING
     return "" if failed else "it is no transfer that failed; `bic acknowledge` tells that it was seen"
 

@@ -17,6 +17,7 @@ from bic_lib.core.ticking import Ticks
 from bic_lib.engine.app import App
 from bic_lib.engine.health import Known, facts, read
 from bic_lib.ledger import lessons
+from bic_lib.ledger.causes import count
 from bic_lib.ledger.history import OPEN_RUNS, Run, last_run, open_runs
 from bic_lib.ledger.streams import SiteState, Standing
 from bic_lib.settings.spelling import duration
@@ -108,8 +109,10 @@ def _last_run(row: Row | None, schedule: Schedule, known: Known, going: Sequence
 
 def _streams(found: Facts, sites: Mapping[str, SiteFacts], known: Known) -> Iterator[dict[str, Any]]:
     undelivered = [one for one in known.listed if one.severity not in (Severity.DOUBTFUL, Severity.UNPROVEN)]
-    failed = Counter((one.site, one.data, one.destination) for one in undelivered)
-    again = Counter((one.site, one.data, one.destination) for one in undelivered if one.next_try is not None)
+    failed, again = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    for trouble in undelivered:
+        failed[trouble.site, trouble.data, trouble.destination] += count(trouble)
+        again[trouble.site, trouble.data, trouble.destination] += trouble.next_try is not None
     for one in sorted(found.streams, key=lambda stream: stream.stream):
         named = _named(one.stream)
         key = (one.stream.site, str(one.stream.data), one.stream.destination)

@@ -22,7 +22,7 @@ from bic_lib.appliance.session_documents import documents, listed
 from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.appliance.transport import Account, Answer, Timing, Transport, gathered, no_others
 from bic_lib.core import containers, recognition
-from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused, SiteError, UnknownText
+from bic_lib.core.errors import BicError, Interrupted, ItemError, Refused, SiteError, UnknownText, Untold
 from bic_lib.core.model import REPORT_OF, BrokenDocument, DataType, Document, Listed, ReportKind, Selection, Window
 from bic_lib.core.ports.appliance import Lessons, Pause
 from bic_lib.core.ports.preflight import Check
@@ -87,7 +87,7 @@ class StreamedBytes:
     """A recording or backup on its way (:class:`bic_lib.core.ports.appliance.Payload`); its body can be iterated once.
 
     Iterating raises Interrupted when the body is cut off. Where nobody told where it ends, only a video whose own structure is
-    complete to its last byte is taken; what can't tell that itself is Interrupted at once.
+    complete to its last byte is taken; what can't tell that itself is Untold at once.
     """
 
     def __init__(self, host: str, answer: Answer, first: bytes, rest: Iterator[bytes], recognised: Recognised) -> None:
@@ -122,8 +122,8 @@ class StreamedBytes:
         if self._structure and not self._structure.complete:
             raise self._endless()
 
-    def _endless(self) -> Interrupted:
-        return Interrupted(f"{self._host}: {body_end.NOT_TOLD}", hint=body_end.PROXY)
+    def _endless(self) -> Untold:
+        return Untold(f"{self._host}: {body_end.NOT_TOLD}", hint=body_end.PROXY)
 
 
 class Client:

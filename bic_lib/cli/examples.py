@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "health": ("bic health", "bic health --json"),
     "status": ("bic status", "bic status support --problems"),
     "runs": ("bic runs", "bic runs --limit 5"),
-    "failures": ("bic failures", "bic failures --json"),
+    "failures": ("bic failures", "bic failures --each --json"),
     "retry": ("bic retry --all", f"bic retry {ID}"),
     "acknowledge": (f"bic acknowledge {ID} --yes", "bic acknowledge --site support --data session_recordings --yes"),
     "purge": ("bic purge --older-than 365d --dry-run", f"bic purge --lsid {LSID} --yes"),

@@ -15,6 +15,7 @@
     │   └── NotAdmitted      ... it does not accept our credentials: they are read again once
     └── ItemError            one item (or one report) failed; `failure` says when to try again
         ├── Interrupted      cut off, timed out, 5xx: the same again, soon
+        │   └── Untold       ... or nobody can tell, since the answers do not say where they end
         ├── NotReady         the appliance is still preparing it
         ├── Gone             expired or never there: final
         ├── TooOften         a backup too many: the next schedule's
@@ -122,6 +123,12 @@ class Interrupted(ItemError):
     """Cut off, timed out, 5xx: the same request may succeed soon. A report window is halved next time."""
 
     failure = Failure.INTERRUPTED
+
+
+class Untold(Interrupted):
+    """The whole may have come, or not: the answer did not say where it ends."""
+
+    failure = Failure.UNTOLD
 
 
 class NotReady(ItemError):

@@ -55,6 +55,7 @@ class Failure(StrEnum):
 
     UNREACHABLE = "unreachable"
     INTERRUPTED = "interrupted"
+    UNTOLD = "untold"
     NOT_READY = "not_ready"
     UNEXPECTED = "unexpected"
     WORKER_LOST = "worker_lost"

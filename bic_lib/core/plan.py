@@ -26,12 +26,13 @@ _PAUSES = (MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR)
 _RETRIES: dict[Failure, tuple[int, ...]] = {
     Failure.UNREACHABLE: _PAUSES,
     Failure.INTERRUPTED: (MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR),
+    Failure.UNTOLD: (MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR),
     Failure.NOT_READY: (5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR),
     Failure.UNEXPECTED: (5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY),
     Failure.WORKER_LOST: (0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR),
 }
 _GIVEN_UP_AFTER = {Failure.UNEXPECTED: 6, Failure.WORKER_LOST: 20, Failure.GONE: 1}
-_UNTIL_FORGOTTEN = (Failure.INTERRUPTED, Failure.NOT_READY)
+_UNTIL_FORGOTTEN = (Failure.INTERRUPTED, Failure.UNTOLD, Failure.NOT_READY)
 
 
 # --- tries and pauses ------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Strea
 from bic_lib.core.ticking import Ticks, standstill
 from bic_lib.engine import works
 from bic_lib.engine.app import App
+from bic_lib.ledger import causes
 from bic_lib.ledger.notes import all_stopped
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.seals import Seals
@@ -253,9 +254,9 @@ _TO_DO = {
 
 
 def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
-    """What is listed, grouped by stream, severity and reason."""
+    """What is listed, those of one cause as one, grouped by stream, severity and reason."""
     groups: dict[tuple[object, ...], list[Listed]] = defaultdict(list)
-    for one in listed:
+    for one in causes.told(listed):
         groups[one.severity, one.site, one.data, one.destination, one.kind, one.reason].append(one)
     for (severity, site, data, destination, kind, reason), members in groups.items():
         first = members[0]
@@ -264,7 +265,7 @@ def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
             Severity(str(severity)),
             subject,
             str(reason),
-            count=len(members),
+            count=sum(map(causes.count, members)),
             since=min((one.first_failed for one in members if one.first_failed is not None), default=None),
             next_try=min((one.next_try for one in members if one.next_try is not None), default=None),
             forgotten_first=min((one.forgotten_at for one in members if one.forgotten_at is not None), default=None),

@@ -7,7 +7,8 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a 
 * `rests` of what failed, and their end before their time · `pauses` when an appliance wants to be left alone
 * `lessons` what a site's own words were found to mean
 * `proof` what became of every item · `records` one transfer as a row · `index` where a session stands
-* `troubles` what is wrong, and what of it was acknowledged · `journal` what changed at destinations, day by day
+* `troubles` what is wrong, and what of it was acknowledged · `causes` what of it is told as one
+* `journal` what changed at destinations, day by day
 * `holds` what nobody may purge or retire
 * `seals` how far days are sealed, and which lines hold · `listings` what appliances listed of a day
 * `breakdowns` visits that ended by a bug

@@ -41,9 +41,9 @@ _FORGOTTEN = "the appliance forgot it before it was delivered, and nobody knows 
 class Trouble:
     """One thing that is wrong. Times are Unix seconds on the ledger's clock; `start` and `end` those of the item or stretch.
 
-    `state` is a transfer's state or what verify found. `doubt` is the hex of the first 16 bytes of doubtful content. `place`
-    tells several troubles of one item and severity apart (the location of a file), `found` holds what was found there. `seen_at`
-    and `seen_by` tell who acknowledged it, and when.
+    `state` is a transfer's state or what verify found, `failure` the kind of its last failure. `doubt` is the hex of the first
+    16 bytes of doubtful content. `place` tells several troubles of one item and severity apart (the location of a file), `found`
+    holds what was found there. `seen_at` and `seen_by` tell who acknowledged it, and when.
     """
 
     severity: Severity
@@ -63,6 +63,7 @@ class Trouble:
     start: int = 0
     end: int | None = None
     version: int = 0
+    failure: str = ""
     doubt: str = ""
     place: str = ""
     found: dict[str, Any] = field(default_factory=dict)
@@ -231,6 +232,7 @@ def about(record: Record, how_bad: Severity) -> Trouble:
         start=item.start,
         end=item.end,
         version=record.version,
+        failure=str(outcome.failure or ""),
         doubt=outcome.doubt,
     )
 

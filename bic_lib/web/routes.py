@@ -219,7 +219,8 @@ def _retry(host: Host, request: Request) -> Response:
 
 
 def _failures(host: Host, request: Request) -> Response:
-    return answer(200, {"failures": list(failures.failures(host.app(), everything=asked_flag(request, "all")))})
+    everything, each = asked_flag(request, "all"), asked_flag(request, "each")
+    return answer(200, {"failures": list(failures.failures(host.app(), everything=everything, each=each))})
 
 
 def _acknowledge(host: Host, request: Request) -> Response:

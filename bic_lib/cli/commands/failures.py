@@ -39,9 +39,11 @@ JSON = {
                 ),
                 "instance": Key("number of a shell or Show My Screen recording", 0, null="for what has no number"),
                 "state": Key(
-                    "of an item `failed`, `refused`, `expired`, `none`, `given_up`, `lost` or `doubtful`; else the severity",
+                    "of an item `failed`, `refused`, `expired`, `none`, `given_up`, `lost` or `doubtful`; of several that the "
+                    "appliance no longer had, or never, `gone`; else the severity",
                     "failed",
                 ),
+                "count": Key("how many items it stands for: those of one cause are one row", 1),
                 "attempts": Key("tries so far", 2),
                 "reason": Key("why", "the answer was cut off after 1,834,112 bytes"),
                 "waiting": Key("recordings and backups that wait behind a site, destination or stream", 0),
@@ -61,13 +63,14 @@ JSON = {
 
 @click.command(name="failures")
 @click.option("--all", "everything", is_flag=True, help="Also what somebody has acknowledged.")
+@click.option("--each", is_flag=True, help="Items of one cause one by one, not as one row with their number.")
 @click.pass_obj
-def command(call: Call, everything: bool) -> None:
+def command(call: Call, everything: bool, each: bool) -> None:
     """Show which sites, destinations and streams fail, and what failed, is lost or doubtful, was given up or refused, and why.
 
     `bic retry ID` tries one again; `bic acknowledge ID` says that a loss or a doubt was seen.
     """
-    found = failures(call.app(), everything=everything)
+    found = failures(call.app(), everything=everything, each=each)
     if call.json:
         stream_json({}, "failures", found)
         return
@@ -81,6 +84,8 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     number = "" if row["instance"] is None else f", number {row['instance']}"
     stretch = row["kind"] == "stream" and row["start"]
     which = f"all that ended from {minute(row['start'])} to {minute(row['end'])}" if stretch else row["lsid"] + number
+    if row["count"] > 1:
+        which = f"{row['count']:,} of one cause; --each lists them"
     if row["waiting"]:
         which = f"{row['waiting']:,} wait behind it"
     last = f"last error ({minute(row['last_failed'])}): " if row["last_failed"] else ""

@@ -21,6 +21,7 @@ from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.steps.lsids import plan_lsids
 from bic_lib.engine.steps.recordings import SCREEN_RECORDINGS
+from bic_lib.ledger import causes
 from bic_lib.ledger.listings import Listing, Listings
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING
@@ -64,6 +65,7 @@ def reconcile(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:
         postpone(job, claimed, error)
         return
     job.ledger.proof.unlist(job.site.name, job.ledger.now() - DAY)
+    causes.gather(job.ledger.troubles, job.site.name)
     for name in body["streams"]:
         before = passes.get(name, {})
         passes[name] = {"passed": body["until"], "full": body["until"] if body["is_full"] else before.get("full", 0)}

@@ -124,7 +124,7 @@ def _ways(one: Values) -> Iterator[Button]:
         return
     if one["severity"] in STAYS:
         yield "Seen", "acknowledge", {"id": one["id"], "confirm": "1"}
-    if one["kind"] == "item":
+    if one["kind"] == "item" or one["count"] > 1:
         yield "Try now", "retry", {"id": one["id"]}
 
 
