@@ -1,60 +1,101 @@
-"""The recipes of docs/operating.md and the steps of docs/migration.md: typed here as they stand, with what they print."""
+"""What the documents say to type: every command of every page is typed here as it stands, and prints what the page says."""
 
 from __future__ import annotations
 
-import re
-import shlex
-import subprocess
+import shutil
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
 
 from bic_lib.simulator import Profile, Simulator
+from tests.evidence.authority import authority
+from tests.fixtures_servers import free_port
 from tests.support import ROOT, SECRET, Bic, archive, hourly, other_name, site
-from tests.test_site import _pattern
+from tests.typed import NEEDS_AZURE, Edit, Shell, Word, blocks, dialogues
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-Edit = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A line that a page says to type, the status that it ends with, and the lines that come of it."""
-
-    line: str
-    status: int
-    lines: list[str]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("contrib/**/*.md")])
+SHOWN = {"toml", "json", "xml", "sql", "kusto", "mermaid", "text"}
+"""Languages of what is shown and not typed; `{toctree}` and its like are Sphinx's."""
+TYPED: dict[str, Callable[..., None]] = {}
+"""The page that a test types."""
 
 
-def typed(page: str, heading: str) -> Iterator[Typed]:
-    """What a chapter says to type."""
-    text = (ROOT / page).read_text("utf-8").partition(f"\n{heading}\n")[2]
-    chapter = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0] if heading.startswith("## ") else text
-    for block in _BLOCK.findall(chapter):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *lines = part.rstrip("\n").split("\n")
-            words, _, status = command.partition("  # exit ")
-            yield Typed(words, int(status or 0), lines)
+def types(page: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Says which page a test types, from its first command to its last."""
+
+    def note(test: Callable[..., None]) -> Callable[..., None]:
+        TYPED[page] = test
+        return test
+
+    return note
 
 
-def type_all(bic: Bic, lines: Iterator[Typed], edits: dict[str, Edit]) -> None:
-    """Type them one after the other; a line that tells what to change in `bic.toml` is done by the edit of these words."""
-    left = dict(edits)
-    for one in lines:
-        if one.line.startswith("# "):
-            edit = left.pop(one.line.removeprefix("# bic.toml: "))
-            settings = bic.folder / "bic.toml"
-            settings.write_text(edit(settings.read_text("utf-8")), encoding="utf-8")
-        elif one.line.startswith("bic "):
-            ended = bic(*shlex.split(one.line)[1:])
-            told = f"$ {one.line}\n{ended.out}{ended.err}"
-            assert ended.status == one.status, told
-            assert re.fullmatch(_pattern(one.lines), ended.out), told
+# --- nothing is left out ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_command_of_a_page_is_typed_or_needs_azure(page: Path) -> None:
+    """A block says what it holds; what is to be typed is a dialogue that a test types, or is marked, for what only Azure has."""
+    name = str(page.relative_to(ROOT))
+    text = page.read_text("utf-8")
+    unknown = [language for language, _ in blocks(text) if not _is_known(language)]
+    assert not unknown, "of which language are these blocks? Commands are `console`"
+    for language, block in blocks(text):
+        if block.startswith(NEEDS_AZURE):
+            assert any(word in block for word in AZURE), block
+        elif language == "console":
+            assert block.startswith("$ "), block
+        elif language == "sh":
+            assert SCRIPTS.get(name), f"which test runs this script? {block}"
         else:
-            subprocess.run(shlex.split(one.line), cwd=bic.folder, check=True, capture_output=True)
-    assert left == {}, "the page does not say so any more"
+            assert [
+                line for line in block.splitlines() if line.startswith("$ ") or (language == "text" and _is_command(line))
+            ] == []
+    if list(dialogues(text)):
+        assert name in TYPED, "which test types this page?"
+
+
+AZURE = ("az ", "azd ", "azurewebsites.net/", "prices.azure.com/")
+"""What a command that needs Azure calls."""
+SCRIPTS = {"docs/evidence.md": "test_a_seal_is_checked_as_told"}
+"""Pages with a script to be saved as a file, and the test that does so."""
+
+
+def _is_known(language: str) -> bool:
+    return language in SHOWN | {"console", "sh"} or language.startswith("{")
+
+
+def _is_command(line: str) -> bool:
+    first = line.partition(" ")[0]
+    return first in ("bic", "make", "az", "azd") or (bool(first) and shutil.which(first) is not None)
+
+
+# --- the pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@types("docs/start-laptop.md")
+@types("README.md")
+def test_the_first_ten_minutes_are_as_told(tmp_path: Path) -> None:
+    """The page to begin with, then the beginning of the README in the same folder; what `make` would install is there."""
+    _as_installed(tmp_path)
+    Shell(tmp_path).type_page("docs/start-laptop.md")
+    Shell(tmp_path).type_page("README.md")
+
+
+def _as_installed(folder: Path) -> None:
+    """A folder where `make` finds all that it would install."""
+    programs = folder / ".venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv/installed").touch()
 
 
 def renamed(before: str, after: str) -> Edit:
@@ -68,12 +109,13 @@ def renamed(before: str, after: str) -> Edit:
 
 
 @pytest.mark.slow
-def test_the_recipes_are_as_told(tmp_path: Path) -> None:
-    """Each recipe of the page, one after the other: all of them work, and prove it themselves."""
-    with Simulator(Profile(sessions=12, days=3)) as appliance:
+@types("docs/operating.md")
+def test_operating_is_as_told(tmp_path: Path) -> None:
+    """A service and its HTTP routes, then each recipe, one after the other: all of them work, and prove it themselves."""
+    with Simulator(Profile(sessions=12, days=3)) as appliance, _mail_server() as mail:
         branch = site(appliance, "branch", host=other_name(appliance)), hourly(name="branch", site="branch", destination="second")
         settings = site(appliance) + archive() + hourly("sessions", "session_recordings", "site_backups") + archive("second")
-        (tmp_path / "bic.toml").write_text(settings + "".join(branch), encoding="utf-8")
+        (tmp_path / "bic.toml").write_text(settings + "".join(branch) + mail, encoding="utf-8")
         bic = Bic(tmp_path, {SECRET: appliance.client_secret})
         assert bic("run", "--once").status == 0
         edits = {
@@ -81,10 +123,50 @@ def test_the_recipes_are_as_told(tmp_path: Path) -> None:
             '`directory = "elsewhere"`': renamed('directory = "archive2"', 'directory = "elsewhere"'),
             "without the site `branch`, and its transfer": lambda text: text.replace(branch[0], "").replace(branch[1], ""),
         }
-        type_all(bic, typed("docs/operating.md", "## Recipes"), edits)
+        words: dict[str, Word] = {
+            "/etc/bic/bic.toml": "bic.toml",
+            "$KEY": lambda: (tmp_path / "bic-ledger.sqlite.key").read_text().strip(),
+            "1794556310-download-123456789": lambda: bic("runs", "--json").json["runs"][0]["id"],
+            "session.xml": lambda: next((tmp_path / "archive").glob("*.xml")).relative_to(tmp_path).as_posix(),
+        }
+        Shell(tmp_path, {SECRET: appliance.client_secret}, edits, words).type_page("docs/operating.md")
+
+
+@contextmanager
+def _mail_server() -> Iterator[str]:
+    """The settings that name it."""
+    server = Controller(Sink(), hostname="127.0.0.1", port=free_port())
+    server.start()
+    try:
+        where = f'host = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n'
+        yield f'[notifications.smtp]\n{where}from = "a@example.com"\nto = ["b@example.com"]\n'
+    finally:
+        server.stop()
 
 
 @pytest.mark.slow
+@types("docs/evidence.md")
+def test_a_seal_is_checked_as_told(tmp_path: Path) -> None:
+    """From its beginning to a bag, by bic and by the page's own script; a time stamp by openssl alone."""
+    with Simulator(Profile(sessions=5, days=3)) as appliance, authority(tmp_path) as stamps:
+        seal = f'[seal]\ndestination = "archive"\ntime_stamp = "{stamps.url}"\ntime_stamp_ca = "ca.pem"\n'
+        (tmp_path / "bic.toml").write_text(site(appliance) + archive() + hourly() + seal, encoding="utf-8")
+        bic = Bic(tmp_path, {SECRET: appliance.client_secret})
+        assert bic("run", "--once").status == 0
+        [script] = [block for language, block in blocks((ROOT / "docs/evidence.md").read_text("utf-8")) if language == "sh"]
+        (tmp_path / "check.sh").write_text(script, encoding="utf-8")
+        words: dict[str, Word] = {
+            "X.json": lambda: str(next((tmp_path / "archive/seals").rglob("*.tsr"))).removesuffix(".tsr"),
+            "FINGERPRINT": lambda: bic("seal", "head", "--json").json["fingerprint"],
+            "COPY": "archive",
+            "tsa.pem": "ca.pem",
+            "LSID": next(one.lsid for one in appliance.sessions() if one.state == "ended"),
+        }
+        Shell(tmp_path, {SECRET: appliance.client_secret}, words=words).type_page("docs/evidence.md")
+
+
+@pytest.mark.slow
+@types("docs/migration.md")
 def test_the_way_from_the_vendors_program_is_as_told(tmp_path: Path) -> None:
     """Beside a folder that another program filled: all of it is taken over, and nothing of it fetched again."""
     with Simulator(Profile(sessions=12, days=3)) as appliance:
@@ -94,7 +176,7 @@ def test_the_way_from_the_vendors_program_is_as_told(tmp_path: Path) -> None:
         transfers = hourly(*FILES) + hourly("sessions", name="rows", destination="warehouse")
         (tmp_path / "bic.toml").write_text(site(appliance) + archive() + rows + transfers, encoding="utf-8")
         appliance.requests.clear()
-        type_all(Bic(tmp_path, {SECRET: appliance.client_secret}), typed("docs/migration.md", "## The steps"), {})
+        Shell(tmp_path, {SECRET: appliance.client_secret}).type_page("docs/migration.md")
         assert {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == before
         assert not [one.path for one in appliance.requests if "recording" in one.path]
 
