@@ -27,6 +27,7 @@ help:
 	@echo "make audit   known vulnerabilities of what runs"
 	@echo "make sbom    build/sbom.cdx.json: what runs, as CycloneDX"
 	@echo "make bench   speed against baselines"
+	@echo "make flame   docs/images/first-pull.svg: where a first pull's processor time goes"
 	@echo "make soak    WEEKS=20 random weeks of faults and kills, a million sessions in a table, then make scale (half an hour)"
 	@echo "make scale   20 sites, 4 hosts, 5,000 steps, 20 kills on the storage emulator (about ten minutes)"
 	@echo "make docs    write the generated pages anew"
@@ -87,6 +88,9 @@ soak: $(MARK)-dev $(TOOLS)
 
 scale: $(MARK)-dev $(TOOLS)
 	@$(BIN)/python -m benchmarks.scaling
+
+flame: $(MARK)-dev
+	@$(BIN)/python -m benchmarks._flame docs/images/first-pull.svg
 
 docs: $(MARK)-dev
 	$(BIN)/python -m bic_lib.settings.docs > docs/settings.md

@@ -15,7 +15,7 @@ import pytest
 from bic_lib import logs
 from bic_lib.core.health import Severity
 from bic_lib.core.model import Counts, DataType, Outcome, State
-from bic_lib.core.ports import Put
+from bic_lib.core.ports.store import Put
 from bic_lib.engine import events
 from bic_lib.engine.health import look
 from bic_lib.ledger.history import Run
