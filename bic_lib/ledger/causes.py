@@ -19,7 +19,7 @@ from functools import partial
 from bic_lib.core.errors import Conflict
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, Failure, State
-from bic_lib.core.ports import BATCH, Delete, Insert, Replace
+from bic_lib.core.ports.store import BATCH, Delete, Insert, Replace
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.troubles import OPEN, Trouble, Troubles, body
 
