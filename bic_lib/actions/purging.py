@@ -40,8 +40,6 @@ _PATIENCE = 300.0
 """Seconds to wait for the site's reports: a window in hand may deliver the very sessions, and takes some minutes at most."""
 _LOOK_SECONDS = 0.5
 """Between two looks whether they are free."""
-_READ_WHOLE = 96 * 1024 * 1024
-"""Bytes of a file that are read to see that it is what was stored; of a larger one, a recording, the size has to do."""
 
 
 @dataclass(slots=True)
@@ -218,7 +216,7 @@ def _session(records: Sequence[Record]) -> Item:
 
 
 def _remove_file(store: FileStore, record: Record) -> None:
-    """Remove a file that is what was stored, and what a repair set aside of it; of a large one the size tells. Raises BicError.
+    """Remove a file that is what was stored, read whole to know it, and what a repair set aside of it. Raises BicError.
 
     Something else under its name is somebody else's, or was altered: a person looks at it, removes it, and purges again.
     """
@@ -235,8 +233,6 @@ def _remove_file(store: FileStore, record: Record) -> None:
 
 
 def _is_stored(store: FileStore, record: Record) -> bool:
-    if record.outcome.size > _READ_WHOLE:
-        return True
     digest = hashlib.sha256()
     try:
         for chunk in store.read(record.outcome.location):

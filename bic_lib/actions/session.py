@@ -16,7 +16,7 @@ from typing import Any
 from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import BicError, LedgerError, Unexpected
-from bic_lib.core.model import DAY, DOCUMENTS, Document
+from bic_lib.core.model import DAY, DOCUMENTS, REPORT_OF, Document
 from bic_lib.core.rows import session_rows
 from bic_lib.core.session_content import Content, content
 from bic_lib.engine.app import App
@@ -69,7 +69,8 @@ class Session:
 def find(app: App, *, lsid: str = "", key: str = "", site: str = "") -> list[Place]:
     """The sessions with this lsid, or this external key, of one site or of every site that the ledger knows; the newest first.
 
-    Raises UsageError for an unknown site, LedgerError.
+    One that was never delivered stands in no index; by its lsid it is found among what is wrong. Raises UsageError for an unknown
+    site, LedgerError.
     """
     known = list(dict.fromkeys([*app.sites, *app.ledger.streams.standing().sites()]))
     demand("site", [site] if site else [], known)
@@ -80,6 +81,8 @@ def find(app: App, *, lsid: str = "", key: str = "", site: str = "") -> list[Pla
 
     with ThreadPoolExecutor(_SITES_AT_ONCE, thread_name_prefix="bic-find") as pool:
         found = [place for places in pool.map(of_site, [site] if site else known) for place in places]
+    if lsid and not found:
+        found = list(dict.fromkeys(_listed(app, lsid, site)))
     return sorted(found, key=lambda place: place.day, reverse=True)
 
 
@@ -88,6 +91,14 @@ def _by_lsid(app: App, site: str, lsid: str, until: date) -> Iterator[Place]:
     place = index.find(site, lsid, index.months(site, until))
     if place:
         yield place
+
+
+def _listed(app: App, lsid: str, site: str) -> Iterator[Place]:
+    """Where a session stands of which something failed, or is in doubt."""
+    troubles = app.ledger.troubles
+    for one in (*troubles.open(site or None), *troubles.seen(site or None)):
+        if one.kind == "item" and one.lsid == lsid and one.data in REPORT_OF:
+            yield Place(one.site, lsid, datetime.fromtimestamp(one.start, UTC).date())
 
 
 def _by_key(app: App, site: str, key: str, until: date) -> Iterator[Place]:

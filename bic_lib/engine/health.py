@@ -232,8 +232,11 @@ _SEALED_WITHIN = 6 * HOUR
 
 
 def _seals(app: App, known: Known) -> Iterator[Trouble]:
-    """A day that is not sealed, though it should be."""
+    """A day that is not sealed, though it should be; and, once for all sites, that none is."""
     if Work.SEAL not in app.works:
+        if known.standing.sites():
+            text = "Days are not sealed: who may write the archive and the ledger can change what was stored unseen."
+            yield Trouble(Severity.NOTE, Subject("seal"), text, "[seal] in the settings seals each day (docs/evidence.md).")
         return
     match known.chain:
         case {"head": {"day": str(day)}}:

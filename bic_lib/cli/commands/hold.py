@@ -6,14 +6,13 @@ import getpass
 
 import rich_click as click
 
-from bic_lib.actions.session import find
+from bic_lib.actions import holding
 from bic_lib.actions.timestamps import iso, minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.cli.tables import table
-from bic_lib.core.errors import UsageError
-from bic_lib.ledger.holds import Hold, Holds
+from bic_lib.ledger.holds import Hold
 
 JSON = {
     "hold": {
@@ -39,22 +38,13 @@ def command(call: Call, lsids: tuple[str, ...], release: bool, reason: str) -> i
 
     Without an id, all holds are listed. It sets no hold of the store's own: whoever may delete there still can.
     """
-    if lsids and not release and not reason:
-        raise UsageError("hold: say why by --reason", hint='bic hold LSID --reason "case 4711"')
     app = call.app()
-    ledger = app.ledger
-    holds, now = Holds(ledger.store), ledger.now()
-    known = holds.all()
-    if release and (unknown := [lsid for lsid in lsids if lsid not in known]):
-        raise UsageError(f"hold: {', '.join(unknown)} is not held", hint="`bic hold` lists what is.")
-    for lsid in lsids:
-        if release:
-            holds.release(lsid)
-        else:
-            holds.put(Hold(lsid, reason, getpass.getuser(), now))
-            if "@" not in lsid and not find(app, lsid=lsid):  # a backup's id has one
-                note(f"bic: this ledger knows no session {lsid}; it is held all the same")
-    _show(call, list(holds.all().values()))
+    if release:
+        holding.release(app, lsids)
+    elif lsids:
+        for lsid in holding.hold(app, lsids, reason, getpass.getuser()):
+            note(f"bic: this ledger knows no session {lsid}; it is held all the same")
+    _show(call, holding.held(app))
     return 0
 
 

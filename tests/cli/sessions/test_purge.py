@@ -17,9 +17,9 @@ from bic_lib.core.ports.store import Change
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.stores.sqlite import SqliteStore
-from bic_lib.simulator import Recording, Simulator
+from bic_lib.simulator import Profile, Recording, Simulator
 from tests.engine.steps.world import World, wanted
-from tests.support import Bic
+from tests.support import SECRET, Bic, archive, hourly, site
 
 
 @pytest.fixture
@@ -120,6 +120,24 @@ def test_what_can_t_be_meant_removes_nothing(filled: Bic, words: tuple[str, ...]
     assert (files_of(filled), rows(filled)) == before
 
 
+def test_a_session_that_was_never_delivered_is_purged_too(tmp_path: Path) -> None:
+    """It only ever failed: by its lsid it is found, goes off the list of failures, and no run tries it again."""
+    with Simulator(Profile(sessions=4, days=2)) as sim:
+        bad = next(one.lsid for one in sim.sessions() if one.state == "ended")
+        sim.faults.malformed = {bad: "control_byte"}
+        (tmp_path / "bic.toml").write_text(site(sim) + archive() + hourly(), encoding="utf-8")
+        bic = Bic(tmp_path, {SECRET: sim.client_secret})
+        bic("run", "--once")
+        assert [one["lsid"] for one in bic("failures", "--json").json["failures"]] == [bad]
+        assert bic("session", bad).status == 0
+        ended = bic("purge", "--lsid", bad, "--yes", "--json")
+        assert (ended.status, ended.json["sessions"], ended.json["items"]) == (0, 1, 0)
+        sim.faults.malformed = {}
+        bic("run", "--now")
+        assert bic("failures", "--json").json["failures"] == []
+        assert not files_of(bic, bad)
+
+
 # --- what stays ------------------------------------------------------------------------------------------------------
 
 
@@ -143,9 +161,10 @@ def test_a_hold_on_what_nobody_knows_is_told(filled: Bic) -> None:
     assert (ended.status, "knows no session nobody" in ended.err) == (0, True)
 
 
-def test_what_is_not_what_was_stored_stays(filled: Bic, lsid: str) -> None:
-    """Something else under a file's name is left for a person, and listed as `purging` until it is gone and purged again."""
-    [name] = [one for one in files_of(filled, lsid) if one.endswith(".xml")]
+@pytest.mark.parametrize("ending", [".xml", ".flv"])
+def test_what_is_not_what_was_stored_stays(filled: Bic, lsid: str, ending: str) -> None:
+    """Of the same size or not, something else under a file's name is left for a person, and listed as `purging` until it is gone and purged again."""
+    [name] = [one for one in files_of(filled, lsid) if one.endswith(ending)]
     file = filled.folder / "archive" / name
     file.write_bytes(file.read_bytes()[::-1])
     ended = filled("purge", "--lsid", lsid, "--yes", "--json")

@@ -17,6 +17,7 @@ from bic_lib import wiring
 from bic_lib.actions import session
 from bic_lib.core.model import DAY, DataType, Item
 from bic_lib.core.ports.store import Row
+from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.index import INDEX
 from bic_lib.ledger.stores.sqlite import SqliteStore
@@ -71,6 +72,23 @@ def test_an_altered_document_gives_no_content(filled: Bic, lsid: str) -> None:
     assert told["content_missing"] == ["archive: altered"]
     assert "Massage" not in str(told["content"])
     assert {one["destination"]: one["proof"] for one in told["copies"] if one["data"] == "sessions"}["archive"] == "altered"
+
+
+def test_words_are_of_the_bytes_that_were_proven(filled: Bic, lsid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is altered between its check and its reading gives no content either."""
+    read, seen = LocalFolder.read, set[str]()
+
+    def altered_meanwhile(store: LocalFolder, location: str) -> Iterator[bytes]:
+        again = location in seen
+        seen.add(location)
+        return (chunk.replace(b"Chat Message", b"Chat Massage") if again else chunk for chunk in read(store, location))
+
+    monkeypatch.setattr(LocalFolder, "read", altered_meanwhile)
+    app = wiring.app(loading.load(filled.folder / "bic.toml"), environ=filled.environ)
+    [place] = session.find(app, lsid=lsid)
+    told = session.look(app, place)
+    assert told.source.startswith("warehouse")
+    assert told.unread == ("archive: it was altered just now",)
 
 
 def test_without_a_proven_copy_there_is_no_content(filled: Bic, lsid: str) -> None:
