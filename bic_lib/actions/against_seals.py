@@ -10,7 +10,7 @@ from bic_lib.core.model import State
 from bic_lib.engine.app import App
 from bic_lib.engine.proving import Problem
 from bic_lib.evidence import against
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
 from bic_lib.ledger.records import HELD
 from bic_lib.ledger.troubles import Trouble
 

@@ -22,9 +22,10 @@ from bic_lib.core.errors import BicError, DestinationError, LedgerError, UsageEr
 from bic_lib.core.version import VERSION
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination, RowDestination
-from bic_lib.evidence import names, sealing
+from bic_lib.evidence import names
 from bic_lib.evidence.names import Stem
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
+from bic_lib.evidence.statement import head_of
 from bic_lib.ledger.records import HELD
 from bic_lib.ledger.seals import Seals, Spot
 
@@ -190,7 +191,7 @@ class _Bag:
 
     def _of_day(self) -> str:
         """The seal of the day on which the session began: its completeness tells of it."""
-        head = sealing.head_of(self.chain)
+        head = head_of(self.chain)
         number = head.number - (head.day - self.session.place.day).days if head else -1
         return str(Stem(number, self.session.place.day)) if number > 0 else ""
 

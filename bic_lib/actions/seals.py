@@ -11,8 +11,8 @@ from bic_lib.core.errors import ItemError, UsageError
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.evidence import checking, keys, names, sealing
 from bic_lib.evidence.checking import Chain, Found, Problem
-from bic_lib.evidence.sealing import Setup
-from bic_lib.evidence.statement import Head
+from bic_lib.evidence.setup import Setup
+from bic_lib.evidence.statement import Head, head_of
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.seals import Seals
 
@@ -33,7 +33,7 @@ class Sealed:
 def head(ledger: Ledger) -> Sealed:
     """How far the chain is. Raises UsageError where there is none."""
     chain = Seals(ledger.store).chain()
-    found = sealing.head_of(chain)
+    found = head_of(chain)
     if found is None:
         raise UsageError("nothing is sealed yet", hint="`bic seal init` begins.")
     return Sealed(chain["ledger"], chain["key"], chain["fingerprint"], found)

@@ -16,7 +16,7 @@ from bic_lib.engine.delivery import Destination
 from bic_lib.engine.findings import Findings
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.verifying import Looking, Seen, Verified, cursor, held, shares, unwatched
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import damage
 

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 from bic_lib.evidence import checking, names, sealing
 from bic_lib.evidence.checking import Chain, Found, Problem
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
+from bic_lib.evidence.statement import head_of
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.seals import Seals, Spot
 
@@ -15,7 +16,7 @@ from bic_lib.ledger.seals import Seals, Spot
 def chain(ledger: Ledger, setup: Setup) -> Chain | None:
     """The ledger's own chain as it lies there; None where none was begun. Raises LedgerError, DestinationError."""
     known = Seals(ledger.store).chain()
-    if sealing.head_of(known) is None:
+    if head_of(known) is None:
         return None
     store, folder = setup.store(), f"{names.SEALS}/{known['ledger']}"
     found = [entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page]
@@ -24,7 +25,7 @@ def chain(ledger: Ledger, setup: Setup) -> Chain | None:
 
 def rolled_back(ledger: Ledger, found: Chain) -> Iterator[Problem]:
     """A chain that does not reach the statement that the ledger noted last. Raises LedgerError."""
-    noted = sealing.head_of(Seals(ledger.store).chain())
+    noted = head_of(Seals(ledger.store).chain())
     if noted and noted.sha256 not in found.heads:
         ended = f"it ends with statement {found.head.number}" if found.head else "there is none"
         detail = f"the ledger noted statement {noted.number} of {noted.day}, SHA-256 {noted.sha256}; {ended}"

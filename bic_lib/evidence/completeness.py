@@ -56,13 +56,17 @@ class Reports:
 
 @dataclass(slots=True)
 class _Counted:
-    """What a day's rows tell of one report kind."""
+    """What a day's rows tell of one report kind. Sessions are kept by their ids only where something of them is amiss.
 
-    documents: dict[str, Counter[str]] = field(default_factory=dict)
-    recordings: dict[str, Counter[str]] = field(default_factory=dict)
+    `unknown`: those that were listed when the ledger did not know them, and knows none of them yet; `open`: of each destination
+    those that have not ended, and are not there.
+    """
+
+    unknown: set[str]
+    documents: dict[str, Counter[str]]
+    recordings: dict[str, Counter[str]]
+    open: dict[str, set[str]]
     missing: set[str] = field(default_factory=set)
-    known: set[str] = field(default_factory=set)
-    open: set[str] = field(default_factory=set)
 
 
 def days(ledger: Ledger, site: str, reports: Reports, day: date, touched: Iterable[str]) -> list[dict[str, Any]]:
@@ -119,8 +123,13 @@ def _sum(told: Mapping[str, Any]) -> str:
 def _told(
     ledger: Ledger, site: str, day: date, kind: ReportKind, destinations: Sequence[str], listing: Listing | None, why: str
 ) -> dict[str, Any]:
-    counted = _count(ledger.store.scan(ITEMS, f"{site}|{day.isoformat()}"), kind, destinations)
-    unknown = {lsid for lsid in listing.unknown if lsid not in counted.known} if listing else set()
+    counted = _Counted(
+        set(listing.unknown if listing else ()),
+        {name: Counter() for name in destinations},
+        {name: Counter() for name in destinations},
+        {name: set() for name in destinations},
+    )
+    _count(ledger.store.scan(ITEMS, f"{site}|{day.isoformat()}"), kind, counted)
     told = {
         "day": day.isoformat(),
         "kind": str(kind),
@@ -131,7 +140,7 @@ def _told(
             name: {**dict.fromkeys(_FIGURES, 0), **counted.documents[name], "recordings": _recordings(counted.recordings[name])}
             for name in destinations
         },
-        "missing": sorted(counted.missing | unknown),
+        "missing": sorted(counted.missing | counted.unknown),
     }
     return told if listing else {**told, "listing": "none", "why": why or _NOT_ASKED}
 
@@ -140,33 +149,37 @@ def _recordings(states: Counter[str]) -> dict[str, int]:
     return {"announced": sum(states.values()), "delivered": states["delivered"]}
 
 
-def _count(rows: Iterable[Row], kind: ReportKind, destinations: Sequence[str]) -> _Counted:
-    counted = _Counted({name: Counter() for name in destinations}, {name: Counter() for name in destinations})
-    delivered: dict[str, set[str]] = {name: set() for name in destinations}
+def _count(rows: Iterable[Row], kind: ReportKind, counted: _Counted) -> None:
+    """Take a day's rows in: in their order documents come before sessions' and presentations' transfers."""
     for _, versions in groupby((row for row in rows if is_transfer(row) or row.key.startswith("document|")), _without_version):
         *_, newest = versions
         parts = newest.key.split("|")
         if parts[0] == "document":
-            lsid = key_text(parts[1])
-            counted.known.add(lsid)
-            if newest.body.get("open"):
-                counted.open.add(lsid)
-            continue
-        data, destination = DataType(parts[0]), parts[3]
-        if REPORT_OF.get(data) is not kind or destination not in counted.documents:
-            continue
-        state = _state(newest)
-        if data in DOCUMENTS:
-            counted.documents[destination][state] += 1
-            delivered[destination].add(newest.body.get("lsid", ""))
-            counted.missing |= {str(newest.body.get("lsid", ""))} if state in _UNDELIVERED else set()
-        else:
-            counted.recordings[destination][state] += 1
-    for name in destinations if kind is ReportKind.SUPPORT else ():
-        waiting = counted.open - delivered[name]
+            _take_document(key_text(parts[1]), newest, kind, counted)
+        elif REPORT_OF.get(DataType(parts[0])) is kind and parts[3] in counted.documents:
+            _take_transfer(DataType(parts[0]), parts[3], newest, counted)
+    for name, waiting in counted.open.items():
         counted.documents[name]["open"] += len(waiting)
         counted.missing |= waiting
-    return counted
+
+
+def _take_document(lsid: str, row: Row, kind: ReportKind, counted: _Counted) -> None:
+    counted.unknown.discard(lsid)
+    if row.body.get("open") and kind is ReportKind.SUPPORT:
+        for waiting in counted.open.values():
+            waiting.add(lsid)
+
+
+def _take_transfer(data: DataType, destination: str, row: Row, counted: _Counted) -> None:
+    state = _state(row)
+    if data not in DOCUMENTS:
+        counted.recordings[destination][state] += 1
+        return
+    lsid = str(row.body.get("lsid", ""))
+    counted.documents[destination][state] += 1
+    counted.open[destination].discard(lsid)
+    if state in _UNDELIVERED:
+        counted.missing.add(lsid)
 
 
 def _without_version(row: Row) -> str:

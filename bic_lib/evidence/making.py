@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bic_lib.core.version import VERSION
-from bic_lib.evidence import completeness, lists, names
+from bic_lib.evidence import completeness, names
 from bic_lib.evidence.completeness import Reports
+from bic_lib.evidence.drafts import Draft, Drafts
 from bic_lib.evidence.names import Stem
-from bic_lib.evidence.standing import Changed, Standing
 from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest
 
 Days = Mapping[str, Sequence[Mapping[str, Any]]]
-Line = tuple[str, str, str]
-"""A location, its SHA-256, and where it came from or why it went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,20 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A file of a seal as it is to be published: its bytes, as often as they are asked for."""
+
+    sha256: str
+    size: int
+    chunks: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class Seal:
     """A seal as it is to be published."""
 
     stem: Stem
-    files: Mapping[str, bytes]
+    files: Mapping[str, Part]
     statement: bytes
 
     @property
@@ -46,22 +53,24 @@ class Seal:
         return Head(self.stem.number, self.stem.day, digest(self.statement))
 
 
-def made(stem: Stem, chain: Mapping[str, Any], found: Standing, days: Days, around: Surroundings) -> Seal:
-    """The seal of a day, which follows the chain's head. `days`: by site, what its completeness says."""
-    files: dict[str, bytes] = {}
+def made(stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int, days: Days, around: Surroundings) -> Seal:
+    """The seal of a day, which follows the chain's head. `days`: by site, what its completeness says.
+
+    `passed_over`: what was stored and replaced before.
+    """
+    files: dict[str, Part] = {}
     listed: list[Listed] = []
     by_site: dict[str, dict[str, str]] = defaultdict(dict)
-    for site, destination, kind, lines in _lists(found.changed, around):
-        content = lists.written((location, sha256) for location, sha256, _ in lines)
-        name = stem.of(site, destination, _ENDINGS[kind])
-        listed.append(_listed(len(listed) + 1, kind, content, lines))
-        by_site[site][str(len(listed))] = name
-        if content:
-            files[name] = content
+    for draft in drafts.all(around.streams):
+        name = stem.of(draft.site, draft.destination, _ENDINGS[draft.kind])
+        listed.append(_listed(len(listed) + 1, draft))
+        by_site[draft.site][str(len(listed))] = name
+        if draft.lines:
+            files[name] = Part(draft.sha256, draft.size, draft.chunks)
     for site in sorted({*by_site, *days}):
         content = completeness.written(site, by_site[site], days.get(site, ()))
         listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
-        files[stem.completeness(site)] = content
+        files[stem.completeness(site)] = part(content)
     statement = Statement(
         ledger=chain["ledger"],
         number=stem.number,
@@ -72,7 +81,7 @@ def made(stem: Stem, chain: Mapping[str, Any], found: Standing, days: Days, arou
         destination=around.destination,
         destinations=around.places,
         files=tuple(listed),
-        passed_over=found.passed_over,
+        passed_over=passed_over,
         more=_more(chain),
     )
     return Seal(stem, files, statement.written())
@@ -90,29 +99,13 @@ def _more(chain: Mapping[str, Any]) -> dict[str, Any]:
     return more
 
 
-def _lists(changed: Iterable[Changed], around: Surroundings) -> Iterator[tuple[str, str, Kind, list[Line]]]:
-    """Site, destination, kind, and lines of each list; an empty list where nothing is new."""
-    present: dict[tuple[str, str], list[Line]] = {pair: [] for pair in around.streams}
-    gone: dict[tuple[str, str], list[Line]] = defaultdict(list)
-    for one in changed:
-        pair = (one.spot.site, one.spot.destination)
-        location = one.spot.location.removeprefix("session/") if around.is_rows(pair[1]) else one.spot.location
-        present.setdefault(pair, [])
-        if one.held:
-            present[pair].append((location, one.held.sha256, one.held.origin))
-        if one.before:
-            gone[pair].append((location, one.before, one.why))
-    for pair, lines in sorted(present.items()):
-        yield (*pair, Kind.ROWS if around.is_rows(pair[1]) else Kind.LIST, lines)
-        if pair in gone:
-            yield (*pair, Kind.GONE, gone[pair])
+def part(content: bytes) -> Part:
+    """A file that is in memory."""
+    return Part(digest(content), len(content), lambda: iter((content,)))
 
 
 _ENDINGS = {Kind.LIST: names.LIST, Kind.ROWS: names.ROWS, Kind.GONE: names.GONE}
 
 
-def _listed(n: int, kind: Kind, content: bytes, lines: Sequence[Line]) -> Listed:
-    if kind is Kind.GONE:
-        in_order = sorted(lines, key=lambda line: line[0].encode("utf-8", "surrogateescape"))
-        return Listed(n, kind, digest(content), len(lines), why=tuple(why for _, _, why in in_order))
-    return Listed(n, kind, digest(content), len(lines), Counter(origin for _, _, origin in lines))
+def _listed(n: int, draft: Draft) -> Listed:
+    return Listed(n, draft.kind, draft.sha256, draft.lines, draft.origins, draft.words)

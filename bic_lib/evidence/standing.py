@@ -7,13 +7,13 @@ item does not agree yet (a worker was killed in between, or is just writing) wai
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 from bic_lib.core.model import Item, Outcome, State
@@ -57,9 +57,8 @@ class Changed:
 
 @dataclass(slots=True)
 class Standing:
-    """What changed since the last seal, in no certain order; the days that were read, as they were (empty: read them again)."""
+    """What changed since the last seal, in figures; the days that were read, as they were (empty: read them again)."""
 
-    changed: list[Changed] = field(default_factory=list)
     days: dict[str, str] = field(default_factory=dict)
     passed_over: int = 0
     touched: set[tuple[str, str]] = field(default_factory=set)
@@ -73,33 +72,37 @@ class _Seen(Enum):
     WAITS = auto()
 
 
-def inventory(ledger: Ledger) -> Iterator[Changed]:
+def inventory(ledger: Ledger, take: Callable[[Changed], None]) -> Standing:
     """Everything that the ledger says is held: what the first statement inherits. Raises LedgerError."""
     for record in ledger.proof.records():
         if record.outcome.state in HELD and has_digest(record):
             spot = Spot(record.item.site, record.destination, record.outcome.location)
-            yield Changed(spot, "", Held(record.outcome.sha256, origin(record)))
+            take(Changed(spot, "", Held(record.outcome.sha256, origin(record))))
+    return Standing()
 
 
-def since(ledger: Ledger, day: date, known: Mapping[str, str]) -> Standing:
-    """What the journal of the day, and of days before it that are not as they were `known`, changed. Raises LedgerError."""
+def since(ledger: Ledger, day: date, known: Mapping[str, str], take: Callable[[Changed], None]) -> Standing:
+    """What the journal of the day, and of days before it that are not as they were `known`, changed. Raises LedgerError.
+
+    `take` is given each place, as it is found: memory does not grow with them.
+    """
     found = Standing()
-    spots: dict[Spot, _Place] = defaultdict(_Place)
+    changed = []
     for back in range(LOOKED_BACK, -1, -1):
         of_day = day - timedelta(days=back)
         name = of_day.isoformat()
         if back and known.get(name) and _digest(ledger.journal.day(of_day)) == known[name]:
             found.days[name] = known[name]
         else:
-            found.days[name] = _take(ledger, of_day, spots, found)
+            changed.append(of_day)
     seals = Seals(ledger.store)
-    for (spot, place), before in _side_by_side(spots.items(), lambda pair: seals.line(pair[0])):
+    for (spot, place), before in _side_by_side(_places(ledger, changed, found), lambda pair: seals.line(pair[0])):
         found.passed_over += sum(sha256 != before for sha256 in place.ended)
         if place.held and place.held.sha256 != before:
             why = MENDED if place.held.origin == MENDED else _ENDED[State.REPLACED]
-            found.changed.append(Changed(spot, before, place.held, why))
+            take(Changed(spot, before, place.held, why))
         elif before in place.ended and not place.held:
-            found.changed.append(Changed(spot, before, None, place.ended[before]))
+            take(Changed(spot, before, None, place.ended[before]))
     return found
 
 
@@ -129,26 +132,61 @@ def _add(digest: hashlib._Hash, entry: Entry) -> None:
     digest.update(f"{entry.key}|{entry.happened}|{entry.at}\n".encode("utf-8", "surrogatepass"))
 
 
-def _take(ledger: Ledger, day: date, spots: dict[Spot, _Place], found: Standing) -> str:
-    """Take a day's rows in; the day's digest, or nothing where a row of it waits."""
-    waits, digest = False, hashlib.sha256()
-    for entry, record in _side_by_side(ledger.journal.day(day), lambda one: _record(ledger, one)):
-        _add(digest, entry)
+@dataclass(slots=True)
+class _Day:
+    """A day of the journal that is read: its digest, and whether a row of it waits."""
+
+    name: str
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    waits: bool = False
+
+
+def _places(ledger: Ledger, days: Iterable[date], found: Standing) -> Iterator[tuple[Spot, _Place]]:
+    """One place after the other, as the rows of these days have it: each day is in the order of its places."""
+    read = [_Day(day.isoformat()) for day in days]
+    rows = heapq.merge(*(_rows(ledger, day, found) for day in read), key=lambda row: _place_of(row[1]))
+    told = ((day, entry) for day, entry in rows if _tells(entry))
+    asked = _side_by_side(told, lambda row: _record(ledger, row[1]))
+    for _, of_place in groupby(asked, key=lambda pair: _place_of(pair[0][1])):
+        place, spot = _Place(), None
+        for (day, entry), record in of_place:
+            spot = Spot(entry.site, entry.destination, entry.location)
+            _take(place, day, entry, record, found)
+        if spot:
+            yield spot, place
+    found.days.update({day.name: "" if day.waits else day.digest.hexdigest() for day in read})
+
+
+def _rows(ledger: Ledger, day: _Day, found: Standing) -> Iterator[tuple[_Day, Entry]]:
+    """A day's rows, taken into its digest."""
+    for entry in ledger.journal.day(date.fromisoformat(day.name)):
+        _add(day.digest, entry)
         if entry.site:
             found.touched.add((entry.site, datetime.fromtimestamp(max(0, entry.start), UTC).date().isoformat()))
-        if not entry.location or entry.happened in (Happened.LOST, Happened.ACKNOWLEDGED):
-            continue
-        spot = Spot(entry.site, entry.destination, entry.location)
-        match _judge(entry, record):
-            case _Seen.HOLDS if record:
-                spots[spot].held = Held(record.outcome.sha256, origin(record))
-            case _Seen.ENDED if record:
-                spots[spot].ended[entry.sha256] = _ENDED[record.outcome.state]
-            case _Seen.WAITS:
-                waits = True
-            case _:
-                found.passed_over += 1
-    return "" if waits else digest.hexdigest()
+        yield day, entry
+
+
+def _place_of(entry: Entry) -> str:
+    """What the keys of all rows about a place begin with."""
+    destination, location, site, _ = entry.key.split("|", 3)
+    return f"{destination}|{location}|{site}|"
+
+
+def _tells(entry: Entry) -> bool:
+    return bool(entry.location) and entry.happened not in (Happened.LOST, Happened.ACKNOWLEDGED)
+
+
+def _take(place: _Place, day: _Day, entry: Entry, record: Record | None, found: Standing) -> None:
+    """Take a row in."""
+    match _judge(entry, record):
+        case _Seen.HOLDS if record:
+            place.held = Held(record.outcome.sha256, origin(record))
+        case _Seen.ENDED if record:
+            place.ended[entry.sha256] = _ENDED[record.outcome.state]
+        case _Seen.WAITS:
+            day.waits = True
+        case _:
+            found.passed_over += 1
 
 
 Thing = TypeVar("Thing")

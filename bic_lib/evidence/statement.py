@@ -52,6 +52,12 @@ class Head:
         return {"number": self.number, "day": self.day.isoformat(), "sha256": self.sha256}
 
 
+def head_of(chain: Mapping[str, Any]) -> Head | None:
+    """The head as the ledger noted it last."""
+    told = chain.get("head")
+    return Head(told["number"], date.fromisoformat(told["day"]), told["sha256"]) if told else None
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One sealed day. `previous` is the SHA-256 of the statement before it, None for the first of a chain.

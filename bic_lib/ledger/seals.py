@@ -5,6 +5,7 @@ The chain stands in one leased row, so that of two hosts one seals.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,12 +59,12 @@ class Seals:
 
     def note(self, lines: Iterable[tuple[Spot, str]], stem: str) -> None:
         """Write down what the seal with this stem tells; an empty SHA-256: nothing. May be repeated. Raises LedgerError."""
-        changes: dict[str, dict[str, Change]] = {}
+        changes: dict[str, dict[str, Change]] = defaultdict(dict)
         for spot, sha256 in lines:
             key = hashed(spot.location)
             change: Change = Put(key, {"location": spot.location, "sha256": sha256, "stem": stem}) if sha256 else Delete(key)
-            changes.setdefault(spot.partition, {})[key] = change
+            changes[spot.partition][key] = change
+            if len(changes[spot.partition]) == BATCH:
+                self.store.commit(SEALS, spot.partition, list(changes.pop(spot.partition).values()))
         for partition, rows in changes.items():
-            batch = list(rows.values())
-            for first in range(0, len(batch), BATCH):
-                self.store.commit(SEALS, partition, batch[first : first + BATCH])
+            self.store.commit(SEALS, partition, list(rows.values()))

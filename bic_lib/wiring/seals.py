@@ -18,7 +18,7 @@ from bic_lib.settings.model import SealSettings, SqlDatabaseSettings
 if TYPE_CHECKING:
     from bic_lib.evidence.completeness import Reports
     from bic_lib.evidence.keys import Keys
-    from bic_lib.evidence.sealing import Setup
+    from bic_lib.evidence.setup import Setup
     from bic_lib.evidence.time_stamps import Stamper
     from bic_lib.settings.loading import Settings
 
@@ -27,7 +27,7 @@ def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = No
     """What days are sealed with; None without `[seal]`. Nothing is asked yet."""
     if settings.seal is None:
         return None
-    from bic_lib.evidence import making, sealing  # noqa: PLC0415
+    from bic_lib.evidence import making, setup  # noqa: PLC0415
 
     name = settings.seal.destination
 
@@ -46,15 +46,16 @@ def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = No
     roots = tuple({"name": one, "root": places.root(configured)} for one, configured in sorted(settings.destinations.items()))
     reports = {one.name: _reports(app, one) for one in app.sites.values()}
     around = making.Surroundings(name, roots, sorted(streams), is_rows, reports)
-    return sealing.Setup(store, _keys(settings, settings.seal.key, environ), around, _time_stamp(settings, settings.seal))
+    return setup.Setup(store, _keys(settings, settings.seal.key, environ), around, _time_stamp(settings, settings.seal))
 
 
 def seal(settings: Settings, environ: Mapping[str, str] | None, app: App, check: Callable[[], None]) -> Sequence[str]:
     """Seal the days that are due, where the chain was begun; `check` raises when the time is over."""
     from bic_lib.evidence import sealing as days  # noqa: PLC0415
+    from bic_lib.evidence.statement import head_of  # noqa: PLC0415
 
     setup = sealing(settings, app, environ)
-    if setup and days.head_of(Seals(app.ledger.store).chain()):
+    if setup and head_of(Seals(app.ledger.store).chain()):
         for _ in days.seal(app.ledger, setup, check):
             check()
     return ()

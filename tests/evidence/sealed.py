@@ -13,7 +13,7 @@ from bic_lib.actions import seals
 from bic_lib.actions.seals import Checked
 from bic_lib.core.model import DAY, Outcome, State
 from bic_lib.evidence import sealing
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
 from bic_lib.evidence.statement import Head, digest
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import HELD, Record

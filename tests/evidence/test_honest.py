@@ -18,7 +18,7 @@ from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, Outcome, State
 from bic_lib.core.ports.store import Put
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.evidence import sealing
+from bic_lib.evidence import folder, sealing
 from bic_lib.evidence.statement import Kind, digest, read
 from bic_lib.ledger.leases import LEASE_SECONDS
 from bic_lib.ledger.records import ITEMS, partition, transfer_body, transfer_key
@@ -179,6 +179,8 @@ def test_a_kill_at_any_point_costs_nothing(tmp_path: Path, delivered: World, mon
             killer = Killer(point)
             patched.setattr(SqliteStore, "commit", killer(SqliteStore.commit))
             patched.setattr(LocalFolder, "put", killer(LocalFolder.put))
+            patched.setattr(LocalFolder, "publish", killer(LocalFolder.publish))
+            patched.setattr(folder, "_AT_ONCE", 100)
             honest.seal()
         survived, point = killer.left >= 0, point + 1
         honest.pass_time(LEASE_SECONDS + 1)

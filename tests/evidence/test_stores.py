@@ -18,6 +18,7 @@ from bic_lib.core.model import DAY
 from bic_lib.core.ports.files import FileStore
 from bic_lib.destinations import azure_blob, smb_share
 from bic_lib.evidence import against, sealing
+from bic_lib.evidence import folder as evidence_folder
 from bic_lib.evidence.names import Stem
 from bic_lib.ledger.seals import Seals
 from tests.destinations.refusing_blobs import refusing
@@ -42,8 +43,15 @@ def store(request: pytest.FixtureRequest) -> Iterator[FileStore]:
         yield made
 
 
-def test_a_chain_stands_where_nothing_can_be_replaced(tmp_path: Path, delivered: World, store: FileStore) -> None:
-    """Begun, sealed, sealed again, with somebody else's file in the way: the chain is whole, and nothing was replaced."""
+@pytest.mark.parametrize("at_once", [1 << 20, 100], ids=["put", "staged"])
+def test_a_chain_stands_where_nothing_can_be_replaced(
+    tmp_path: Path, delivered: World, store: FileStore, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun, sealed, sealed again, with somebody else's file in the way: the chain is whole, and nothing was replaced.
+
+    Short lists at once, long ones piece by piece.
+    """
+    monkeypatch.setattr(evidence_folder, "_AT_ONCE", at_once)
     shutil.copytree(delivered.folder, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "bic.toml").open("a") as settings:
         settings.write(SEAL)

@@ -17,7 +17,7 @@ from bic_lib.core.errors import UsageError
 if TYPE_CHECKING:
     from bic_lib.actions.seals import Checked, Sealed
     from bic_lib.engine.app import App
-    from bic_lib.evidence.sealing import Setup
+    from bic_lib.evidence.setup import Setup
     from bic_lib.evidence.statement import Head
 
 _HEAD = {

@@ -24,7 +24,7 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.searching import FoundSession, Sought
 from bic_lib.core.session_content import Content
 from bic_lib.engine.app import App
-from bic_lib.evidence.sealing import Setup
+from bic_lib.evidence.setup import Setup
 from bic_lib.ledger.index import Place
 
 Make = Callable[[App, Session, Path, Setup | None], Bagged]

@@ -163,7 +163,7 @@ def test_a_hold_on_what_nobody_knows_is_told(filled: Bic) -> None:
 
 @pytest.mark.parametrize("ending", [".xml", ".flv"])
 def test_what_is_not_what_was_stored_stays(filled: Bic, lsid: str, ending: str) -> None:
-    """Of the same size or not, something else under a file's name is left for a person, and listed as `purging` until it is gone and purged again."""
+    """Something else of the same size is left for a person, and listed as `purging` until it is gone and purged again."""
     [name] = [one for one in files_of(filled, lsid) if one.endswith(ending)]
     file = filled.folder / "archive" / name
     file.write_bytes(file.read_bytes()[::-1])
