@@ -1,18 +1,20 @@
 """Leases: who may work at what. A lane, a claim on a site's reports and a claim on one step are the same thing, a leased row.
 
-Taking a lease adds 1 to the row's epoch and runs for two minutes; a timer thread renews it every 30 seconds. Whoever finds it
-taken by somebody else, or has no write of it that went well and began within the last 90 seconds, makes no call and publishes
-nothing any more (ClaimLost): so of two holders one has always stopped before the other begins, however slow the ledger answers.
+Taking a lease adds 1 to the row's epoch and runs for two minutes; a timer thread renews it every 30 seconds, and waits 10 for
+the answer. Whoever finds it taken by somebody else, or has no write of it that went well and began within the last 90 seconds,
+makes no call and publishes nothing any more (ClaimLost): so of two holders one has always stopped before the other begins,
+however slow the ledger answers.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from bic_lib.core.errors import BicError, ClaimLost, Conflict, LedgerError
 from bic_lib.core.plan import CLOCK_TOLERANCE
@@ -26,7 +28,38 @@ TRUSTED_SECONDS = 90.0
 """A worker that was killed holds its lanes no longer than a lease; two renewals may fail before its holder stops, 30 s before it
 runs out (docs/design.md 2)."""
 RENEWAL_SECONDS = 10.0
-"""A renewal that takes longer is given up; the next one is not far."""
+"""A renewal that takes longer is cut off; the next one is not far."""
+
+
+_NOT_ANSWERED = f"The ledger has not answered for {RENEWAL_SECONDS:.0f} s."
+Answer = TypeVar("Answer")
+
+
+class Ask(Protocol):
+    """A way to call the ledger."""
+
+    def __call__(self, call: Callable[[], Answer]) -> Answer: ...
+
+
+def _patiently(call: Callable[[], Answer]) -> Answer:
+    return call()
+
+
+def _hurriedly(call: Callable[[], Answer]) -> Answer:
+    """What the call gives. Raises LedgerError when it has not ended in time: it goes on by itself, and nobody hears its end."""
+    future: Future[Answer] = Future()
+    threading.Thread(target=_answer, args=(call, future), name="bic-renewal", daemon=True).start()
+    try:
+        return future.result(RENEWAL_SECONDS)
+    except TimeoutError as error:
+        raise LedgerError(_NOT_ANSWERED) from error
+
+
+def _answer(call: Callable[[], Answer], future: Future[Answer]) -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+        future.set_exception(error)
 
 
 class Lease:
@@ -46,32 +79,47 @@ class Lease:
         self._lock = threading.Lock()
         self._lost = False
         self._until = 0.0
+        self._unsure = False
+        """A renewal was cut off: it may have been taken, or be taken yet."""
         self._proven = -TRUSTED_SECONDS
         """When the last write began that went well, on the monotonic clock."""
 
     def _leased(self, until: float) -> dict[str, Any]:
         return {**self.body, "epoch": self.epoch, "holder": self.holder if until else "", "until": until}
 
-    def _write(self, until: float, changes: list[Change]) -> None:
+    def _write(self, until: float, changes: list[Change], ask: Ask = _patiently) -> None:
         """One conditional write of the leased row with whatever belongs to the same act; `_lock` is held."""
         if self._lost:
             raise ClaimLost(f"the claim on {self.key} was lost")
-        begun = monotonic()
-        own = Replace(self.key, self._leased(until), self._version)
+        begun, body = monotonic(), self._leased(until)
         try:
-            self._version = self.store.commit(self.table, self.partition, [own, *changes])[0]
+            self._version = self._commit(lambda version: Replace(self.key, body, version), changes, ask)
         except Conflict as conflict:
             self._lost = True
             raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
-        self._until, self._proven = until, begun
+        self._until, self._proven, self._unsure = until, begun, False
         self._lost = not until  # a renewal that was on its way must not take back what was given
 
-    def renew(self) -> None:
-        """Two more minutes. Raises ClaimLost, LedgerError, also when a write before it has not ended for 10 seconds."""
-        if not self._lock.acquire(timeout=RENEWAL_SECONDS):
-            raise LedgerError(f"the ledger has not answered for {RENEWAL_SECONDS:.0f} s: the claim on {self.key} is not renewed")
+    def _commit(self, own: Callable[[str], Change], changes: list[Change], ask: Ask) -> str:
+        """The row's new version. What a renewal of ours changed that was cut off is no conflict. Raises Conflict, LedgerError."""
+        commit = self.store.commit
         try:
-            self._write(self.store.now() + LEASE_SECONDS, [])
+            return ask(lambda: commit(self.table, self.partition, [own(self._version), *changes]))[0]
+        except Conflict:
+            row = ask(lambda: self.store.get(self.table, self.partition, self.key)) if self._unsure else None
+            if row is None or (row.body.get("holder"), row.body.get("epoch")) != (self.holder, self.epoch):
+                raise
+            return ask(lambda: commit(self.table, self.partition, [own(row.version), *changes]))[0]
+
+    def renew(self) -> None:
+        """Two more minutes. Raises ClaimLost, LedgerError, also when the ledger has not answered for 10 seconds."""
+        if not self._lock.acquire(timeout=RENEWAL_SECONDS):
+            raise LedgerError(_NOT_ANSWERED)
+        try:
+            self._write(self.store.now() + LEASE_SECONDS, [], _hurriedly)
+        except LedgerError:
+            self._unsure = True
+            raise
         finally:
             self._lock.release()
 
@@ -104,7 +152,7 @@ class Lease:
             if self._lost:
                 raise ClaimLost(f"the claim on {self.key} was lost")
             try:
-                self.store.commit(self.table, self.partition, [Delete(self.key, self._version), *changes])
+                self._commit(lambda version: Delete(self.key, version), changes, _patiently)
             except Conflict as conflict:
                 raise ClaimLost(f"another worker holds the claim on {self.key}") from conflict
             finally:
@@ -131,7 +179,7 @@ def take(store: Store, table: str, row: Row, holder: str, changed: Mapping[str, 
         return None
     lease = Lease(store, table, row, {**content(row), **(changed or {})}, holder, orphaned=bool(row.body.get("holder")))
     try:
-        lease.renew()
+        lease.commit([])
     except ClaimLost:
         return None
     return lease

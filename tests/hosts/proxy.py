@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
 
 class Proxy:
-    """Relays connections to a port of loopback while it is up. `down` breaks off all and refuses new ones."""
+    """Relays connections to a port of loopback while it is up. `down` breaks off all and refuses new ones.
+
+    `asks_after` and `answers_after`: seconds for which what is asked, or answered, is held back.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
+        self.asks_after = 0.0
+        self.answers_after = 0.0
         self._open: set[socket.socket] = set()
         self._up = True
         self._ended = False
@@ -60,16 +66,17 @@ class Proxy:
                 return
             with socket.create_connection(("127.0.0.1", self._target)) as server:
                 self._open |= {client, server}
-                back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
+                back = threading.Thread(target=self._copy, args=(server, client, lambda: self.answers_after), daemon=True)
                 back.start()
-                self._copy(client, server)
+                self._copy(client, server, lambda: self.asks_after)
                 back.join()
                 self._open -= {client, server}
 
     @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
+    def _copy(source: socket.socket, target: socket.socket, held_back: Callable[[], float]) -> None:
         with suppress(OSError):
             while block := source.recv(65_536):
+                time.sleep(held_back())
                 target.sendall(block)
         for end in (source, target):
             with suppress(OSError):
