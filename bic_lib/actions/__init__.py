@@ -7,7 +7,8 @@
 * `against_seals` the ledger held against them, by verify
 * `seals` sealed days, and checking a folder against them
 * `session` one session: its copies, how far they are proven, what happened in it
-* `converting` a session's recording · `bag` a session for auditors · `session_search` sessions by their words
+* `converting` a session's recording · `session_search` sessions by their words
+* `bag` a session for auditors, `bag_readme` what they read
 * `purging` removing what was delivered, `purge_choice` of which sessions · `holding` what must stay
 * `health` whether all is well · `acknowledging` that a loss or a doubt was seen
 * `status`, `runs`, `failures`, `failing`, `overview` how everything stands

@@ -38,18 +38,17 @@ def verify(app: App, setup: Setup) -> list[Problem]:
 
 
 def _problems(app: App, setup: Setup) -> Iterator[Problem]:
-    chain = against.chain(app.ledger, setup)
-    if chain is None:
+    noted = against.noted(app.ledger)
+    if not noted:
         return
-    where = setup.around.destination
-    for one in (*chain.problems, *against.rolled_back(app.ledger, chain)):
+    chain, where = against.chain(setup, noted), setup.around.destination
+    for one in (*chain.problems, *against.rolled_back(noted, chain)):
         yield Problem(where, one.location, "", "seal", f"{one.problem}: {one.detail}")
     known: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for record in app.ledger.proof.records():
         if record.outcome.state in (*HELD, State.PURGING):
             known[record.item.site, record.destination][record.outcome.location] = record.outcome.sha256
-    changed = against.changed_since(app.ledger, chain.head.day) if chain.head else set()
-    for spot, problem in against.erased(chain, known, changed):
+    for spot, problem in against.erased(chain, known, against.changed_since(app.ledger, noted)):
         yield Problem(spot.destination, spot.location, "", problem, _DETAILS[problem], spot.site)
 
 

@@ -9,14 +9,13 @@ import getpass
 import hashlib
 import json
 import re
-import shlex
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bic_lib.actions.bag_readme import Bagged, Packed, readme
 from bic_lib.actions.session import Copy, Session, shown
 from bic_lib.core.errors import BicError, DestinationError, LedgerError, UsageError
 from bic_lib.core.version import VERSION
@@ -31,25 +30,6 @@ from bic_lib.ledger.seals import Seals, Spot
 
 _UNSAFE = re.compile(r"[%\\\x00-\x1f\x7f]")
 """What a manifest would have to write otherwise than `sha256sum` does."""
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A stored file in the bag: where it lies there, and where it was stored. `stem`: of the seal that lists it, "" for none."""
-
-    path: str
-    spot: Spot
-    sha256: str
-    stem: str
-
-
-@dataclass(slots=True)
-class Bagged:
-    """What a bag holds, and what it lacks: a line each."""
-
-    files: list[_File] = field(default_factory=list)
-    unsealed: int = 0
-    lacking: list[str] = field(default_factory=list)
 
 
 def folder(app: App, session: Session, target: Path, setup: Setup | None = None) -> Bagged:
@@ -92,15 +72,16 @@ class _Bag:
         self._write("data/session.json", json.dumps(shown(self.session), indent=1, ensure_ascii=False).encode())
         for copy in self._chosen():
             self._take(copy)
-        seals = list(self._seals())
+        seals = dict(self._seals())
         self.bagged.unsealed = sum(not one.stem for one in self.bagged.files)
+        self.bagged.tokens = sorted(path.rpartition("/")[2] for path in self.sums if path.endswith(names.TOKEN))
         payload = "".join(f"{sha256}  {path}\n" for path, (sha256, _) in sorted(self.sums.items()))
         octets = f"{sum(size for _, size in self.sums.values())}.{len(self.sums)}"
         tags = {
             "bagit.txt": "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
             "bag-info.txt": self._info(octets),
             "manifest-sha256.txt": payload,
-            "README.txt": _readme(self.session, self.bagged, seals, self._tokens(), self.chain.get("ledger", "")),
+            "README.txt": readme(self.session.place, self.session.host, self.bagged, seals, self.chain.get("ledger", "")),
         }
         for name, text in tags.items():
             (self.root / name).write_text(text, encoding="utf-8", newline="\n")
@@ -164,12 +145,12 @@ class _Bag:
         self.sums[path] = (digest.hexdigest(), size)
         spot = Spot(record.item.site, record.destination, record.outcome.location)
         stem = Seals(self.app.ledger.store).stem(spot) if self.chain else ""
-        self.bagged.files.append(_File(path, spot, digest.hexdigest(), stem))
+        self.bagged.files.append(Packed(path, spot, digest.hexdigest(), stem))
 
     # --- the seals ---
 
-    def _seals(self) -> Iterator[str]:
-        """Take the seals that tell of these files, those that hand over to another key, and that of the session's day."""
+    def _seals(self) -> Iterator[tuple[str, bytes]]:
+        """Take the seals of these files, of the session's day, and those that hand over to another key; their statements."""
         if not (self.setup and "ledger" in self.chain):
             return
         store, folder = self.setup.store(), f"{names.SEALS}/{self.chain['ledger']}"
@@ -177,17 +158,13 @@ class _Bag:
         site = self.session.place.site
         found = {entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page}
         for stem in sorted(wanted & {name.removesuffix(names.STATEMENT) for name in found if names.stem_of(name)}):
-            yield stem
             for name in sorted(found):
                 if name.startswith((f"{stem}.json", f"{stem}.{site}.")):
                     self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))
+            yield stem, (self.root / f"data/{folder}/{stem}{names.STATEMENT}").read_bytes()
         for name in sorted(found):
             if name.startswith(f"{names.KEYS}/"):
                 self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))
-
-    def _tokens(self) -> list[str]:
-        """Names of the time stamps that were taken."""
-        return sorted(path.rpartition("/")[2] for path in self.sums if path.endswith(names.STATEMENT + names.TOKEN))
 
     def _of_day(self) -> str:
         """The seal of the day on which the session began: its completeness tells of it."""
@@ -200,74 +177,3 @@ class _Bag:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         self.sums[path] = (hashlib.sha256(content).hexdigest(), len(content))
-
-
-# --- README.txt ------------------------------------------------------------------------------------------------------
-
-
-def _readme(session: Session, bagged: Bagged, stems: list[str], tokens: list[str], ledger: str) -> str:
-    """What this is, and the commands that check all of it without bic, in a shell with sha256sum and openssl."""
-    place = session.place
-    head = (
-        f"Session {place.lsid} of {place.site} ({session.host}), begun on {place.day} (UTC).\n\n"
-        "data/session.json   what the ledger knows of it: copies, people, chat, events\n"
-        "data/files/         its stored files, below the name of the destination from which they were taken\n"
-        "data/rows/          its rows, below the name of the database\n"
-        "data/seals/         the seals that prove them\n"
-    )
-    lacking = "".join(f"\nLacking: {one}" for one in bagged.lacking)
-    unsealed = f"\nNot sealed: {bagged.unsealed} of {len(bagged.files)} files.\n" if bagged.unsealed else ""
-    return f"{head}{lacking}{unsealed}\n{_COMMANDS.rstrip()}\n{_own(bagged, place.site, stems, tokens, ledger)}{_LIMITS}"
-
-
-_COMMANDS = """
-Check it: type these lines in this folder (sh, sha256sum, openssl). Each must say OK, and none may fail.
-
-  # 1. Nothing in this bag was changed since it was made.
-  sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt && echo OK
-"""
-
-
-def _own(bagged: Bagged, site: str, stems: list[str], tokens: list[str], ledger: str) -> str:
-    if not stems:
-        return "\nThis ledger's days are not sealed, or not those of this session: there is nothing more to check.\n"
-    folder = f"data/{names.SEALS}/{ledger}"
-    lines = [
-        "",
-        "  # 2. The keys: one of these fingerprints is the one that you have from elsewhere (a mail, a contract).",
-        f"  for key in {folder}/keys/[0-9a-f]*.pem; do openssl pkey -pubin -in $key -outform DER | sha256sum; done",
-        "",
-        "  # 3. Each statement is signed by such a key; one that names a next_key hands over to the next.",
-    ]
-    for stem in stems:
-        statement = f"{folder}/{stem}.json"
-        key = f'$(sed \'s/.*"key":"\\([0-9a-f]*\\)".*/\\1/\' {statement})'
-        lines.append(f"  openssl dgst -sha256 -verify {folder}/keys/{key}.pem -signature {statement}.sig {statement}")
-    lines += ["", "  # 4. Each list, and what is said of completeness, is what its statement names, by its SHA-256."]
-    for stem in stems:
-        named = f'grep -q "$(sha256sum < $list | cut -c1-64)" {folder}/{stem}.json'
-        lines.append(f'  for list in {folder}/{stem}.{site}.*; do {named} && echo OK || echo "FAILED $list"; done')
-    lines += ["", "  # 5. Each file stands in such a list, with this SHA-256."]
-    for one in bagged.files:
-        if one.stem:
-            listed = f"{folder}/{one.stem}.{one.spot.site}.{one.spot.destination}{names.LIST}"
-            wanted = shlex.quote(f"  {one.spot.location}")
-            lines.append(
-                f'  grep -qF "$(sha256sum < {shlex.quote(one.path)} | cut -c1-64)"{wanted} {listed} && echo OK || echo FAILED'
-            )
-    if tokens:
-        lines += ["", "  # 6. Somebody else's clock: each statement was there when its time stamp says."]
-        for name in tokens:
-            token, at = (
-                f"{folder}/{name}",
-                f"$(openssl ts -reply -in {folder}/{name} -text 2>/dev/null | sed -n 's/^Time stamp: //p')",
-            )
-            verify = f'openssl ts -verify -attime $(date -d "{at}" +%s) -data {token.removesuffix(names.TOKEN)} -in {token}'
-            lines.append(f"  {verify} -CAfile {folder}/keys/{names.AUTHORITY}*.pem >/dev/null 2>&1 && echo OK || echo FAILED")
-    return "\n".join(lines) + "\n"
-
-
-_LIMITS = """
-What this bag can't show: a session that the appliance never listed; what happened before sealing began (statement 00000 is an
-inventory); that nothing was sealed and taken back since: the whole chain, and a head that somebody kept elsewhere, show that.
-"""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bic_lib.core.errors import ItemError, UsageError
 from bic_lib.destinations.local_folder import LocalFolder
-from bic_lib.evidence import checking, keys, names, sealing
-from bic_lib.evidence.checking import Chain, Found, Problem
+from bic_lib.evidence import checking, files, keys, names, sealing
+from bic_lib.evidence.checking import Chain, Line
+from bic_lib.evidence.files import Found, Problem
 from bic_lib.evidence.setup import Setup
 from bic_lib.evidence.statement import Head, head_of
 from bic_lib.ledger import Ledger
@@ -60,44 +61,74 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check(folder: Path, trusted: Sequence[str] = (), *, head: str = "", strict: bool = False, authority: bytes = b"") -> Checked:
+def check(
+    folder: Path,
+    trusted: Sequence[str] = (),
+    *,
+    destination: str = "",
+    head: str = "",
+    strict: bool = False,
+    authority: bytes = b"",
+) -> Checked:
     """Check the seals below a folder, and the files there against them.
 
     `trusted`: fingerprints of first keys, known from elsewhere; the chains that begin with them are judged, and without any all
-    chains. `head`: the SHA-256 of a statement that must be among them. `strict`: name what is in no list. `authority`: as
-    :func:`bic_lib.evidence.checking.chain` has it. Raises UsageError.
+    chains. `destination`: whose files lie there, where it is another than that of the seals. `head`: the SHA-256 of a statement
+    that must be among them. `strict`: name what is in no list. `authority`: as :func:`bic_lib.evidence.checking.chain` has it.
+    Raises UsageError.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder", hint="Name the copy of a destination: the folder in which seals/ lies.")
     if (folder / "bagit.txt").exists():
         raise UsageError(f"{folder} is a bag of one session", hint="README.txt in it has the commands that check it.")
     place = LocalFolder(folder.resolve())
+    chains = list(_chains(place, trusted, authority))
+    judged = [chain for chain in chains if chain.begins or not trusted]
+    checked = Checked(others=len(chains) - len(judged))
+    _demand_named(destination, judged)
+    checked.problems = [problem for chain in judged for problem in chain.problems]
+    must = _must(judged, destination)
+    if not judged:
+        checked.problems.append(_nothing(bool(chains), trusted))
+    else:
+        checked.chain = max(judged, key=lambda chain: chain.head.number if chain.head else -1)
+        checked.elsewhere = sum(chain.elsewhere(destination) for chain in judged)
+        checked.files = len(must)
+        checked.problems += files.wrong(place, must)
+    if head and not any(head in chain.heads for chain in judged):
+        checked.problems.append(Problem(Found.HEAD, names.SEALS, f"no statement has the SHA-256 {head}: the chain was cut"))
+    if strict:
+        known = {f"{names.SEALS}/{one.ledger}/{name}" for one in judged for name in one.known}
+        checked.problems += _strangers(place, must, known)
+    if judged and not checked.problems:
+        checked.state = "proven" if trusted and all(chain.rooted for chain in judged) else "consistent"
+    return checked
+
+
+def _chains(place: LocalFolder, trusted: Sequence[str], authority: bytes) -> Iterator[Chain]:
     found: dict[str, list[str]] = defaultdict(list)
     for page in place.pages(names.SEALS):
         for entry in page:
             _, ledger, name = (*entry.location.split("/", 2), "")[:3]
             found[ledger].append(name)
-    chains = [checking.chain(place, ledger, theirs, trusted, authority) for ledger, theirs in sorted(found.items())]
-    judged = [chain for chain in chains if chain.begins or not trusted]
-    checked = Checked(others=len(chains) - len(judged))
-    must = {location: sha256 for chain in judged for location, sha256 in chain.here.items()}
-    checked.problems = [problem for chain in judged for problem in chain.problems]
-    if not judged:
-        checked.problems.append(_nothing(bool(chains), trusted))
-    else:
-        checked.chain = max(judged, key=lambda chain: chain.head.number if chain.head else -1)
-        checked.elsewhere = sum(chain.elsewhere for chain in judged)
-        checked.files = len(must)
-        checked.problems += checking.files(place, must)
-    if head and not any(name for chain in judged for name in chain.heads if name == head):
-        checked.problems.append(Problem(Found.HEAD, names.SEALS, f"no statement has the SHA-256 {head}: the chain was cut"))
-    if strict:
-        checked.problems += _strangers(
-            place, must, {f"{names.SEALS}/{one.ledger}/{name}" for one in judged for name in one.known}
-        )
-    if judged and not checked.problems:
-        checked.state = "proven" if trusted and all(chain.rooted for chain in judged) else "consistent"
-    return checked
+    for ledger, theirs in sorted(found.items()):
+        yield checking.chain(place, ledger, theirs, trusted, authority)
+
+
+def _demand_named(destination: str, judged: Sequence[Chain]) -> None:
+    """Raises UsageError for a destination of which no seal tells."""
+    known = {name for chain in judged for name in chain.destinations}
+    if destination and judged and destination not in known:
+        raise UsageError(f"--destination {destination}: these seals tell of {', '.join(sorted(known))} only")
+
+
+def _must(judged: Sequence[Chain], destination: str) -> dict[str, str]:
+    """What must lie there. Where several ledgers stored in one place, the newest seal is right."""
+    told: dict[str, Line] = {}
+    for location, line in (pair for chain in judged for pair in chain.at(destination)):
+        if location not in told or line.rank >= told[location].rank:
+            told[location] = line
+    return {location: line.sha256 for location, line in told.items() if line.sha256}
 
 
 def _nothing(chains: bool, trusted: Sequence[str]) -> Problem:

@@ -240,7 +240,11 @@ def _seals(app: App, known: Known) -> Iterator[Trouble]:
         return
     match known.chain:
         case {"head": {"day": str(day)}}:
-            ended = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + 2 * DAY
+            begun = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+            ended = begun + 2 * DAY
+            if begun > known.now:
+                text = f"The last statement seals {day}, which is still to come: the clock was ahead. None is made until then."
+                yield Trouble(Severity.UNPROVEN, Subject("seal"), text, "Whatever is stored meanwhile is in the seal after it.")
             if known.now - ended > _SEALED_WITHIN:
                 hint = "`bic seal now` seals what is due, or says why it can't."
                 yield Trouble(Severity.UNPROVEN, Subject("seal"), f"No day after {day} is sealed.", hint, ended)

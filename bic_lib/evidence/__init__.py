@@ -3,7 +3,7 @@
 * `lists` lines as `sha256sum` has them · `names` of the files below `seals/` · `statement` what is signed of a day
 * `standing` what a day's journal changed, as lines · `drafts` the lists while they are made
 * `keys` P-256 keys and signatures · `time_stamps` of others (RFC 3161)
-* `checking` statements that follow from each other, and files against their lists
+* `checking` statements that follow from each other, and their lists · `files` what lies there against them
 * `completeness` what the appliance listed against what became of it
 * `against` the ledger held against the seals
 * `making` a day's seal, byte for byte · `sealing` the act: lists, statement, signature, head · `setup` what it needs

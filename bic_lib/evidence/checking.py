@@ -1,4 +1,4 @@
-"""Checking what was sealed, from the files alone: no ledger, no settings, no network (docs/design.md 14).
+"""Checking a chain of seals, from its files alone: no ledger, no settings, no network (docs/design.md 14).
 
 The lists, in the order of their numbers, give what must lie there now; statements that follow from each other, with signatures,
 say that these are the lists.
@@ -6,50 +6,31 @@ say that these are the lists.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import StrEnum
-from typing import Protocol
+from datetime import date, timedelta
+from typing import NamedTuple
 
 from bic_lib.core.errors import ItemError, Unexpected
 from bic_lib.evidence import keys, lists, names, time_stamps
+from bic_lib.evidence.files import Found, Place, Problem
 from bic_lib.evidence.keys import PublicKey
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.statement import Head, Kind, Statement, digest, read
 
 
-class Place(Protocol):
-    """Where files lie; a :class:`bic_lib.core.ports.files.FileStore` is one."""
+class Line(NamedTuple):
+    """What the seals tell of a location: its SHA-256, empty where it is gone, and the day of the seal that says so."""
 
-    def read(self, location: str) -> Iterator[bytes]: ...
+    day: date
+    sha256: str
 
-
-class Found(StrEnum):
-    """What can be wrong."""
-
-    MISSING = "missing"
-    ALTERED = "altered"
-    FOREIGN = "foreign"
-    GAP = "gap"
-    SIGNATURE = "signature"
-    CHAIN = "chain"
-    KEY = "key"
-    TIME_STAMP = "time_stamp"
-    LIST = "list"
-    HEAD = "head"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it was sealed: what, under which name, and more words."""
-
-    problem: Found
-    location: str
-    detail: str = ""
+    @property
+    def rank(self) -> tuple[date, bool]:
+        """Of several chains the newest seal is right; what came on the day on which another chain let it go is there."""
+        return self.day, bool(self.sha256)
 
 
 @dataclass(slots=True)
@@ -57,7 +38,8 @@ class Chain:
     """A chain of statements as it lies there. `begins`: with a key that whoever asks has from elsewhere; `rooted`: and so does
     each chain that follows a lost key.
 
-    `lines`: by site and destination, what must lie there now, with its SHA-256. `destination`: where the seals lie themselves.
+    `lines`: by site and destination, what the seals tell of each location. `destination`: where the seals lie themselves;
+    `destinations`: all that it names.
     """
 
     ledger: str
@@ -66,23 +48,24 @@ class Chain:
     rooted: bool = False
     head: Head | None = None
     destination: str = ""
-    lines: dict[tuple[str, str], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    destinations: set[str] = field(default_factory=set)
+    lines: dict[tuple[str, str], dict[str, Line]] = field(default_factory=lambda: defaultdict(dict))
     problems: list[Problem] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     stamped: int = 0
     known: set[str] = field(default_factory=set)
     """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for."""
 
-    @property
-    def here(self) -> dict[str, str]:
-        """What must lie where the seals lie."""
-        ours = (lines for (_, destination), lines in self.lines.items() if destination == self.destination)
-        return {location: sha256 for lines in ours for location, sha256 in lines.items()}
+    def at(self, destination: str = "") -> Iterator[tuple[str, Line]]:
+        """What the seals tell of a destination's locations; of the one where they lie themselves, where none is named."""
+        for (_, name), lines in self.lines.items():
+            if name == (destination or self.destination):
+                yield from lines.items()
 
-    @property
-    def elsewhere(self) -> int:
+    def elsewhere(self, destination: str = "") -> int:
         """How many lines are of other destinations, and of databases."""
-        return sum(len(lines) for (_, destination), lines in self.lines.items() if destination != self.destination)
+        others = (lines for (_, name), lines in self.lines.items() if name != (destination or self.destination))
+        return sum(bool(line.sha256) for lines in others for line in lines.values())
 
 
 def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str], authority: bytes = b"") -> Chain:
@@ -125,7 +108,6 @@ class _Check:
                 except ItemError:
                     continue
                 yield key.id, key
-                self.checked.known.add(name)
 
     # --- one statement after the other ---
 
@@ -146,9 +128,6 @@ class _Check:
                 self.checked.head = Head(number, statement.day, digest(content))
                 self.checked.heads.append(self.checked.head.sha256)
                 self.checked.known |= {stem.statement, stem.signature}
-                self.checked.known |= {
-                    name for name in self.found if name.startswith(f"{stem.statement}.") and name.endswith(".sig")
-                }
                 self._look_at_token(stem, content)
                 self._take_lists(stem, statement)
                 return statement
@@ -194,15 +173,16 @@ class _Check:
             raise _Wrong(Found.SIGNATURE, "it has no signature")
         if not key.verifies(signature, content):
             raise _Wrong(Found.SIGNATURE, f"its signature is not one of key {key.id}")
+        self.checked.known.add(names.key_name(key.id))
         if before := statement.more.get("previous_key"):
             second = self._content(stem.second_signature(before))
             if before not in self.keys or second is None or not self.keys[before].verifies(second, content):
                 raise _Wrong(Found.SIGNATURE, f"the key {before}, from which {key.id} took over, did not sign it")
+            self.checked.known.add(stem.second_signature(before))
 
     def _authorities(self) -> bytes:
         """The certificates of time-stamping authorities that lie there."""
         files = [name for name in self.found if name.startswith(f"{names.KEYS}/{names.AUTHORITY}")]
-        self.checked.known |= set(files)
         return b"\n".join(self._content(name) or b"" for name in files)
 
     def _look_at_token(self, stem: Stem, content: bytes) -> None:
@@ -212,6 +192,7 @@ class _Check:
         self.checked.known.add(stem.token)
         if time_stamps.fits(token, content, self.authority):
             self.checked.stamped += 1
+            self.checked.known |= {name for name in self.found if name.startswith(f"{names.KEYS}/{names.AUTHORITY}")}
         else:
             self._tell(Found.TIME_STAMP, stem.token, "it is no time stamp of this statement, or of another authority")
 
@@ -219,6 +200,7 @@ class _Check:
 
     def _take_lists(self, stem: Stem, statement: Statement) -> None:
         self.checked.destination = statement.destination
+        self.checked.destinations |= {place["name"] for place in statement.destinations}
         for place in statement.destinations:
             if "was" in place:
                 self._rename(place["was"], place["name"])
@@ -233,7 +215,7 @@ class _Check:
             content = self._sealed(name, one.sha256) if one.lines else b""
             site, destination = names.parts(name, stem)
             if content is not None:
-                self._apply(name, self.checked.lines[site, destination], one.kind, content)
+                self._apply(name, self.checked.lines[site, destination], one.kind, statement.day, content)
 
     def _rename(self, was: str, name: str) -> None:
         """What was listed of a destination is of its new name from here on."""
@@ -271,12 +253,12 @@ class _Check:
         self.checked.known.add(name)
         return content
 
-    def _apply(self, name: str, must: dict[str, str], kind: Kind, content: bytes) -> None:
+    def _apply(self, name: str, told: dict[str, Line], kind: Kind, day: date, content: bytes) -> None:
         for location, sha256 in lists.read(content):
             if kind is not Kind.GONE:
-                must[location] = sha256
-            elif must.get(location) == sha256:
-                del must[location]
+                told[location] = Line(day, sha256)
+            elif location in told and told[location].sha256 == sha256:
+                told[location] = Line(day, "")
             else:
                 self._tell(Found.LIST, name, f"{location} was never listed so")
 
@@ -298,23 +280,3 @@ class _Wrong(Exception):
     def __init__(self, found: Found, detail: str) -> None:
         super().__init__(detail)
         self.found, self.detail = found, detail
-
-
-# --- files against lists ---------------------------------------------------------------------------------------------
-
-
-def files(place: Place, must: Mapping[str, str]) -> Iterator[Problem]:
-    """What of the files that must lie there is missing or another one."""
-    for location, sha256 in must.items():
-        found = hashlib.sha256()
-        try:
-            for chunk in place.read(location):
-                found.update(chunk)
-        except FileNotFoundError:
-            yield Problem(Found.MISSING, location)
-            continue
-        except ItemError as error:
-            yield Problem(Found.ALTERED, location, str(error))
-            continue
-        if found.hexdigest() != sha256:
-            yield Problem(Found.ALTERED, location)

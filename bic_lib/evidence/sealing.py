@@ -68,12 +68,21 @@ def seal(ledger: Ledger, setup: Setup, check: Callable[[], None] = lambda: None)
         if head_of(lease.body) is None:
             raise UsageError("nothing is sealed yet", hint="`bic seal init` begins.")
         sealer = _Sealer(ledger, setup, lease, check)
+        _mark_clock(lease, last + timedelta(days=1))
         stamp(sealer.folder)
         while (head := head_of(lease.body)) and head.day < last:
             day = head.day + timedelta(days=1)
             head = sealer.taken_up(day) or sealer.seal(day)
             stamp(sealer.folder)
             yield head
+
+
+def _mark_clock(lease: Lease, today: date) -> None:
+    """The clock was ahead when the head was sealed: until it is there again, all is written into days before the head's."""
+    head, since = head_of(lease.body), lease.body.get("since", "")
+    if head and head.day >= today and not "" < since <= today.isoformat():
+        lease.body["since"] = today.isoformat()
+        lease.commit([])
 
 
 def rotate(ledger: Ledger, setup: Setup, lost: str = "") -> str:
@@ -137,7 +146,8 @@ class _Sealer:
             if head_of(self.lease.body) is None:
                 found = standing.inventory(self.ledger, taken.add)
             else:
-                found = standing.since(self.ledger, day, self.lease.body.get("days", {}), taken.add)
+                first = date.fromisoformat(self.lease.body.get("since", day.isoformat()))
+                found = standing.since(self.ledger, day, self.lease.body.get("days", {}), taken.add, first)
             days = self._completeness(day, found)
             made = self._published(day, taken, found, days)
             Seals(self.ledger.store).note(taken.changes(), str(made.stem))
@@ -199,7 +209,7 @@ class _Sealer:
         """The statement is the head now; a key that it hands over to signs the next one."""
         body, head = self.lease.body, made.head
         body.update(head=head.told(), days=dict(days), at=self.ledger.now())
-        for name in ("intent", "lost", "previous_key", "previous_kid"):
+        for name in ("intent", "lost", "previous_key", "previous_kid", "since"):
             body.pop(name, None)
         if (taking_over := body.pop("next", None)) is not None:
             body["rotations"] = [*body.get("rotations", ()), str(made.stem)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
 from itertools import groupby, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bic_lib.core.model import Item, Outcome, State
 from bic_lib.ledger import Ledger
@@ -81,17 +81,19 @@ def inventory(ledger: Ledger, take: Callable[[Changed], None]) -> Standing:
     return Standing()
 
 
-def since(ledger: Ledger, day: date, known: Mapping[str, str], take: Callable[[Changed], None]) -> Standing:
+def since(
+    ledger: Ledger, day: date, known: Mapping[str, str], take: Callable[[Changed], None], first: date | None = None
+) -> Standing:
     """What the journal of the day, and of days before it that are not as they were `known`, changed. Raises LedgerError.
 
-    `take` is given each place, as it is found: memory does not grow with them.
+    `take` is given each place, as it is found: memory does not grow with them. `first`: a day further back from which on there
+    may be something.
     """
     found = Standing()
     changed = []
-    for back in range(LOOKED_BACK, -1, -1):
-        of_day = day - timedelta(days=back)
+    for of_day in _days(min(day - timedelta(days=LOOKED_BACK), first or day), day):
         name = of_day.isoformat()
-        if back and known.get(name) and _digest(ledger.journal.day(of_day)) == known[name]:
+        if of_day < day and known.get(name) and digest_of(ledger, of_day) == known[name]:
             found.days[name] = known[name]
         else:
             changed.append(of_day)
@@ -116,14 +118,32 @@ class _Place:
 
 def as_they_are(ledger: Ledger, day: date) -> dict[str, str]:
     """The days that a seal looks at, as all that is in their journal was sealed already. Raises LedgerError."""
-    days = [day - timedelta(days=back) for back in range(LOOKED_BACK + 1)]
-    return {one.isoformat(): _digest(ledger.journal.day(one)) for one in days}
+    return {one.isoformat(): digest_of(ledger, one) for one in _days(day - timedelta(days=LOOKED_BACK), day)}
 
 
-def _digest(entries: Iterable[Entry]) -> str:
-    """A day of the journal in one digest: it tells whether a row came since."""
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + timedelta(days=after) for after in range((last - first).days + 1))
+
+
+def not_sealed(ledger: Ledger, chain: Mapping[str, Any]) -> Iterator[Entry]:
+    """What the journal has that no seal holds yet: of days after the head, and of those before it to which rows came since.
+
+    Where the clock was ahead when the head was sealed, of the days since it went back. Raises LedgerError.
+    """
+    head, today = date.fromisoformat(chain["head"]["day"]), datetime.fromtimestamp(ledger.now(), UTC).date()
+    behind = min(date.fromisoformat(chain.get("since", "9999-12-31")), today)
+    sealed = chain.get("days", {})
+    for day in _days(min(head - timedelta(days=LOOKED_BACK), behind), max(head + timedelta(days=1), today)):
+        name = day.isoformat()
+        late = sealed[name] != digest_of(ledger, day) if name in sealed else day > head or day >= behind
+        if late:
+            yield from ledger.journal.day(day)
+
+
+def digest_of(ledger: Ledger, day: date) -> str:
+    """A day of the journal in one digest: it tells whether a row came since. Raises LedgerError."""
     digest = hashlib.sha256()
-    for entry in entries:
+    for entry in ledger.journal.day(day):
         _add(digest, entry)
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from bic_lib import wiring
 from bic_lib.actions import seals
 from bic_lib.actions.seals import Checked
+from bic_lib.actions.verify import verify
 from bic_lib.core.model import DAY, Outcome, State
 from bic_lib.evidence import sealing
 from bic_lib.evidence.setup import Setup
@@ -109,8 +110,15 @@ class Sealed:
         return found
 
 
-def audit(folder: Path, fingerprint: str) -> subprocess.CompletedProcess[str]:
+def problems(sealed: Sealed) -> list[tuple[str, str]]:
+    """What `bic verify` names."""
+    app = sealed.world.app()
+    found = verify(app, seals=wiring.sealing(loading.load(sealed.world.folder / "bic.toml"), app))
+    return [(one.problem, one.location) for one in found.problems]
+
+
+def audit(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
     """The script as the page has it, in a bare shell."""
     [script] = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/evidence.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    command = ["sh", "-c", script, "check.sh", str(folder), fingerprint]
+    command = ["sh", "-c", script, "check.sh", str(folder), *asked]
     return subprocess.run(command, env=BARE, capture_output=True, text=True, check=False)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bic_lib import wiring
-from bic_lib.actions.verify import verify
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, State
 from bic_lib.core.plan import HOUR
@@ -14,15 +12,7 @@ from bic_lib.core.ports.store import Delete
 from bic_lib.engine import health
 from bic_lib.ledger.records import ITEMS, Record, partition, transfer_key
 from bic_lib.notices.notify import notify
-from bic_lib.settings import loading
-from tests.evidence.sealed import Sealed
-
-
-def problems(sealed: Sealed) -> list[tuple[str, str]]:
-    """What `bic verify` names."""
-    app = sealed.world.app()
-    found = verify(app, seals=wiring.sealing(loading.load(sealed.world.folder / "bic.toml"), app))
-    return [(one.problem, one.location) for one in found.problems]
+from tests.evidence.sealed import Sealed, problems
 
 
 def unproven(sealed: Sealed) -> list[str]:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from bic_lib.actions import seals
-from bic_lib.core.errors import BicError
+from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, Outcome, State
 from bic_lib.core.ports.store import Put
 from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.engine import health
 from bic_lib.evidence import folder, sealing
 from bic_lib.evidence.statement import Kind, digest, read
 from bic_lib.ledger.leases import LEASE_SECONDS
@@ -25,7 +26,7 @@ from bic_lib.ledger.records import ITEMS, partition, transfer_body, transfer_key
 from bic_lib.ledger.stores.sqlite import SqliteStore
 from tests.engine.steps.world import World
 from tests.evidence.conftest import begun
-from tests.evidence.sealed import Sealed
+from tests.evidence.sealed import Sealed, audit, problems
 
 KINDS = ("list", "gone")
 
@@ -202,3 +203,78 @@ def test_a_destination_that_was_renamed_stays_proven(sealed: Sealed) -> None:
     checked = sealed.check()
     assert (checked.state, checked.elsewhere) == ("proven", 0)
     assert checked.files > 5
+
+
+def test_a_clock_that_went_back_after_a_seal_costs_nothing(sealed: Sealed) -> None:
+    """Three weeks ahead by mistake: health says that nothing is sealed until then, verify finds no fault; then all is sealed."""
+    sealed.pass_time(21 * DAY)
+    sealed.seal()
+    sealed.pass_time(-21 * DAY)
+    assert sealed.seal() == []
+    record = sealed.documents()[0]
+    sealed.store_anew(record, b"<newer/>")
+    (sealed.root / "new.xml").write_bytes(b"<new/>")
+    outcome = Outcome(State.STORED, "new.xml", 6, digest(b"<new/>"))
+    sealed.world.ledger().proof.settle([replace(record, item=replace(record.item, lsid="n" * 32), outcome=outcome)])
+    assert problems(sealed) == []
+    told = [one for one in health.look(sealed.world.app()).troubles if one.subject.kind == "seal"]
+    assert [str(one.severity) for one in told] == ["unproven"]
+    assert "still to come" in told[0].text
+    sealed.pass_time(22 * DAY)
+    assert len(sealed.seal()) == 1
+    sealed.demand_proven()
+
+
+def test_a_clock_that_was_behind_makes_no_finding(sealed: Sealed) -> None:
+    """What was overwritten two days ago, by a clock that was wrong, is in no seal yet: verify knows."""
+    sealed.next_day()
+    sealed.pass_time(-2 * DAY)
+    sealed.store_anew(sealed.documents()[0], b"<late/>")
+    sealed.pass_time(2 * DAY)
+    assert problems(sealed) == []
+
+
+def test_verify_while_a_day_is_sealed_finds_no_fault(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists without their statement yet are those of a seal at work, not of a chain that was cut."""
+    sealed.store_anew(sealed.documents()[0], b"<newer/>")
+    sealed.pass_time(DAY)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalFolder, "put", Killer(2)(LocalFolder.put))
+        with pytest.raises(Killed):
+            sealed.seal()
+    assert len([*sealed.folder.glob("00002-*")]) == 2
+    assert problems(sealed) == []
+
+
+def test_another_destination_is_checked_with_the_seals_beside_it(sealed: Sealed, tmp_path: Path) -> None:
+    """By its name, by us and by the script: what is altered there is named, and of the archive's files none is missed."""
+    record = sealed.documents()[0]
+    moved = replace(record, destination="vault", outcome=replace(record.outcome, location="there.xml"))
+    sealed.world.ledger().proof.settle([moved])
+    with (sealed.world.folder / "bic.toml").open("a") as settings:
+        settings.write('[destinations.vault]\nkind = "local_folder"\ndirectory = "vault"\n')
+    sealed.next_day()
+    copy = tmp_path / "copy of the vault"
+    shutil.copytree(sealed.root / "seals", copy / "seals")
+    shutil.copy(sealed.root / record.outcome.location, copy / "there.xml")
+    assert seals.check(copy, [sealed.fingerprint], destination="vault", strict=True).state == "proven"
+    assert audit(copy, sealed.fingerprint, "vault").returncode == 0
+    (copy / "there.xml").write_bytes(b"<altered/>")
+    assert [one.location for one in seals.check(copy, [sealed.fingerprint], destination="vault").problems] == ["there.xml"]
+    assert audit(copy, sealed.fingerprint, "vault").returncode == 1
+    with pytest.raises(UsageError, match="archive, vault"):
+        seals.check(copy, [sealed.fingerprint], destination="valt")
+
+
+def test_a_ledger_that_was_lost_leaves_a_chain_that_stays_right(sealed: Sealed) -> None:
+    """A new one begins with the same key; what it replaces and removes is gone for the old chain too, whichever comes first."""
+    old = sealed.ledger
+    sealed.world.lose_ledger("archive")
+    sealed.world.once()
+    sealed.begin()
+    assert sealed.ledger != old
+    over, purged = sealed.documents()[:2]
+    sealed.store_anew(over, b"<newer/>")
+    sealed.remove(purged, State.PURGED)
+    sealed.next_day()
+    sealed.demand_proven()

@@ -146,6 +146,7 @@ def rotate(call: Call, lost: str) -> int:
 @click.option(
     "--key", "named", multiple=True, metavar="KEY", help="The first key: its public part in PEM, or its fingerprint. Repeatable."
 )
+@click.option("--destination", default="", metavar="D", help="Whose copy it is, where the seals lie in another destination's.")
 @click.option("--head", default="", metavar="SHA256", help="A statement that must be among them, as it was mailed or noted.")
 @click.option("--time-stamp-ca", type=click.File("rb"), metavar="PEM", help="Certificates of the time-stamping authority.")
 @click.option("--self-consistent", is_flag=True, help="Exit status 0 also where nothing but the folder itself speaks for it.")
@@ -155,6 +156,7 @@ def verify(
     call: Call,
     folder: Path,
     named: tuple[str, ...],
+    destination: str,
     head: str,
     time_stamp_ca: BinaryIO | None,
     self_consistent: bool,
@@ -165,7 +167,7 @@ def verify(
 
     authority = time_stamp_ca.read() if time_stamp_ca else b""
     trusted = [seals.fingerprint(one) for one in named]
-    checked = seals.check(folder, trusted, head=head.lower(), strict=strict, authority=authority)
+    checked = seals.check(folder, trusted, destination=destination, head=head.lower(), strict=strict, authority=authority)
     if call.json:
         _print_checked(checked)
     else:

@@ -8,8 +8,9 @@ from pathlib import Path
 import rich_click as click
 
 from bic_lib import wiring
-from bic_lib.actions.bag import Bagged, folder
+from bic_lib.actions.bag import folder
 from bic_lib.actions.bag import zipped as zip_file
+from bic_lib.actions.bag_readme import Bagged
 from bic_lib.actions.converting import to_mp4
 from bic_lib.actions.formatting import count, size
 from bic_lib.actions.session import Copy, Session, brief, find, look, shown
