@@ -115,6 +115,15 @@ def in_terminal(command: Sequence[str], environ: Mapping[str, str], folder: Path
     return told.decode().replace("\r\n", "\n")
 
 
+def symptoms(heading: str) -> list[re.Pattern[str]]:
+    """What a section of the page on troubles quotes as seen; … stands for anything."""
+    page = (ROOT / "docs/troubleshooting.md").read_text("utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    quoted = [words for cell in cells for words in re.findall(r"`([^`]+)`", cell)]
+    return [re.compile(".+".join(map(re.escape, words.split("…")))) for words in quoted]
+
+
 def site(sim: Simulator, name: str = "support", more: str = "", *, host: str = "") -> str:
     """The settings of a site that is this simulated appliance, as quick as it can be; `host`: under another of its names."""
     return f"""

@@ -18,15 +18,16 @@ LOOSE = {"__init__.py", "__main__.py", "logs.py", "plug_in.py", "py.typed"}
 BELOW = {
     "core": set[str](),
     "logs": {"core"},
-    "ledger": {"core", "logs"},
-    "credentials": {"core", "logs"},
-    "settings": {"core", "logs", "credentials", "ledger"},
-    "appliance": {"core", "logs"},
-    "destinations": {"core", "logs"},
+    "network": {"core", "logs"},
+    "ledger": {"core", "logs", "network"},
+    "credentials": {"core", "logs", "network"},
+    "settings": {"core", "logs", "network", "credentials", "ledger"},
+    "appliance": {"core", "logs", "network"},
+    "destinations": {"core", "logs", "network"},
     "engine": {"core", "logs", "ledger"},
-    "evidence": {"core", "logs", "ledger"},
+    "evidence": {"core", "logs", "network", "ledger"},
 }
-"""The floors under the composition root: what each wing may know. An adapter knows the core, and logs for their masking."""
+"""The floors under the composition root: what each wing may know. An adapter knows the core, logs for masking, and network."""
 
 ORDER = (*BELOW, "wiring", "actions", "notices", "web", "hosts", "cli", "__main__")
 """From the bottom to the top: from `wiring` on, each may know all that stands before it."""
@@ -35,7 +36,7 @@ APART = {"simulator": set[str](), "contracts": {"core"}, "plug_in": {"core", "de
 """What stands beside the house. The simulator shares no code with it, so that neither can repeat the other's error."""
 
 VENDORS = {
-    "requests": {"appliance", "credentials", "evidence", "notices"},
+    "requests": {"appliance", "network", "credentials", "evidence", "notices"},
     "apprise": {"notices"},
     "click": {"cli"},
     "rich_click": {"cli"},

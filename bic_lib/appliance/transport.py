@@ -28,11 +28,12 @@ from bic_lib.appliance.least_rate import Meter, Pledge
 from bic_lib.appliance.rate_limit import Pace
 from bic_lib.appliance.token_answers import grant, refused
 from bic_lib.appliance.tokens import Grant, tokens_of
-from bic_lib.appliance.unanswered import no_answer, reason
+from bic_lib.appliance.unanswered import no_answer
 from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
 from bic_lib.core.ports.appliance import Pause
 from bic_lib.logs import mask
+from bic_lib.network.causes import reason
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection: what public clients allow (docs/appliance.md 8.4)."""

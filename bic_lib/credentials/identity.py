@@ -13,9 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bic_lib.core.errors import DestinationError
+
+if TYPE_CHECKING:
+    import requests
+
+    from bic_lib.network.unanswered import Party, Unanswered
 
 _SPARE = 300
 """Seconds before its end when a token is fetched anew: a call that begins with it may take minutes."""
@@ -123,23 +128,64 @@ def _session() -> Any:  # a requests session, as msal wants it
     import requests  # noqa: PLC0415
 
     session = requests.Session()
-    session.request = functools.partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]  # msal passes none
+    # msal passes neither; a redirection would be sent our credentials.
+    session.request = functools.partial(session.request, timeout=_TIMEOUT, allow_redirects=False)  # type: ignore[method-assign]
+    session.hooks["response"].append(_demand_own)
     return session
+
+
+class _SteppedIn(Exception):
+    """It is not Entra that answers."""
+
+    def __init__(self, found: Unanswered) -> None:
+        super().__init__(found.what)
+        self.found = found
+
+
+def _demand_own(response: requests.Response, **_options: object) -> None:
+    from bic_lib.network.gateways import stepped_in  # noqa: PLC0415
+
+    if found := stepped_in(_party(response.url), response):
+        response.close()
+        raise _SteppedIn(found)
+
+
+def _party(url: str | None) -> Party:
+    from bic_lib.network.unanswered import Party  # noqa: PLC0415
+
+    return Party("the token endpoint", url or _AUTHORITY, "[identity]")
 
 
 def _token(acquire: Callable[[], Mapping[str, Any]], what: str, hint: str) -> Token:
     """msal answers refusals with a dictionary and everything else with whatever its libraries raise."""
-    import requests  # noqa: PLC0415
+    from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # noqa: PLC0415
 
     now = int(time.time())
     try:
         answer = acquire()
-    except (requests.RequestException, ValueError) as error:
-        raise NoToken(f"{what} got no token ({type(error).__name__}).", hint=hint) from error
+    except (_SteppedIn, OSError, ValueError, RuntimeError, MsalServiceError) as error:
+        told, hint = _why(error, hint)
+        raise NoToken(f"{what} got no token: {told}", hint=hint) from error
     if "access_token" not in answer:
         told = _first_line(answer.get("error_description") or answer.get("error"))
         raise NoToken(f"{what} got no token: {told}", hint=hint)
     return Token(answer["access_token"], now + int(answer["expires_in"]))
+
+
+def _why(error: Exception, hint: str) -> tuple[str, str]:
+    """What is so and what to do; `hint` is what to do when the refusal is msal's own."""
+    from bic_lib.network.unanswered import unanswered  # noqa: PLC0415
+
+    failed = error.__context__ if type(error) is ValueError else error  # msal's own, while it handled that of requests
+    if isinstance(failed, _SteppedIn):
+        return failed.found.what, failed.found.hint
+    if isinstance(failed, OSError):
+        asked = getattr(failed, "request", None)
+        found = unanswered(_party(asked.url if asked is not None else None), failed)
+        return found.what, found.hint
+    if isinstance(failed, ValueError | type(None)):
+        return "what was answered can't be understood", hint
+    return f"the token endpoint failed ({_first_line(failed)})", "bic tries again by itself."
 
 
 def _ask_cli(tenant_id: str | None, why: str, resource: str) -> Token:

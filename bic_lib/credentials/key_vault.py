@@ -21,6 +21,8 @@ from bic_lib.core import azure_hosts
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.ports.access import Tokens
 from bic_lib.credentials.references import Unresolved
+from bic_lib.network.gateways import stepped_in
+from bic_lib.network.unanswered import Party, unanswered
 
 API_VERSION = "7.4"
 KEEP_SECONDS = 300.0
@@ -168,12 +170,13 @@ class Vault:
                 return _body(address, response, wanted)
 
     def _send(self, address: str, audience: str, body: Mapping[str, str] | None) -> requests.Response:
+        party = Party("the vault", address, "[key_vault] url")
         try:
             token = self._tokens.get_token(f"{audience}/.default").token
         except DestinationError as error:
             raise Away(f"{address}: {error.message}", hint=error.hint) from error
         try:
-            return requests.request(
+            response = requests.request(
                 "GET" if body is None else "POST",
                 address,
                 params={"api-version": API_VERSION},
@@ -183,8 +186,11 @@ class Vault:
                 allow_redirects=False,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            hint = "Look at the vault's name, its firewall and the network."
-            raise Away(f"{address}: no answer ({type(error).__name__}).", hint=hint) from error
+            found = unanswered(party, error)
+            raise Away(f"{address}: {found.what}", hint=found.hint) from error
+        if between := stepped_in(party, response):
+            raise Away(f"{address}: {between.what}", hint=between.hint)
+        return response
 
 
 class _Bearer(AuthBase):

@@ -26,7 +26,7 @@ from bic_lib.core.ports.access import Tokens
 from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
 from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
-from bic_lib.destinations.blob_errors import about_a_blob, code, translated
+from bic_lib.destinations.blob_errors import about_a_blob, code, demand_own, translated
 from bic_lib.destinations.blob_staging import BlobStaging, Uploaded
 
 _CHUNK = 4 << 20
@@ -57,6 +57,8 @@ def create(
     options: dict[str, Any] = {
         "max_single_get_size": _CHUNK,
         "max_chunk_get_size": _CHUNK,
+        "permit_redirects": False,
+        "raw_response_hook": demand_own,
         "retry_policy": LinearRetry(backoff=1, retry_total=1, random_jitter_range=0),
     }
     try:

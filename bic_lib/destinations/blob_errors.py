@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
+from bic_lib.network.gateways import stepped_in
+from bic_lib.network.unanswered import Party, lacks_authorities, unanswered
 
 _OF_A_BLOB = frozenset({409, 412})
 """Answers about the state of a blob, whatever their code; but for those below."""
@@ -47,7 +50,6 @@ _HINTS = {
     503: "The storage account is busy; bic tries again by itself.",
 }
 _HINT = "Look at the storage account; bic tries again by itself."
-_UNREACHABLE = "Look at the account's name, its firewall and the network; bic tries again by itself."
 
 
 @contextlib.contextmanager
@@ -57,6 +59,25 @@ def translated(place: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise _failed(place, error) from None
+    except OSError as error:
+        if not lacks_authorities(error):
+            raise
+        raise _failed(place, error) from None
+
+
+def demand_own(answered: Any) -> None:
+    """A hook of the SDK's, for each answer: raises DestinationError for one that is not the service's.
+
+    The SDK would take a login page with status 200 for a blob.
+    """
+    place = str(answered.http_request.url).partition("?")[0]
+    if found := stepped_in(_party(place), answered.http_response):
+        answered.http_response.internal_response.close()
+        raise DestinationError(f"{place}: {found.what}", hint=found.hint)
+
+
+def _party(place: str) -> Party:
+    return Party("the storage account", place, "container_url")
 
 
 def code(error: HttpResponseError) -> str:
@@ -71,10 +92,12 @@ def about_a_blob(error: HttpResponseError) -> bool:
     return found in _NAME_REFUSED or (error.status_code in _OF_A_BLOB and not found.startswith(_OF_A_PLACE))
 
 
-def _failed(place: str, error: AzureError) -> BicError:
+def _failed(place: str, error: AzureError | OSError) -> BicError:
+    if isinstance(error, ClientAuthenticationError) and error.status_code is None:
+        return DestinationError(f"{place}: the storage account wants a credential that there is none of.", hint=_RIGHTS)
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        hint = _RIGHTS if isinstance(error, ClientAuthenticationError) else _UNREACHABLE
-        return DestinationError(f"{place}: no answer ({type(error).__name__}).", hint=hint)
+        found = unanswered(_party(place), error)
+        return DestinationError(f"{place}: {found.what}", hint=found.hint)
     text = f"{place}: {error.status_code} {code(error)}".rstrip() + "."
     if code(error).startswith("Lease") or code(error) in _PASSES:
         return Interrupted(text, hint="Somebody works on this blob; the others go on, and bic tries again by itself.")

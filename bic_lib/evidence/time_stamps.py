@@ -42,6 +42,10 @@ class Authority:
         import requests  # noqa: PLC0415 -- only where time stamps are wanted
         from rfc3161_client import HashAlgorithm, TimestampRequestBuilder  # noqa: PLC0415
 
+        from bic_lib.network.gateways import stepped_in  # noqa: PLC0415
+        from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415
+
+        party = Party("the time-stamping authority", self.url, "time_stamp")
         asked = (
             TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256).cert_request(cert_request=True).build()
         )
@@ -49,7 +53,10 @@ class Authority:
         try:
             answer = requests.post(self.url, asked.as_bytes(), headers=headers, timeout=_TIMEOUT, allow_redirects=False)
         except (requests.RequestException, OSError) as error:
-            raise DestinationError(f"[seal] time_stamp: {self.url} gives no answer ({type(error).__name__}).") from error
+            found = unanswered(party, error)
+            raise DestinationError(f"[seal] time_stamp: {self.url}: {found.what}", hint=found.hint) from error
+        if between := stepped_in(party, answer):
+            raise DestinationError(f"[seal] time_stamp: {self.url}: {between.what}", hint=between.hint)
         if answer.status_code != 200 or len(answer.content) > _LARGEST:
             raise DestinationError(f"[seal] time_stamp: {self.url} answers HTTP {answer.status_code}, without a time stamp.")
         if wrong := _wrong(answer.content, content, self.roots, asked.nonce):

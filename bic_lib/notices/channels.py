@@ -8,9 +8,11 @@ are refused by name.
 from __future__ import annotations
 
 import logging
+import smtplib
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from bic_lib.credentials.references import References, Unresolved
 from bic_lib.logs import shown
@@ -20,6 +22,8 @@ from bic_lib.notices.notify import Unsent
 if TYPE_CHECKING:
     from apprise import NotifyBase, NotifyLogEntry
 
+    from bic_lib.network.unanswered import Unanswered
+
 _SECONDS = 20.0
 """For one message by one channel, all told: a service that drips its answer must not stop the tick."""
 _MOST_REASONS = 600
@@ -27,6 +31,10 @@ _MOST_REASONS = 600
 _WARNINGS = frozenset({"WARNING", "ERROR", "CRITICAL"})
 _BUILT_ON = ("requests", "smtplib")
 """What a kind sends with that speaks HTTP or SMTP: the library that its module, or that of a kind which it extends, imports."""
+
+
+_SOME_URL = "https://service.invalid"
+"""Stands for that of a question which was never sent: the same proxy is asked for it."""
 
 
 class Channel:
@@ -46,10 +54,46 @@ class Channel:
             raise Unsent(f"{self.name}: {error}.", hint="docs/operating.md says which URLs can be used.") from error
         lines = "\n".join(map(shown, text.split("\n")))
         title = shown(" ".join(subject.split()))
-        told = _library().Apprise([kind]).notify(lines, title, body_format="text", timeout=_SECONDS, log_level=logging.DEBUG)
+        apprise = _library()
+        with _Connections(kind) as connections:
+            told = apprise.Apprise([kind]).notify(lines, title, body_format="text", timeout=_SECONDS, log_level=logging.DEBUG)
         if not told:
-            raise Unsent(f"{self.name}: {_reason(told.logs())}", hint="`bic notify-test` tries each channel.")
+            what, hint = _reason(list(told.logs()), connections)
+            raise Unsent(f"{self.name}: {what}", hint=hint or "`bic notify-test` tries each channel.")
         return ()
+
+
+class _Connections(logging.Filter):
+    """What connections raised, by the line that Apprise logs of it: it does so where it has caught it, and tells nobody else."""
+
+    def __init__(self, kind: NotifyBase) -> None:
+        super().__init__()
+        self._trusted_by = "SSL_CERT_FILE" if _is_built_on(type(kind), ("smtplib",)) else "REQUESTS_CA_BUNDLE"
+        self._raised: dict[str, BaseException] = {}
+
+    def __enter__(self) -> Self:
+        logging.getLogger("apprise").addFilter(self)
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        logging.getLogger("apprise").removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if error := sys.exc_info()[1]:
+            self._raised[record.getMessage()] = error
+        return True
+
+    def why(self, line: str) -> Unanswered | None:
+        """What is so and what to do, where a line tells of a connection's end that says more than the line."""
+        from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415  # only where something went wrong
+
+        error = self._raised.get(line)
+        if not isinstance(error, OSError) or isinstance(error, smtplib.SMTPException):
+            return None
+        asked = getattr(error, "request", None)
+        url = _SOME_URL if asked is None else asked.url
+        who = "the service" if asked is None else f"the service {urlsplit(url).netloc.rpartition('@')[2]}"
+        return unanswered(Party(who, url, "its URL", self._trusted_by), error)
 
 
 class _Unusable(Exception):
@@ -95,8 +139,10 @@ def _is_built_on(kind: type, libraries: Iterable[str]) -> bool:
     return any(hasattr(module, library) for module in modules for library in libraries)
 
 
-def _reason(entries: Iterable[NotifyLogEntry]) -> str:
-    """What went wrong, as Apprise logged it: its warnings, and what the connection said."""
+def _reason(entries: Iterable[NotifyLogEntry], connections: _Connections) -> tuple[str, str]:
+    """What went wrong and, where that is known, what to do: as the connection failed, or else as Apprise warned."""
     said = [one.message for one in entries if one.level in _WARNINGS or one.message.startswith("Socket Exception")]
+    if found := next(filter(None, map(connections.why, said)), None):
+        return shown(found.what), shown(found.hint)
     told = shown(" ".join(" ".join(said).split()))
-    return told[:_MOST_REASONS] or "the service did not take it, and Apprise does not say why."
+    return told[:_MOST_REASONS] or "the service did not take it, and Apprise does not say why.", ""

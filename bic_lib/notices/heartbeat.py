@@ -34,8 +34,6 @@ _EVERY_SECONDS = 55.0
 """A minute, less what ticks come early or late: of two hosts one beats, and no minute is left out."""
 _SECONDS = 5.0
 """For one beat, all told (docs/design.md 5)."""
-_MOST_REASONS = 300
-"""Characters of what went wrong."""
 _WITHHOLD_NOTHING = {Severity.NOTE, Severity.DOUBTFUL}
 """A doubt waits for a person's look, for days perhaps; silence is told at once."""
 _THREAD = "bic-heartbeat"
@@ -135,8 +133,14 @@ def _status(url: str) -> int:
 def _ask(url: str, said: queue.SimpleQueue[int | str]) -> None:
     import requests  # noqa: PLC0415  # only where there is a heartbeat
 
+    from bic_lib.network.gateways import wants_login  # noqa: PLC0415
+    from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415
+
+    party = Party("the service", url, "its URL")
     try:
         with requests.get(url, timeout=_SECONDS, allow_redirects=False, stream=True) as response:
-            said.put(response.status_code)
-    except (requests.RequestException, ValueError) as error:  # urllib3 raises its own ValueErrors for odd URLs
-        said.put(shown(str(error))[:_MOST_REASONS])
+            found = wants_login(party, response)
+            said.put(f"{found.what}. {found.hint}" if found else response.status_code)
+    except (requests.RequestException, OSError, ValueError) as error:  # urllib3 raises its own ValueErrors for odd URLs
+        why = unanswered(party, error)
+        said.put(shown(f"{why.what}. {why.hint}"))

@@ -52,7 +52,8 @@ class Mailer:
         except Unresolved as error:
             raise Unsent(f"notifications.smtp: {error.message}", hint=error.hint) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise Unsent(f"{where}: {masked(_said(error))}.", hint=_hint(error, settings.security)) from error
+            said, hint = _said(error, settings)
+            raise Unsent(f"{where}: {masked(said)}.", hint=hint) from error
 
     def _connect(self) -> smtplib.SMTP:
         host, port = self.settings.host, self.settings.effective_port
@@ -72,30 +73,37 @@ class Mailer:
         return message
 
 
-def _said(error: Exception) -> str:
-    """What the server answered, where it answered; else what happened."""
+def _said(error: Exception, settings: SmtpSettings) -> tuple[str, str]:
+    """What the server answered, where it answered; else what happened. And what to do."""
     match error:
         case smtplib.SMTPRecipientsRefused(recipients=refused):
-            return "; ".join(f"{address}: {_answer(*answer)}" for address, answer in refused.items())
-        case smtplib.SMTPResponseException(smtp_code=code, smtp_error=said):
-            return _answer(code, said)
-        case ssl.SSLCertVerificationError(verify_message=message):
-            return f"its certificate was not accepted ({message})"
-        case OSError(strerror=str(reason)):
-            return reason
-    return str(error) or type(error).__name__
+            return "; ".join(f"{address}: {_answer(*answer)}" for address, answer in refused.items()), _ADDRESSES
+        case smtplib.SMTPAuthenticationError(smtp_code=code, smtp_error=text):
+            return _answer(code, text), "Look at username and password in [notifications.smtp]."
+        case smtplib.SMTPResponseException(smtp_code=code, smtp_error=text):
+            return _answer(code, text), _ADDRESSES if isinstance(error, smtplib.SMTPSenderRefused) else _look(settings)
+        case smtplib.SMTPException() if not isinstance(error.__context__, ssl.SSLError):
+            return str(error) or type(error).__name__, _look(settings)
+    return _unanswered(error.__context__ if isinstance(error, smtplib.SMTPException) else error, settings)
+
+
+_ADDRESSES = "Look at `from` and `to` in [notifications.smtp]."
+
+
+def _look(settings: SmtpSettings) -> str:
+    look = f"Look at host, port and security ({settings.security}) in [notifications.smtp]."
+    at_once = ' A port that speaks TLS from the first byte (465) wants security = "tls".'
+    return look if settings.security is Security.TLS else f"{look}{at_once}"
+
+
+def _unanswered(error: BaseException | None, settings: SmtpSettings) -> tuple[str, str]:
+    from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415  # knows libraries that a mail does not need
+
+    url = f"smtp://{settings.host}:{settings.effective_port}"
+    found = unanswered(Party("the mail server", url, "host", trusted_by="SSL_CERT_FILE"), error or OSError())
+    hint = ' Is it one for STARTTLS (587)? Then security = "starttls".' if found.what.endswith("speaks no TLS") else ""
+    return found.what, f"{found.hint}{hint}"
 
 
 def _answer(code: int, said: bytes | str) -> str:
     return f"{code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
-
-
-def _hint(error: Exception, security: Security) -> str:
-    match error:
-        case smtplib.SMTPAuthenticationError():
-            return "Look at username and password in [notifications.smtp]."
-        case ssl.SSLCertVerificationError():
-            return "Is the host's name right? SSL_CERT_FILE names a PEM file with a private authority."
-        case smtplib.SMTPRecipientsRefused() | smtplib.SMTPSenderRefused():
-            return "Look at `from` and `to` in [notifications.smtp]."
-    return f"Look at host, port and security ({security}) in [notifications.smtp]."

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bic_lib.core import azure_hosts
 from bic_lib.core.errors import BicError, Conflict, DestinationError, SettingsError
@@ -23,6 +23,9 @@ from bic_lib.settings import including, loading
 from bic_lib.settings.access import environment_tokens
 from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings
+
+if TYPE_CHECKING:
+    from bic_lib.network.unanswered import Party
 
 _PARTITION, _KEY = "settings", "last"
 _LONGEST_WHY = 4_000
@@ -120,10 +123,42 @@ def _blob(url: str, environ: Mapping[str, str]) -> str:
         raise SettingsError(f"The settings at {masked(url)} are at no host of Azure; a token is sent to no other.", hint=hint)
     # Tokens have the SDK's shape; its protocol names more options.
     credential: Any = None if signed else environment_tokens(environ)
+    options: dict[str, Any] = {"retry_total": 2, "permit_redirects": False, "raw_response_hook": _demand_own}
     try:
-        with BlobClient.from_blob_url(url, credential=credential, retry_total=2) as blob:
+        with BlobClient.from_blob_url(url, credential=credential, **options) as blob:
             return blob.download_blob().readall().decode("utf-8-sig")
-    except (AzureError, DestinationError, ValueError) as error:
-        told = error.message if isinstance(error, DestinationError) else type(error).__name__
-        hint = "BIC_SETTINGS names the blob; the identity in BIC_IDENTITY needs the role Storage Blob Data Reader on it."
-        raise SettingsError(f"The settings at {masked(url)} can't be read ({told}).", hint=hint) from error
+    except DestinationError as error:
+        raise SettingsError(f"The settings at {masked(url)} can't be read: {error.message}", hint=error.hint) from error
+    except (AzureError, OSError, ValueError) as error:
+        told, hint = _why(url, error)
+        raise SettingsError(f"The settings at {masked(url)} can't be read: {told}", hint=hint) from error
+
+
+def _why(url: str, error: Exception) -> tuple[str, str]:
+    """What is so and what to do, when the blob could not be read."""
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+
+    from bic_lib.network.unanswered import unanswered  # noqa: PLC0415
+
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 (byte {error.start})", "Save it as UTF-8."
+    if not isinstance(error, HttpResponseError) or error.response is None:
+        found = unanswered(_party(url), error)
+        return found.what, found.hint
+    hint = "BIC_SETTINGS names the blob; the identity in BIC_IDENTITY needs the role Storage Blob Data Reader on it."
+    return f"HTTP {error.status_code} {getattr(error, 'error_code', None) or ''}".rstrip(), hint
+
+
+def _demand_own(answered: Any) -> None:
+    """A hook of the SDK's, for each answer: raises DestinationError for one that is not the service's."""
+    from bic_lib.network.gateways import stepped_in  # noqa: PLC0415
+
+    if found := stepped_in(_party(answered.http_request.url), answered.http_response):
+        answered.http_response.internal_response.close()
+        raise DestinationError(found.what, hint=found.hint)
+
+
+def _party(url: str) -> Party:
+    from bic_lib.network.unanswered import Party  # noqa: PLC0415
+
+    return Party("the storage account", url, "BIC_SETTINGS")

@@ -15,7 +15,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceExistsError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+)
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
 
@@ -26,6 +31,8 @@ from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.stores.damage import PARTITION, DamagedRow
 from bic_lib.ledger.stores.limits import body_text, demand_allowed
 from bic_lib.ledger.stores.table_keys import decoded, encoded
+from bic_lib.network.gateways import stepped_in
+from bic_lib.network.unanswered import Party, unanswered
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -74,6 +81,7 @@ def create(
     # Retrying has its one place (bic_lib.core.plan); this only bridges a moment. A commit that is repeated after a 5xx, though it
     # had been taken, ends as a conflict with ourselves: the core then reads again, or leaves the work to the next visit.
     options: dict[str, Any] = {"transport": carrier, "retry_total": 2, "retry_backoff_factor": 0.3, "retry_on_methods": ["GET"]}
+    options |= {"permit_redirects": False, "raw_response_hook": _demand_own}
     try:
         if connection is not None:
             service = TableServiceClient.from_connection_string(connection, **options)
@@ -264,8 +272,20 @@ class AzureTableStore:
             raise LedgerError(f"The ledger answered {status} {_code(error)}.", hint=_HINTS.get(status, "")) from error
         except DestinationError as error:  # from the tokens
             raise LedgerError(f"The ledger can't be entered: {error.message}", hint=error.hint) from error
-        except AzureError as error:
-            raise LedgerError(f"The ledger can't be reached: {type(error).__name__}.", hint=_REACH) from error
+        except (AzureError, OSError) as error:  # OSError: see `lacks_authorities`
+            found = unanswered(_party(self._service.url), error)
+            raise LedgerError(f"The ledger can't be reached: {found.what}", hint=found.hint) from error
+
+
+def _party(url: str) -> Party:
+    return Party("the storage account", url, "[ledger]")
+
+
+def _demand_own(answered: Any) -> None:
+    """A hook of the SDK's, for each answer: raises LedgerError for one that is not the service's."""
+    if found := stepped_in(_party(answered.http_request.url), answered.http_response):
+        answered.http_response.internal_response.close()
+        raise LedgerError(f"The ledger can't be reached: {found.what}", hint=found.hint)
 
 
 class _NotThere(Exception):

@@ -1,4 +1,4 @@
-"""What can stand where an appliance should: certificates and listeners, each wrong in its own way, on loopback."""
+"""What can stand where somebody should answer: certificates, listeners and proxies, each wrong in its own way, on loopback."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -81,6 +83,45 @@ def _builder(
         .not_valid_before(now + timedelta(days=first))
         .not_valid_after(now + timedelta(days=last))
     )
+
+
+@dataclass
+class Field:
+    """Certificates by name, and the files that trust them."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        good, unmarked = Authority(self.folder), Authority(self.folder, marked=False)
+        self.certificates = {
+            "good": good.issue(),
+            "unmarked": unmarked.issue(),
+            "expired": good.issue(first=-9, last=-2),
+            "early": good.issue(first=3),
+            "other": good.issue("other.example.com"),
+            "own": good.issue(own=True),
+        }
+        prose = self.folder / "prose.pem"
+        prose.write_text("This is no certificate.\n")
+        self.trusted = {"good": good.file, "unmarked": unmarked.file, "nowhere": self.folder / "nowhere.pem", "prose": prose}
+
+    @contextmanager
+    def standing(self, certificate: str, answer: bytes, how: str = "", proxy: Serve | str = "") -> Iterator[tuple[str, str]]:
+        """A server with TLS as it is asked for, and its answer; its host, and the proxy's URL."""
+        with ExitStack() as stack:
+            serve = tls(self.certificates[certificate], partial(self._configured, how), answer)
+            yield f"localhost:{stack.enter_context(listening(serve))}", stack.enter_context(between(proxy))
+
+    def _configured(self, how: str, context: ssl.SSLContext) -> None:
+        if how == "old":
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        elif how == "ciphers":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("ECDHE-ECDSA-CAMELLIA256-SHA384:NULL:@SECLEVEL=0")
+        elif how == "client":
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.trusted["good"])
 
 
 # --- listeners -------------------------------------------------------------------------------------------------------
@@ -159,6 +200,16 @@ def hangs(connection: socket.socket) -> None:
     with suppress(OSError):
         while connection.recv(65_536):
             continue
+
+
+@contextmanager
+def between(proxy: Serve | str) -> Iterator[str]:
+    """The URL of a proxy that does so with each connection; an URL stands for itself."""
+    if isinstance(proxy, str):
+        yield proxy
+        return
+    with listening(proxy) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def tunnels(connection: socket.socket) -> None:
