@@ -46,7 +46,7 @@ def test_demo_stays_alive_with_troubles(tmp_path: Path) -> None:
         address = home.url.removesuffix("/api/ui/")
 
         def severities() -> set[str]:
-            shown = browser.get(f"{address}/api/ui/failures.json", timeout=60).json()["failures"]
+            shown = browser.get(f"{address}/api/ui/failures.json?each=1", timeout=60).json()["failures"]
             return {one["state"] for one in shown}
 
         def down() -> bool:

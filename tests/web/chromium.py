@@ -53,13 +53,17 @@ class Page:
 
     def open(self, address: str, width: int, *, dark: bool = False) -> None:
         """Load a page in a window of this width."""
-        self("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self("Emulation.setEmulatedMedia", features=[scheme])
+        self.resize(width, dark=dark)
         self.events.clear()
         self("Page.navigate", url=address)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
+
+    def resize(self, width: int, *, dark: bool = False) -> None:
+        """Another window for the page that is loaded: its width, and whether the system is dark."""
+        self("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self("Emulation.setEmulatedMedia", features=[scheme])
 
     def evaluate(self, expression: str) -> Any:
         """The value of a script's expression on the page."""

@@ -50,7 +50,7 @@ def _when_there_is_trouble(address: str) -> str:
         browser.get(address, timeout=60)
         ends = time.monotonic() + _PATIENCE
         while time.monotonic() < ends:
-            failures = _read(browser, f"{pages}failures.json")["failures"]
+            failures = _read(browser, f"{pages}failures.json?each=1")["failures"]
             if {one["state"] for one in failures} >= _TROUBLES:
                 return str(next(one["lsid"] for one in failures if one["state"] == "doubtful"))
             time.sleep(0.5)

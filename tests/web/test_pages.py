@@ -296,7 +296,7 @@ def test_the_form_downloads(running: Service) -> None:
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({}, ["no site", "no destination"]),
+        ({"sites": [], "destinations": []}, ["no site", "no destination"]),
         ({"sites": "nowhere", "start": "soon", "duration": "x"}, ["start"]),
         ({"start": "2026-08-01"}, ["go together"]),
         ({"data": "films"}, ["films"]),

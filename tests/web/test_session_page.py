@@ -14,6 +14,7 @@ from bic_lib.hosts import functions
 from bic_lib.simulator import Profile, Recording, Simulator
 from tests.support import SECRET, archive, hourly, served_sessions, site
 from tests.web.conftest import KEY, VIEW_KEY, Service, serving
+from tests.web.hostile import hostile
 from tests.web.test_pages import EVIL, until
 from tests.web.visitor import UI, Visitor
 
@@ -66,7 +67,7 @@ def test_an_auditor_finds_a_session_with_its_proof(filled: Service, lsid: str, c
         assert hashlib.sha256(path.read_bytes()).hexdigest() in visitor.text
         assert path.name in visitor.text
     assert {"proven", "there"} <= set(visitor.page.xpath("//td[@data-label='proof']//span[@class]/text()"))
-    assert [one.text_content().split(" ")[0] for one in visitor.page.xpath("//h2")][-3:] == ["Chat", "Files", "Timeline"]
+    assert [one.text_content().split(" ")[0] for one in visitor.page.xpath("//h2")][-4:] == ["Chat", "Files", "Timeline", "All"]
     assert len(visitor.page.xpath("//section[@id='chat']//li")) > 0
     assert f"pages: page key: read session {lsid} of support" in caplog.text
     assert visitor.http.get(f"{filled.address}{UI}sessions.json?q={lsid}", timeout=20).json()["sessions"][0]["lsid"] == lsid
@@ -270,3 +271,65 @@ def test_a_stranger_gets_no_file(filled: Service, lsid: str) -> None:
     for place in (f"sessions/{lsid}", f"sessions?q={lsid}", f"file?lsid={lsid}"):
         sent = requests.get(f"{filled.address}{UI}{place}", timeout=20, allow_redirects=False)
         assert sent.status_code == 302
+
+
+# --- whatever stands in it -------------------------------------------------------------------------------------------
+
+HOSTILE = "e" * 32
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with a session that somebody has filled with tricks, in files and in rows."""
+    rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+    with Simulator(Profile(sessions=30, days=10)) as appliance:
+        ended = (appliance.session_xml(one.lsid) for one in appliance.sessions() if one.state == "ended")
+        document = hostile(max(ended, key=len), HOSTILE)
+        with serving(
+            tmp_path_factory.mktemp("attacked"), appliance, site(appliance) + archive() + rows + hourly() + OPERATORS
+        ) as running:
+            files = {"files": (f"support-{HOSTILE}.xml", document)}
+            sent = running.post(
+                "/api/download", files=files, data={"destinations": "archive,rows", "sites": "support", "wait": "60"}
+            )
+            assert (sent.status_code, sent.json()["stored"]) == (200, 2), sent.text
+            yield running
+
+
+@pytest.mark.parametrize("place", [f"sessions/{HOSTILE}", "sessions?q=javascript", f"sessions?q={HOSTILE}"])
+def test_tricks_in_every_text_of_a_session_stay_texts(attacked: Service, place: str) -> None:
+    """No element but ours, no link but to a page of ours, no address of elsewhere, whatever stands in names, chat, files."""
+    visitor = Visitor(attacked)
+    visitor.open(place)
+    assert visitor.answer.status_code == 200
+    assert HOSTILE in visitor.text
+    assert not visitor.page.xpath(
+        "//script | //img | //main//svg | //iframe | //object | //base | //@*[starts-with(name(), 'on')]"
+    )
+    links = [str(link) for link in visitor.page.xpath("//@href | //@src | //@action")]
+    assert [link for link in links if not link.startswith(("/api/ui/", "?", "#"))] == []
+    assert len(visitor.page.xpath("//style")) == 1
+    assert len(visitor.answer.content) <= 102_400
+
+
+def test_the_session_has_a_twin_for_programs(filled: Service, lsid: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At the page's own address with `.json`, the value of `GET /api/sessions/{lsid}`; its reading is logged as well."""
+    caplog.set_level("INFO", "bic.scheduler")
+    visitor = Visitor(filled)
+    visitor.open(f"sessions/{lsid}")
+    twin = visitor.http.get(visitor._url(visitor.page.xpath("//footer//a/@href")[0]), timeout=20)
+    assert twin.headers["Content-Type"].startswith("application/json")
+    assert twin.json() == filled.get(f"/api/sessions/{lsid}").json()
+    assert caplog.text.count(f"pages: page key: read session {lsid} of support") == 2
+    assert visitor.http.get(f"{filled.address}{UI}sessions/nobody.json", timeout=20).status_code == 404
+
+
+def test_the_page_begins_with_who_and_when(filled: Service, lsid: str) -> None:
+    """Somebody who was given an id sees at once whose session it was."""
+    content = filled.get(f"/api/sessions/{lsid}").json()["content"]
+    visitor = Visitor(filled)
+    visitor.open(f"sessions/{lsid}")
+    [summary] = visitor.page.xpath("//p[@class='summary']")
+    for side in ("customers", "representatives"):
+        assert content[side][0]["display_name"] in summary.text_content()
+    assert content["session"]["start_time"].replace("T", " ").rstrip("Z") in summary.text_content()

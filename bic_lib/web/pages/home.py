@@ -72,17 +72,18 @@ def _loss(shown: Values) -> str:
     return f"Nothing is in danger: what is not there yet is kept until {day(min(reached))} at least." if reached else ""
 
 
-def _tiles(shown: Values) -> list[tuple[str, str]]:
+def _tiles(shown: Values) -> list[tuple[str, str, str, bool]]:
+    """Name, value, the page that tells more, and whether it is one to look at."""
     streams = [one for one in shown["streams"] if not one["parked"]]
     lags = [one["lag_seconds"] for one in streams if one["lag_seconds"] is not None]
     forgotten = min((one["forgotten_first"] for one in shown["streams"] if one["forgotten_first"]), default=None)
-    well = sum(one["state"] in ("ok", "new") for one in shown["sites"])
+    well, failed = sum(one["state"] in ("ok", "new") for one in shown["sites"]), sum(one["failed"] for one in shown["streams"])
     return [
-        ("Sites well", f"{well} of {len(shown['sites'])}"),
-        ("Largest lag", span(max(lags)) if lags else "–"),
-        ("Waiting", f"{sum(one['waiting'] for one in streams):,}"),
-        ("Not delivered", f"{sum(one['failed'] for one in shown['streams']):,}"),
-        ("Forgotten first", day(forgotten)),
+        ("Sites well", f"{well} of {len(shown['sites'])}", "sites", well < len(shown["sites"])),
+        ("Largest lag", span(max(lags)) if lags else "–", "sites?order=-lag_seconds", False),
+        ("Waiting", f"{sum(one['waiting'] for one in streams):,}", "sites?order=-waiting", False),
+        ("Not delivered", f"{failed:,}", "failures", failed > 0),
+        ("Forgotten first", day(forgotten), "failures?order=forgotten_at", bool(forgotten)),
     ]
 
 

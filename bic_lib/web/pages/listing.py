@@ -17,7 +17,10 @@ Rows = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`found` are all rows that fit, `rows` those of this page. `filters`: the choices of each filter, and what was chosen."""
+    """`found` are all rows that fit, `rows` those of this page. `filters`: the choices of each filter, and what was chosen.
+
+    `flags`: what else the address asks for, which its other pages and orders keep.
+    """
 
     path: str
     found: Rows
@@ -26,6 +29,7 @@ class Listing:
     order: str
     page: int
     filters: Mapping[str, tuple[Sequence[str], str]]
+    flags: Mapping[str, str]
 
     @property
     def rows(self) -> Rows:
@@ -38,7 +42,7 @@ class Listing:
     def address(self, **changed: object) -> str:
         """This list with something else: another page, another order."""
         chosen = {name: value for name, (_, value) in self.filters.items()}
-        now = {"q": self.q, **chosen, "order": self.order, "page": ""}
+        now = {"q": self.q, **chosen, **self.flags, "order": self.order, "page": ""}
         return f"{self.path}?{query(**{**now, **changed})}"
 
     def ordered_by(self, key: str) -> str:
@@ -56,8 +60,11 @@ class Listing:
         return f"{path}.json?{asked}"
 
 
-def listing(request: Request, rows: Rows, *, filters: Sequence[str] = (), order: str = "") -> Listing:
-    """`filters` are columns of few values; `order` is the one where none is asked for ("": as they come, `-x`: descending)."""
+def listing(request: Request, rows: Rows, *, filters: Sequence[str] = (), order: str = "", flags: Sequence[str] = ()) -> Listing:
+    """`filters` are columns of few values; `order` is the one where none is asked for ("": as they come, `-x`: descending).
+
+    `flags`: parameters that may be 1.
+    """
     given = {name: value[:LONGEST_VALUE] for name, value in request.args.items()}
     chosen = {name: (_choices(rows, name), given.get(name, "")) for name in filters}
     q = given.get("q", "")
@@ -67,7 +74,7 @@ def listing(request: Request, rows: Rows, *, filters: Sequence[str] = (), order:
     if rows and key in rows[0]:
         found.sort(key=lambda row: _sortable(row[key]), reverse=asked.startswith("-"))
     path = request.path.removesuffix(".json")
-    made = Listing(path, found, len(rows), q, asked, 1, chosen)
+    made = Listing(path, found, len(rows), q, asked, 1, chosen, {name: "1" for name in flags if given.get(name) == "1"})
     wanted = given.get("page", "1")
     return replace(made, page=min(max(1, int(wanted)) if wanted.isdecimal() else 1, made.pages))
 

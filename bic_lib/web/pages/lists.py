@@ -10,13 +10,17 @@ from typing import Any
 from bic_lib.actions import runs
 from bic_lib.actions.failures import failures
 from bic_lib.actions.status import status
+from bic_lib.core.health import Severity
 from bic_lib.settings.loading import Settings
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.listing import listing
+from bic_lib.web.pages.words import kind
 
 Values = dict[str, Any]
 Rows = list[Values]
+FLAGS = ("all", "each")
+"""Of failures: what was acknowledged as well; those of one cause one by one."""
 RUNS_READ = 500
 """The newest, of which a list of runs is made: some weeks of an hourly schedule."""
 
@@ -33,20 +37,29 @@ class List:
     filters: tuple[str, ...] = ()
     order: str = ""
     empty: str = "There is none."
+    flags: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """How the columns are called."""
+        return {key: heading for key, heading, _ in self.columns}
 
     def show(self, asked: Asked) -> Response:
         """The page."""
-        made = listing(asked.request, self.rows(asked), filters=self.filters, order=self.order)
-        values: Values = {"columns": self.columns, "command": self.command, "empty": self.empty, "title": self.name.capitalize()}
-        return asked.page(self.template, listing=made, **values, **self._more(asked))
+        made = listing(asked.request, self.rows(asked), filters=self.filters, order=self.order, flags=self.flags)
+        values: Values = {
+            "columns": self.columns,
+            "command": self.command,
+            "empty": self.empty,
+            "title": self.name.capitalize(),
+            "headings": self.headings,
+        }
+        return asked.page(self.template, listing=made, **values)
 
     def show_json(self, asked: Asked) -> Response:
         """All rows that fit, for programs."""
-        made = listing(asked.request, self.rows(asked), filters=self.filters, order=self.order)
+        made = listing(asked.request, self.rows(asked), filters=self.filters, order=self.order, flags=self.flags)
         return answer(200, {self.name: list(made.found)})
-
-    def _more(self, asked: Asked) -> Values:
-        return {"everything": asked.request.args.get("all") == "1"} if self.name == "failures" else {}
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -95,13 +108,21 @@ def _runs(asked: Asked) -> Rows:
 
 
 def _failures(asked: Asked) -> Rows:
-    return list(failures(asked.app, everything=asked.request.args.get("all") == "1"))
+    """The worst first."""
+    everything, each = (asked.request.args.get(flag) == "1" for flag in FLAGS)
+    found = failures(asked.app, everything=everything, each=each)
+    return sorted(found, key=lambda one: Severity(one["severity"]).rank)
+
+
+def _sites(asked: Asked) -> Rows:
+    """Those that are ill first."""
+    return sorted(sites(standing(asked)), key=lambda one: (kind(one["state"]) != "ill", not one["failed"]))
 
 
 SITES = List(
     "sites",
     "sites.html",
-    lambda asked: sites(standing(asked)),
+    _sites,
     (
         ("name", "site", False),
         ("host", "host", False),
@@ -179,5 +200,6 @@ FAILURES = List(
     "bic failures",
     ("severity", "site", "destination", "data"),
     empty="Nothing has failed.",
+    flags=FLAGS,
 )
 LISTS = (SITES, DESTINATIONS, SCHEDULES, RUNS, FAILURES)

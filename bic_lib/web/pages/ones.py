@@ -102,7 +102,8 @@ def _run(asked: Asked) -> Values:
 
 def failure(asked: Asked) -> Response:
     """A failure with its tries, and what can be done."""
-    one = next((one for one in failures(asked.app, everything=True) if one["id"] == asked.name("id")), None)
+    known = (one for each in (False, True) for one in failures(asked.app, everything=True, each=each))
+    one = next((one for one in known if one["id"] == asked.name("id")), None)
     if one is None:
         raise Refusal(404, [f"there is no failure {asked.name('id')[:LONGEST_VALUE]}: it was delivered, or never was"])
     tries = [
@@ -113,8 +114,13 @@ def failure(asked: Asked) -> Response:
         ("the appliance forgets it", f"{day(one['forgotten_at'])} {ago(one['forgotten_at'])}".strip()),
         ("seen", f"{moment(one['acknowledged'])} by {one['acknowledged_by']}" if one["acknowledged"] else "no"),
     ]
-    about = [(name, one[name]) for name in ("id", "kind", "site", "data", "destination", "lsid", "instance") if one[name] != ""]
-    about += [("from", moment(one["start"])), ("until", moment(one["end"]))]
+    about = [
+        (name, one[name])
+        for name in ("id", "kind", "site", "data", "destination", "lsid", "instance")
+        if one[name] not in ("", None)
+    ]
+    about += [("of this cause", f"{one['count']:,}")] if one["count"] > 1 else []
+    about += [(name, moment(one[key])) for name, key in (("from", "start"), ("until", "end")) if one[key]]
     command = f"bic {'acknowledge' if one['severity'] in STAYS else 'retry'} {one['id']}"
     return asked.page("failure.html", failure=one, tries=tries, about=about, buttons=list(_ways(one)), command=command)
 

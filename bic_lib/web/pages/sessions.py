@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from bic_lib.logs import shown as written
 from bic_lib.web.http import LONGEST_VALUE, Response, answer
 from bic_lib.web.pages.asked import HOME, Asked
 from bic_lib.web.pages.files import can_be_taken, place_of, plays
-from bic_lib.web.pages.words import part, query
+from bic_lib.web.pages.words import part, query, second
 
 Values = dict[str, Any]
 _MOST_FOUND = 100
@@ -28,8 +29,12 @@ _LONGEST_TEXT, _LONGEST_LIST = 1_500, 60
 """Of one value, and of the data of one event; `--json` has all."""
 _MOST_COPIES = 40
 """Copies on one page, each with its whole SHA-256 and place."""
-_NOT_SHOWN = frozenset({"lsid", "host_name"})
+_NOT_SHOWN = frozenset({"lsid", "host_name", "external_key"})
+"""Fields of the document that the ledger has told already."""
 _FLV = "VLC and ffplay play it; browsers don't. `bic session {} --mp4 FILE` makes a copy that they play."
+_SIDES = ("customers", "representatives")
+_TWIN = ".json"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def search(asked: Asked) -> Response:
@@ -70,16 +75,31 @@ def _row(place: Place) -> Values:
 
 
 def show(asked: Asked) -> Response:
-    """The session's page. Reading its content is logged."""
-    place = place_of(asked.app, asked.name("lsid"), asked.request.args.get("site", ""))
+    """The session's page, or below `LSID.json` the same for programs; an id may end so itself."""
+    lsid = asked.name("lsid")
+    if lsid.endswith(_TWIN) and not session.find(asked.app, lsid=lsid):
+        return answer(200, session.shown(_read(asked, lsid.removesuffix(_TWIN))))
+    return _page(asked, _read(asked, lsid))
+
+
+def _read(asked: Asked, lsid: str) -> Session:
+    """Reading its content is logged. Raises Refusal, LedgerError."""
+    place = place_of(asked.app, lsid, asked.request.args.get("site", ""))
     found = session.look(asked.app, place, contents=asked.reads)
     if found.content:
         asked.did(f"read session {place.lsid} of {place.site}")
+    return found
+
+
+def _page(asked: Asked, found: Session) -> Response:
+    place = found.place
     told = session.shown(found)
     content = _short(told["content"]) if told["content"] else None
     return asked.page(
         "session.html",
         session=told,
+        **_summary(content or {}),
+        twin=f"{HOME}sessions/{part(place.lsid)}{_TWIN}?{query(site=place.site)}",
         about=_about({**told, "content": content}),
         people=_people(content) if content else [],
         moves=content["files"] if content else [],
@@ -96,9 +116,21 @@ def show(asked: Asked) -> Response:
     )
 
 
+def _summary(content: Values) -> Values:
+    """Who with whom, and when: what somebody who was given an id wants to see first."""
+    fields = content.get("session", {})
+    names = {side: [one["display_name"] for one in content.get(side, ()) if one["display_name"]] for side in _SIDES}
+    during = f"{second(fields['start_time'])} to {second(fields['end_time'])}" if fields.get("start_time") else ""
+    return {"sides": [", ".join(found) for found in names.values() if found], "during": during, "took": fields.get("duration")}
+
+
 def _about(told: Values) -> list[tuple[str, Any]]:
     fields = told["content"]["session"] if told["content"] else {}
-    more = [(name.replace("_", " "), value) for name, value in fields.items() if value is not None and name not in _NOT_SHOWN]
+    more = [
+        (name.replace("_", " "), second(value) if _TIME.fullmatch(str(value)) else value)
+        for name, value in fields.items()
+        if value is not None and name not in _NOT_SHOWN
+    ]
     attributes = [(one["display_name"] or one["code_name"], one["value"]) for one in _attributes(told)]
     known = [("site", told["site"]), ("host", told["host"]), ("day", told["day"]), ("external key", told["external_key"] or None)]
     return [*known, *more, *attributes]

@@ -32,7 +32,13 @@ def settings(asked: Asked) -> Response:
     broken = asked.host.broken()
     made = listing(asked.request, _settings(asked), filters=("origin",))
     problems = [str(broken), *broken.problems] if broken else []
-    values: dict[str, Any] = {"columns": _COLUMNS, "command": "bic settings show", "empty": "", "title": "Settings"}
+    values: dict[str, Any] = {
+        "columns": _COLUMNS,
+        "command": "bic settings show",
+        "empty": "",
+        "title": "Settings",
+        "headings": {"origin": "from"},
+    }
     return asked.page("settings.html", listing=made, broken=problems, **values)
 
 

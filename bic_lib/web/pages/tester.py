@@ -29,8 +29,11 @@ _REFUSED = 3
 
 
 def show(asked: Asked) -> Response:
-    """The empty form."""
-    return _form(asked, MultiDict({"data": "sessions"}), [])
+    """The form as it begins: where there is but one site or destination, that."""
+    settings = asked.host.settings()
+    every = (("sites", [name for name, one in settings.sites.items() if one.enabled]), ("destinations", [*settings.destinations]))
+    given = MultiDict((name, only[0]) for name, only in every if len(only) == 1)
+    return _form(asked, MultiDict([*given.items(), ("data", "sessions")]), [])
 
 
 def do(asked: Asked) -> Response:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bic_lib.actions.formatting import count, size, span
 from bic_lib.logs import shown
 
 _WELL = frozenset({"ok", "well", "running", "stored", "mended", "proven", "there", "ended"})
 _QUIET = frozenset(
-    {"new", "disabled", "parked", "never ran", "note", "skipped", "planned", "purged", "known", "filling", "waits"}
+    {"new", "open", "disabled", "parked", "never ran", "note", "skipped", "planned", "purged", "known", "filling", "waits"}
 )
-_SHORT = 160
+_SHORT = 150
 """Characters of a reason in a list: fifty rows of them stay under 100 KB, however much of it HTML has to spell out."""
+_COMMAND = re.compile(r"`([^`\n]{1,200})`")
+"""What is typed, in a sentence of ours."""
 _MINUTE = 60
 """Seconds; what is nearer is now."""
 
@@ -38,6 +41,11 @@ def moment(iso: str | None) -> str:
     return iso[:16].replace("T", " ") if iso else "–"
 
 
+def second(iso: str | None) -> str:
+    """A time to the second, UTC."""
+    return iso[:19].replace("T", " ") if iso else "–"
+
+
 def ago(iso: str | None) -> str:
     """How long ago, or in how long: its largest part."""
     if not iso:
@@ -47,6 +55,12 @@ def ago(iso: str | None) -> str:
         return "just now" if seconds > 0 else "in a moment"
     largest = " ".join(span(abs(seconds)).split(" ")[:2])
     return f"{largest} ago" if seconds > 0 else f"in {largest}"
+
+
+def due(iso: str) -> str:
+    """When something comes next, which may be overdue."""
+    told = ago(iso)
+    return f"next {told}" if told.startswith("in ") else "due now"
 
 
 def data(name: str) -> str:
@@ -61,6 +75,11 @@ def short(value: object, most: int = _SHORT) -> str:
     """A text of which a list shows the beginning; its own page has all."""
     whole = str(value)
     return whole if len(whole) <= most else f"{whole[:most]} …"
+
+
+def prose(value: object) -> Markup:
+    """A sentence, in which commands stand out as such; all else of it stays text."""
+    return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text(value)))))  # noqa: S704 -- escaped the line before
 
 
 def part(value: str) -> str:
@@ -79,7 +98,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "data": data,
     "day": day,
+    "due": due,
     "part": part,
+    "prose": prose,
+    "second": second,
     "short": short,
     "size": size,
     "span": span,
