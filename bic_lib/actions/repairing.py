@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from bic_lib.actions.running import paused
+from bic_lib.actions.timestamps import iso, minute
 from bic_lib.core.errors import BicError, LedgerError
 from bic_lib.core.model import State
 from bic_lib.engine import visit
@@ -18,6 +20,7 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.steps import copies
 from bic_lib.ledger.records import HELD, Record
+from bic_lib.ledger.streams import SiteState
 from bic_lib.ledger.work import Step, StepKind
 
 REPAIRABLE = frozenset({"missing", "altered", "size"})
@@ -114,4 +117,20 @@ def _tell(app: App, record: Record, problem: Problem, troubles: Sequence[str], d
     rest = app.ledger.streams.rests().get(record.destination)
     reasons = [now.outcome.reason, rest.reason if rest and rest.failures else "", *troubles]
     why = next(filter(None, reasons), "somebody else is at it")
-    done.left.append(replace(problem, detail=f"not brought again: {why}"))
+    site = app.ledger.streams.read(record.item.site)
+    told = [one.removeprefix(f"{record.item.site}: ") for one in (*troubles, *paused(app, {record.item.site}))]
+    causes = [site.rest.reason if site.rest.failures else "", *told]
+    if (cause := next(filter(None, causes), why)) not in why:
+        why = f"{why}: {cause}"
+    until = _until(app, now, site)
+    waits = f"it waits until {minute(iso(until))} UTC, and is then tried by itself: " if until else ""
+    done.left.append(replace(problem, detail=f"not brought again: {waits}{why}"))
+
+
+def _until(app: App, record: Record, site: SiteState) -> float | None:
+    """When what is under way goes on: its own next try, once neither its destination nor its site rests. None: nobody knows."""
+    if record.outcome.state not in _UNDER_WAY or not app.sites[record.item.site].enabled:
+        return None
+    now, rest = app.ledger.now(), app.ledger.streams.rests().get(record.destination)
+    ends = [record.next_try or 0.0, site.rest.until or 0.0, now + site.pause_left(now), rest.until or 0.0 if rest else 0.0]
+    return until if (until := max(ends)) > now else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Never
 
@@ -21,7 +23,7 @@ from bic_lib.engine.steps import copies
 from bic_lib.ledger.records import Record
 from bic_lib.simulator import Fault, Simulator
 from tests.engine.steps.world import World, digest, wanted
-from tests.fixtures_servers import Azurite
+from tests.fixtures_servers import Azurite, Samba
 
 DATA = ("sessions", "session_recordings")
 
@@ -163,6 +165,55 @@ def mend(world: World, destination: str | None = None) -> Repaired:
     done = repairing.repair(app, found, lambda: None)
     app.ledger.store.close()
     return done
+
+
+def test_who_asks_at_a_site_that_rests_is_told_until_when(world: World, sim: Simulator, stored: list[Record]) -> None:
+    """Nobody else has it: the repair waits for the site, says so with the time, and is done by itself then."""
+    [document] = [record for record in stored if record.item.data is DataType.SESSIONS]
+    for place in ("second", "archive"):
+        (world.folder / place / document.outcome.location).unlink()
+    sim.faults.standing = [Fault(status=503, retry_after=7200)]
+    for _ in range(2):
+        told = [
+            re.search(r"it waits until (.{16}) UTC, and is then tried by itself: .*503", one.detail) for one in mend(world).left
+        ]
+        assert len(told) == 2
+        assert all(told), [one.detail for one in mend(world).left]
+    assert told[0]
+    until = datetime.strptime(told[0][1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
+    assert 3500 < until - world.clock() < 7300
+    sim.faults.standing = []
+    world.pass_time(until - world.clock() + 60)
+    world.once()
+    world.demand_agreement("archive", "second")
+
+
+@pytest.mark.slow
+def test_a_share_is_mended_from_a_folder_and_a_folder_from_it(world: World, sim: Simulator, samba: Samba) -> None:
+    """The site is away. On the share the evidence is renamed beside the good bytes, which have the old name again."""
+    world.environ["SHARE"] = samba.password
+    folder, kinds = str(uuid.uuid4()), ", ".join(f'"{data}"' for data in DATA)
+    share = f"[destinations.share]\nkind = \"smb_share\"\ndirectory = '{samba.unc}\\{folder}'\nport = {samba.port}\n"
+    share += f'username = "{samba.username}"\npassword = "env:SHARE"\n'
+    share += f'[schedules.share]\nevery = "1h"\ntransfers = [{{ site = "support", destination = "share", data = [{kinds}] }}]\n'
+    world.configure(data=DATA, schedules=share)
+    world.once()
+    sim.faults.standing = [Fault(status=503)]
+    good, there = world.files("archive"), samba.files / folder
+    altered, missing = (min(one for one in good if one.endswith(kind)) for kind in (".xml", ".flv"))
+    (world.folder / "archive" / missing).unlink()
+    lacking = max(one for one in good if one.endswith(".flv"))
+    (there / altered).write_bytes(good[altered] + b" ")
+    (there / lacking).unlink()
+    done = mend(world)
+    assert (done.left, len(done.mended)) == ([], 3)
+    assert (there / f"{altered}.altered-{digest(good[altered] + b' ')[:8]}").read_bytes() == good[altered] + b" "
+    assert {name: (there / name).read_bytes() for name in (altered, lacking)} == {name: good[name] for name in (altered, lacking)}
+    assert world.files("archive")[missing] == good[missing]
+    assert mend(world).mended == []
+    app = world.app()
+    assert [one.problem for one in verify(app, Asked(strict=True)).problems] == []
+    app.ledger.store.close()
 
 
 def test_a_site_or_destination_that_left_the_settings_is_named(world: World, stored: list[Record]) -> None:
