@@ -114,6 +114,8 @@ def test_operating_is_as_told(tmp_path: Path) -> None:
     """A service and its HTTP routes, then each recipe, one after the other: all of them work, and prove it themselves."""
     with Simulator(Profile(sessions=12, days=3)) as appliance, _mail_server() as mail:
         branch = site(appliance, "branch", host=other_name(appliance)), hourly(name="branch", site="branch", destination="second")
+        taken = branch[0], branch[0].replace("[sites.branch]", '[sites.office]\nwas = "branch"')
+        sent = branch[1], branch[1].replace('site = "branch"', 'site = "office"')
         settings = site(appliance) + archive() + hourly("sessions", "session_recordings", "site_backups") + archive("second")
         (tmp_path / "bic.toml").write_text(settings + "".join(branch) + mail, encoding="utf-8")
         bic = Bic(tmp_path, {SECRET: appliance.client_secret})
@@ -121,7 +123,8 @@ def test_operating_is_as_told(tmp_path: Path) -> None:
         edits = {
             'call the destination `archive2`, with `directory = "archive2"`': renamed("archive", "archive2"),
             '`directory = "elsewhere"`': renamed('directory = "archive2"', 'directory = "elsewhere"'),
-            "without the site `branch`, and its transfer": lambda text: text.replace(branch[0], "").replace(branch[1], ""),
+            '`[sites.office]` instead of `branch`, with `was = "branch"`': lambda text: text.replace(*taken).replace(*sent),
+            "without the site `office`, and its transfer": lambda text: text.replace(taken[1], "").replace(sent[1], ""),
         }
         words: dict[str, Word] = {
             "/etc/bic/bic.toml": "bic.toml",

@@ -41,7 +41,7 @@ def _problems(app: App, setup: Setup) -> Iterator[Problem]:
     noted = against.noted(app.ledger)
     if not noted:
         return
-    chain, where = against.chain(setup, noted), setup.around.destination
+    chain, where = against.chain(setup, noted, app.ledger.names), setup.around.destination
     for one in (*chain.problems, *against.rolled_back(noted, chain)):
         yield Problem(where, one.location, "", "seal", f"{one.problem}: {one.detail}")
     known: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)

@@ -24,6 +24,7 @@ from bic_lib.engine.delivery import FileDestination, RowDestination
 from bic_lib.evidence import names
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.setup import Setup
+from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger.records import HELD
 from bic_lib.ledger.seals import Seals, Spot
@@ -155,9 +156,10 @@ class _Bag:
             return
         store, folder = self.setup.store(), f"{names.SEALS}/{self.chain['ledger']}"
         wanted = {one.stem for one in self.bagged.files} | set(self.chain.get("rotations", ())) | {self._of_day()}
-        site = self.session.place.site
+        sites = Sites(self.chain, self.app.ledger.names)
         found = {entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page}
         for stem in sorted(wanted & {name.removesuffix(names.STATEMENT) for name in found if names.stem_of(name)}):
+            site = self.bagged.sites[stem] = sites.at(self.session.place.site, names.number_in(stem))
             for name in sorted(found):
                 if name.startswith((f"{stem}.json", f"{stem}.{site}.")):
                     self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))

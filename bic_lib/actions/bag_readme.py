@@ -25,12 +25,15 @@ class Packed:
 
 @dataclass(slots=True)
 class Bagged:
-    """What a bag holds, and what it lacks: a line each. `tokens`: names of its time stamps."""
+    """What a bag holds, and what it lacks: a line each. `tokens`: names of its time stamps; `sites`: by stem, what the seal calls
+    the session's site.
+    """
 
     files: list[Packed] = field(default_factory=list)
     unsealed: int = 0
     lacking: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    sites: dict[str, str] = field(default_factory=dict)
 
 
 def readme(place: Place, host: str, bagged: Bagged, seals: Mapping[str, bytes], ledger: str) -> str:
@@ -89,11 +92,11 @@ def _commands(place: Place, bagged: Bagged, seals: Mapping[str, bytes], ledger: 
     yield "\n  # 4. Each list, and what is said of completeness, is what its statement names, by its SHA-256."
     for stem in seals:
         named = f'grep -q "$(sha256sum < "$list" | cut -c1-64)" $S/{stem}.json'
-        yield f'  for list in $S/{stem}.{place.site}.*; do {named} && echo OK || echo "FAILED $list"; done'
+        yield f'  for list in $S/{stem}.{bagged.sites[stem]}.*; do {named} && echo OK || echo "FAILED $list"; done'
     yield "\n  # 5. Each file stands in such a list, with this SHA-256."
     for one in bagged.files:
         if one.stem:
-            yield f"  {_listed(one)} && echo OK || echo FAILED"
+            yield f"  {_listed(one, bagged.sites.get(one.stem, place.site))} && echo OK || echo FAILED"
     if bagged.tokens:
         yield "\n  # 6. Somebody else's clock: each statement was there when its time stamp says."
         yield from map(_token, bagged.tokens)
@@ -120,13 +123,13 @@ def _read(content: bytes) -> Statement | None:
         return None
 
 
-def _listed(one: Packed) -> str:
+def _listed(one: Packed, site: str) -> str:
     """The whole line that the list must have, with the digest of the file as it is here."""
     line = lists.text_of(lists.line(one.spot.location, one.sha256)).rstrip("\n")
     before, _, after = line.partition(one.sha256)
     digest = f'"$(sha256sum < {shlex.quote(one.path)} | cut -c1-64)"'
     wanted = f"{shlex.quote(before) if before else ''}{digest}{shlex.quote(after)}"
-    return f"grep -qxF {wanted} $S/{one.stem}.{one.spot.site}.{one.spot.destination}{names.LIST}"
+    return f"grep -qxF {wanted} $S/{one.stem}.{site}.{one.spot.destination}{names.LIST}"
 
 
 def _token(name: str) -> str:

@@ -46,6 +46,7 @@ def check(
     references = access.references(settings, environ)
     for name, data in chosen.items():
         tell(f"site {name}")
+        found += [_unknown(settings, name)] if name in app.ledger.names.unknown else []
         found += _referred(f"site {name}", settings.sites[name], references) or _site(app, settings, name, data)
     for name in destinations:
         tell(f"destination {name}")
@@ -55,6 +56,12 @@ def check(
     _end_rests(app, found)
     found += _mail(settings)
     return found
+
+
+def _unknown(settings: Settings, name: str) -> Check:
+    """What a site was, and nobody knows: no site, a new ledger, or another spelling."""
+    was = settings.sites[name].was
+    return Check(f"site {name}", "was", ok=True, detail=f"this ledger knows of no site {was}: there is nothing to take over")
 
 
 def _end_rests(app: App, found: Sequence[Check]) -> None:

@@ -9,8 +9,10 @@ from bic_lib.evidence import checking, names, standing
 from bic_lib.evidence.checking import Chain
 from bic_lib.evidence.files import Found, Problem
 from bic_lib.evidence.setup import Setup
+from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.names import Names
 from bic_lib.ledger.seals import Seals, Spot
 
 
@@ -20,15 +22,17 @@ def noted(ledger: Ledger) -> Mapping[str, Any]:
     return known if head_of(known) else {}
 
 
-def chain(setup: Setup, known: Mapping[str, Any]) -> Chain:
+def chain(setup: Setup, known: Mapping[str, Any], sites: Names) -> Chain:
     """The ledger's own chain as it lies there, up to the head that was noted: what lies behind that is just being made.
 
-    Raises DestinationError.
+    Its lines are by the names that sites have now. Raises DestinationError.
     """
     store, folder, head = setup.store(), f"{names.SEALS}/{known['ledger']}", head_of(known)
     all_names = (entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page)
-    found = (name for name in all_names if head and (names.number_of(name) or 0) <= head.number)
-    return checking.chain(store, known["ledger"], found, [known["fingerprint"]])
+    there = (name for name in all_names if head and (names.number_of(name) or 0) <= head.number)
+    found, called = checking.chain(store, known["ledger"], there, [known["fingerprint"]]), Sites(known, sites)
+    found.lines = {(called.now(site), destination): lines for (site, destination), lines in found.lines.items()}
+    return found
 
 
 def rolled_back(known: Mapping[str, Any], found: Chain) -> Iterator[Problem]:

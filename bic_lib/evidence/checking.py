@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -204,7 +204,8 @@ class _Check:
         for place in statement.destinations:
             if "was" in place:
                 self._rename(place["was"], place["name"])
-        named = self._named(stem, statement)
+        named, was = self._named(stem, statement)
+        self._rename_sites(was)
         for one in sorted(statement.files, key=lambda one: one.kind is not Kind.GONE):
             if one.kind is Kind.COMPLETENESS:
                 continue
@@ -226,10 +227,17 @@ class _Check:
                     **self.checked.lines.get((site, name), {}),
                 }
 
-    def _named(self, stem: Stem, statement: Statement) -> dict[int, str]:
-        """The names of a statement's lists by their numbers, from the completeness of each site."""
+    def _rename_sites(self, was: Mapping[str, str]) -> None:
+        """What was listed of these sites, all at once, is of their new names from here on."""
+        before = {pair: self.checked.lines.pop(pair) for pair in list(self.checked.lines) if pair[0] in was.values()}
+        now = {old: site for site, old in was.items()}
+        for (old, destination), lines in before.items():
+            self.checked.lines[now[old], destination].update(lines)
+
+    def _named(self, stem: Stem, statement: Statement) -> tuple[dict[int, str], dict[str, str]]:
+        """The names of a statement's lists by their numbers, and what sites were called before, from the completeness of each."""
         wanted = {one.sha256 for one in statement.files if one.kind is Kind.COMPLETENESS}
-        found: dict[int, str] = {}
+        found, was = dict[int, str](), dict[str, str]()
         for name in self.found:
             if not (name.startswith(f"{stem}.") and name.endswith(names.STATEMENT)):
                 continue
@@ -239,10 +247,12 @@ class _Check:
                 told = json.loads(content)
                 self.checked.known.add(name)
                 ours = {int(n): text for n, text in told["files"].items() if names.parts(text, stem)[0] == told["site"]}
-                found |= ours if name == stem.completeness(told["site"]) else {}
+                if name == stem.completeness(told["site"]):
+                    found |= ours
+                    was |= {told["site"]: told["was"]} if "was" in told else {}
         if wanted:
             self._tell(Found.LIST, f"{stem}", "the completeness of a site is missing or altered")
-        return found
+        return found, was
 
     def _sealed(self, name: str, sha256: str) -> bytes | None:
         """A list as it was sealed; None where it is missing or another, which is told."""

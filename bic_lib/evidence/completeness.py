@@ -197,6 +197,6 @@ def _iso(moment: float) -> str:
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def written(site: str, files: Mapping[str, str], told: Sequence[Mapping[str, Any]]) -> bytes:
-    """A site's completeness as it is published: its files by number, and the days."""
-    return canonical({"site": site, "files": dict(files), "days": list(told)})
+def written(site: str, files: Mapping[str, str], told: Sequence[Mapping[str, Any]], was: str = "") -> bytes:
+    """A site's completeness as it is published: its files by number, and the days; what it was called until now, if otherwise."""
+    return canonical({"site": site, **({"was": was} if was else {}), "files": dict(files), "days": list(told)})

@@ -12,6 +12,7 @@ from bic_lib.evidence import completeness, names
 from bic_lib.evidence.completeness import Reports
 from bic_lib.evidence.drafts import Draft, Drafts
 from bic_lib.evidence.names import Stem
+from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest
 
 Days = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -42,21 +43,24 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A seal as it is to be published."""
+    """A seal as it is to be published. `sites`: those of which it tells, by their names in it."""
 
     stem: Stem
     files: Mapping[str, Part]
     statement: bytes
+    sites: tuple[str, ...] = ()
 
     @property
     def head(self) -> Head:
         return Head(self.stem.number, self.stem.day, digest(self.statement))
 
 
-def made(stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int, days: Days, around: Surroundings) -> Seal:
+def made(
+    stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int, days: Days, around: Surroundings, sites: Sites
+) -> Seal:
     """The seal of a day, which follows the chain's head. `days`: by site, what its completeness says.
 
-    `passed_over`: what was stored and replaced before.
+    `passed_over`: what was stored and replaced before; `sites`: how the statement before calls them.
     """
     files: dict[str, Part] = {}
     listed: list[Listed] = []
@@ -67,8 +71,10 @@ def made(stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int,
         by_site[draft.site][str(len(listed))] = name
         if draft.lines:
             files[name] = Part(draft.sha256, draft.size, draft.chunks)
-    for site in sorted({*by_site, *days}):
-        content = completeness.written(site, by_site[site], days.get(site, ()))
+    told = sorted({*by_site, *days})
+    was = sites.was(told)
+    for site in told:
+        content = completeness.written(site, by_site[site], days.get(site, ()), was.get(site, ""))
         listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
         files[stem.completeness(site)] = part(content)
     statement = Statement(
@@ -84,7 +90,7 @@ def made(stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int,
         passed_over=passed_over,
         more=_more(chain),
     )
-    return Seal(stem, files, statement.written())
+    return Seal(stem, files, statement.written(), tuple(told))
 
 
 def _more(chain: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,11 @@ def number_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def number_in(stem: str) -> int:
+    """The number of the seal whose names begin so."""
+    return int(stem.partition("-")[0])
+
+
 def parts(name: str, stem: Stem) -> tuple[str, str]:
     """Site and destination of a list's name; both empty for what is none of this stem."""
     middle = name.removeprefix(f"{stem}.").rpartition(".")[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from bic_lib.core.errors import DestinationError, Unexpected
 from bic_lib.evidence import lists, names
@@ -11,6 +12,7 @@ from bic_lib.evidence.folder import Folder
 from bic_lib.evidence.keys import Signer
 from bic_lib.evidence.making import Seal
 from bic_lib.evidence.names import Stem
+from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import Kind, Listed, Statement, digest, head_of, read
 from bic_lib.ledger.seals import Seals, Spot
 
@@ -33,19 +35,24 @@ def follows(folder: Folder, stem: Stem, content: bytes, signer: Signer) -> bool:
     return (statement.ledger, statement.previous) == (body["ledger"], before.sha256 if before else None)
 
 
-def take_up(folder: Folder, stem: Stem, content: bytes, signer: Signer, *, ours: bool) -> Seal:
-    """The seal, complete, and known by the ledger with its lists. Raises DestinationError where a file of it is another."""
+def take_up(folder: Folder, stem: Stem, content: bytes, signer: Signer, sites: Sites, *, ours: bool) -> Seal:
+    """The seal, complete, and known by the ledger with its lists; `sites` follow it.
+
+    Raises DestinationError where a file of it is another.
+    """
     made, statement = Seal(stem, {}, content), read(content)
     if ours and not folder.sign(made, signer):
         raise DestinationError(f"{folder.path}{stem.signature} is no signature of ours: take it away, and seal again.")
-    Seals(folder.ledger.store).note(_lines(folder, stem, statement), str(stem))
+    Seals(folder.ledger.store).note(_lines(folder, stem, statement, sites), str(stem))
     return made
 
 
-def _lines(folder: Folder, stem: Stem, statement: Statement) -> Iterator[tuple[Spot, str]]:
+def _lines(folder: Folder, stem: Stem, statement: Statement, sites: Sites) -> Iterator[tuple[Spot, str]]:
     """What the lists of a statement tell, `gone` first. Raises DestinationError where one is missing or another."""
     files = {one.n: one for one in statement.files}
-    told = [(n, name) for one in files.values() for n, name in _named(folder, stem, one)]
+    of_sites = [_of_site(folder, stem, one) for one in files.values() if one.kind is Kind.COMPLETENESS]
+    sites.follow(stem.number, of_sites)
+    told = [(int(n), name) for one in of_sites for n, name in one["files"].items()]
     for n, name in sorted(told, key=lambda pair: files[pair[0]].kind is not Kind.GONE):
         content = b"" if not files[n].lines else folder.content(name)
         if content is None or digest(content) != files[n].sha256:
@@ -53,18 +60,16 @@ def _lines(folder: Folder, stem: Stem, statement: Statement) -> Iterator[tuple[S
         site, destination = names.parts(name, stem)
         before = "session/" if folder.setup.around.is_rows(destination) else ""
         for location, sha256 in lists.read(content):
-            yield Spot(site, destination, before + location), "" if files[n].kind is Kind.GONE else sha256
+            yield Spot(sites.now(site), destination, before + location), "" if files[n].kind is Kind.GONE else sha256
 
 
-def _named(folder: Folder, stem: Stem, listed: Listed) -> Iterator[tuple[int, str]]:
-    """The numbers and names of a site's lists, from its completeness."""
-    if listed.kind is not Kind.COMPLETENESS:
-        return
+def _of_site(folder: Folder, stem: Stem, listed: Listed) -> Mapping[str, Any]:
+    """A site's completeness, which has the numbers and names of its lists."""
     entries = (entry for page in folder.store.pages(folder.path.rstrip("/")) for entry in page)
     theirs = [entry.location for entry in entries if entry.location.startswith(f"{folder.path}{stem}.")]
     for name in (location.removeprefix(folder.path) for location in theirs if location.endswith(names.STATEMENT)):
         content = folder.content(name)
         if content is not None and digest(content) == listed.sha256:
-            yield from ((int(n), told) for n, told in json.loads(content)["files"].items())
-            return
+            told: Mapping[str, Any] = json.loads(content)
+            return told
     raise DestinationError(f"a file of statement {stem} is missing or another, so the seal can't be taken up.")

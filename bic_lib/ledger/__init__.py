@@ -14,6 +14,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a 
 * `breakdowns` visits that ended by a bug
 * `told` outcomes as runs and days count them · `history` runs · `days` what was stored a day
 * `clearing` what gets too old · `daily` both, once a day
+* `names` what sites are called · `renamed` rows under these names
 * `notices` · `migration` what older ledgers lack, `old_runs` of it · `contention` rows that many change
 * `stores/` what a ledger can be kept in
 """
@@ -23,17 +24,20 @@ from __future__ import annotations
 from bic_lib.core.ports.store import Store
 from bic_lib.ledger.history import History
 from bic_lib.ledger.journal import Journal
+from bic_lib.ledger.names import UNCHANGED, Names
 from bic_lib.ledger.proof import Proof
+from bic_lib.ledger.renamed import Renamed
 from bic_lib.ledger.streams import Streams
 from bic_lib.ledger.troubles import Troubles
 from bic_lib.ledger.work import Work
 
 
 class Ledger:
-    """The parts of a ledger in one hand. `holder` names this process in leases."""
+    """The parts of a ledger in one hand. `holder` names this process in leases, `names` what sites are called."""
 
-    def __init__(self, store: Store, holder: str) -> None:
-        self.store = store
+    def __init__(self, store: Store, holder: str, names: Names = UNCHANGED) -> None:
+        self.names = names
+        self.store = store = Renamed(store, names) if names.keys else store
         self.holder = holder
         self.troubles = Troubles(store)
         self.journal = Journal(store)

@@ -35,3 +35,11 @@ def all_stopped(notes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
         match key.split("|"):
             case ["stopped", site, destination]:
                 yield key, site, destination
+
+
+def of_site(note: str) -> str:
+    """The site that a note is about besides its destination, "" for one that is of the destination alone."""
+    match note.split("|"):
+        case ["begun" | "stopped", site, _]:
+            return site
+    return ""

@@ -24,6 +24,7 @@ Table = Mapping[str, Any]
 def contradictions(raw: Table, base: Path) -> Iterator[str]:
     """Every contradiction, as `path: what is wrong; what would be right`. `base` is the file's folder."""
     yield from _hosts(raw)
+    yield from _renamed(raw)
     yield from _transfers(raw)
     yield from _times(raw)
     yield from _alternatives(raw)
@@ -73,6 +74,19 @@ def _hosts(raw: Table) -> Iterator[str]:
         host = _text(site, "host").casefold().removesuffix(":443")
         if host and first.setdefault(host, name) != name:
             yield f"sites.{name}.host: is the host of sites.{first[host]} too; one site for each appliance"
+
+
+def _renamed(raw: Table) -> Iterator[str]:
+    """What a site was called before: nobody is called so any more, and one site is what became of it."""
+    sites, first = _tables(raw, "sites"), dict[str, str]()
+    for name, site in sites.items():
+        was = _text(site, "was")
+        if was == name:
+            yield f"sites.{name}.was: is the name that it has; the name that it had before, or no was"
+        elif was in sites:
+            yield f"sites.{name}.was: sites.{was} is still there; no was, or rename sites.{was} away"
+        elif was and first.setdefault(was, name) != name:
+            yield f"sites.{name}.was: sites.{first[was]} was {was} already; one site takes it over"
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------

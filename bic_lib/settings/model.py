@@ -152,6 +152,9 @@ class SiteSettings(Section):
         default=12_000, ge=1, le=1_000_000, description="Over all lanes. The appliance allows 15,000 per account."
     )
     texts: TextsSettings | None = Field(default=None, description="What the appliance says in its own language.")
+    was: spelling.Name | None = Field(
+        default=None, description="The name that this site had before: it takes over all that the ledger knows of that one, once."
+    )
 
 
 # --- [destinations.NAME] ---------------------------------------------------------------------------------------------

@@ -72,13 +72,17 @@ def _works(settings: Settings, environ: Mapping[str, str] | None) -> dict[Work, 
 
 
 def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Ledger:
-    """The ledger that the settings name, in the form that this bic writes. Raises LedgerError, SettingsError."""
-    from bic_lib.ledger import migration  # noqa: PLC0415
+    """The ledger that the settings name, in the form that this bic writes, and by the names that sites have there now.
+
+    Raises LedgerError, SettingsError.
+    """
+    from bic_lib.ledger import migration, names  # noqa: PLC0415
     from bic_lib.ledger.stores.holder import holder  # noqa: PLC0415
 
     store = ledger_store(settings, environ)
     migration.bring_up(store)
-    return Ledger(store, holder())
+    sites = {name: names.Named(site.host, site.was or "") for name, site in settings.sites.items()}
+    return Ledger(store, holder(), names.take_over(store, sites))
 
 
 def ledger_store(settings: Settings, environ: Mapping[str, str] | None = None) -> Store:

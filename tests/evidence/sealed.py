@@ -60,9 +60,9 @@ class Sealed:
     def today(self) -> date:
         return sealing.last_finished(self.world.clock()) + timedelta(days=1)
 
-    def documents(self) -> list[Record]:
+    def documents(self, site: str = "support") -> list[Record]:
         """Session documents that are stored, in the ledger's order."""
-        held = (one for one in self.world.records() if one.outcome.state in HELD)
+        held = (one for one in self.world.records(site) if one.outcome.state in HELD)
         return [one for one in held if one.outcome.location.endswith(".xml")]
 
     def store_anew(self, record: Record, content: bytes, state: State = State.STORED) -> None:

@@ -20,11 +20,11 @@ from bic_lib.settings import loading
 from tests.evidence.sealed import BARE, Sealed
 
 
-def bagged(sealed: Sealed, target: Path, *, seals: bool = True) -> Bagged:
+def bagged(sealed: Sealed, target: Path, *, seals: bool = True, site: str = "support") -> Bagged:
     """The bag of a session with a recording."""
     app = sealed.world.app()
     setup = wiring.sealing(loading.load(sealed.world.folder / "bic.toml"), app) if seals else None
-    recorded = next(one for one in sealed.world.records() if one.item.data == "session_recordings")
+    recorded = next(one for one in sealed.world.records(site) if one.item.data == "session_recordings")
     [place] = find(app, lsid=recorded.item.lsid)
     make = bag.zipped if target.suffix == ".zip" else bag.folder
     return make(app, look(app, place), target, setup)

@@ -65,7 +65,7 @@ def test_a_chain_stands_where_nothing_can_be_replaced(
     assert store.put(f"{folder}/{Stem(1, day)}.json", b"somebody's", replace=False)
     assert len(list(sealing.seal(ledger, setup))) == 1
     assert list(sealing.seal(ledger, setup)) == []
-    chain = against.chain(setup, against.noted(ledger))
+    chain = against.chain(setup, against.noted(ledger), ledger.names)
     assert (chain.problems, len(chain.heads), chain.rooted) == ([], 2, True)
     assert store.look(f"{folder}/{Stem(1, day, 1)}.json.sig")
     assert b"".join(store.read(f"{folder}/{Stem(1, day)}.json")) == b"somebody's"

@@ -121,6 +121,7 @@ DIRECTORY = '[destination_defaults]\ndirectory = "{site}"\n'
         ),
         (SHARED.replace("requests_per_second", "request_per_second") + BOTH, "site_defaults.request_per_second", "did you mean"),
         (SHARED.replace("requests_per_second = 5", 'host = "x"') + BOTH, "site_defaults.host", "each site has its own host"),
+        (SHARED.replace("requests_per_second = 5", 'was = "x"') + BOTH, "site_defaults.was", "each site has its own was"),
         (SHARED.replace("requests_per_second = 5", 'client_id = "x"') + BOTH, "site_defaults.client_id", "each site has its own"),
         (
             SHARED.replace("keyvault:{site}-secret", "env:{name}_SECRET") + site("a"),

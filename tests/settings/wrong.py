@@ -19,6 +19,8 @@ from tests.settings.good import (
     line,
 )
 
+OTHER = "[sites.other]\nhost = 'other.example.com'\nclient_id = 'x'\nclient_secret = 'env:X'\n"
+
 WRONG: dict[str, tuple[str, str, str]] = {
     # what is wrong: (the file, the path, words of the message)
     "nothing at all": ("", "sites", "missing; The appliances"),
@@ -58,6 +60,18 @@ WRONG: dict[str, tuple[str, str, str]] = {
     ),
     "unknown section": (GOOD + "[site.other]\nhost = 'x'", "site", 'did you mean "sites"?'),
     "unknown key of a site": (after(HOST, "hots = 1"), "sites.support.hots", 'did you mean "host"?'),
+    "was itself": (after(HOST, 'was = "support"'), "sites.support.was", "is the name that it has"),
+    "was no name": (after(HOST, 'was = "my site"'), "sites.support.was", "is no name"),
+    "was one that is there": (
+        after(HOST, 'was = "other"') + OTHER,
+        "sites.support.was",
+        "sites.other is still there",
+    ),
+    "two were one": (
+        after(HOST, 'was = "old"') + OTHER + 'was = "old"',
+        "sites.other.was",
+        "sites.support was old already",
+    ),
     "missing host": (changed(HOST, ""), "sites.support.host", "missing; The appliance's host name"),
     "missing client_id": (changed('client_id = "id"', ""), "sites.support.client_id", "missing"),
     "missing secret": (changed(CLIENT_SECRET, ""), "sites.support.client_secret", "missing"),

@@ -8,6 +8,7 @@ ledger, names what it was called, or says that it shall be filled.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from bic_lib.core import named, naming
 from bic_lib.core.errors import Unsupported
@@ -53,21 +54,37 @@ def _note(job: Job, note: str, **body: object) -> None:
     job.notes = {**job.notes, note: body}
 
 
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A file that should be known. `stored_by`: the site that did so, which is none of the settings any more; "" for nobody."""
+
+    location: str
+    stored_by: str
+
+
 def unknown_file(
     ledger: Ledger, site: Site, destination: Destination, sites: Collection[str], check: Callable[[], None] = lambda: None
-) -> str | None:
+) -> Lying | None:
     """A file that lies there under a name of the site's, and that no transfer of these sites knows; None when there is none.
 
     Nothing of the ledger is read where no such name is. Raises DestinationError, LedgerError.
     """
-    known: set[str] | None = None
+    known: dict[str, str] | None = None
     for location in _of_site(site, destination, check):
         if known is None:
-            records = (one for one in ledger.proof.records() if one.destination == destination.name and one.item.site in sites)
-            known = {one.outcome.location for one in records if one.outcome.state in HELD}
-        if location not in known:
-            return location
+            known = _stored(ledger, destination.name, sites)
+        if known.get(location) not in sites:
+            return Lying(location, known.get(location, ""))
     return None
+
+
+def _stored(ledger: Ledger, destination: str, sites: Collection[str]) -> dict[str, str]:
+    """By which site each file there was stored: one of these, where one of these did."""
+    found: dict[str, str] = {}
+    for one in ledger.proof.records():
+        if one.destination == destination and one.outcome.state in HELD and found.get(one.outcome.location) not in sites:
+            found[one.outcome.location] = one.item.site
+    return found
 
 
 def _of_site(site: Site, destination: Destination, check: Callable[[], None]) -> Iterator[str]:
@@ -84,10 +101,14 @@ def _of_site(site: Site, destination: Destination, check: Callable[[], None]) ->
         return
 
 
-def adopt_first(destination: str, found: str) -> str:
+def adopt_first(destination: str, found: Lying) -> str:
     """What to do about it, in words."""
+    who, name = "this ledger does not know it", ""
+    if found.stored_by:
+        who = f"the site {found.stored_by} stored it, which is none of these settings"
+        name = f'Where that is the old name of this site, write `was = "{found.stored_by}"` in its settings; else '
     return (
-        f"adopt first: {found} lies there, and this ledger does not know it. `bic import --destination {destination} --adopt` "
+        f"adopt first: {found.location} lies there, and {who}. {name}`bic import --destination {destination} --adopt` "
         f"takes over what lies there; `bic run --fill {destination}` fetches all anew, beside it."
     )
 

@@ -43,10 +43,11 @@ _MOST_NAMES = 20
 
 @dataclass(slots=True)
 class _Way:
-    """One transfer on its way: where to, what is known, and what became of it."""
+    """One transfer on its way: where to, what is known, and what became of it. `transfer` marks its temporary files."""
 
     record: Record
     destination: FileDestination
+    transfer: str
     location: str = ""
     refused: set[str] = field(default_factory=set)
     branch: Branch | None = None
@@ -55,10 +56,6 @@ class _Way:
     reason: str = ""
     outcome: Outcome | None = None
     error: DestinationError | None = None
-
-    @property
-    def transfer(self) -> str:
-        return outcomes.staged_as(self.record)
 
     @property
     def on_conflict(self) -> OnConflict:
@@ -143,7 +140,7 @@ def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float], list
             later.append(record.next_try or 0)
         else:
             try:
-                ways.append(_Way(record, outcomes.files(job, record.destination)))
+                ways.append(_Way(record, outcomes.files(job, record.destination), outcomes.staged_as(record, job.ledger.names)))
             except DestinationError as error:
                 later.append(job.rest_destination(record.destination, str(error), files=True).until)
                 resting.append(record)

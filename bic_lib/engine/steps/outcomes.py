@@ -13,6 +13,7 @@ from bic_lib.core.model import DAY, Failure, Outcome, State
 from bic_lib.core.ports.store import Change, Put
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.names import Names
 from bic_lib.ledger.records import FAILING, HELD, ITEMS, Record, at_first_sight, read_record, transfer_body, transfer_key
 from bic_lib.ledger.told import WAITS, Told
 from bic_lib.ledger.work import ClaimedStep
@@ -37,9 +38,9 @@ def is_open(record: Record) -> bool:
     return record.outcome.state in _OPEN and (record.outcome.state is not State.REFUSED or record.next_try is not None)
 
 
-def staged_as(record: Record) -> str:
-    """How a transfer's temporary files are marked: 16 hex digits of item and destination."""
-    return hashlib.sha256(f"{record.item.site}|{transfer_key(record)}".encode()).hexdigest()[:16]
+def staged_as(record: Record, names: Names) -> str:
+    """How a transfer's temporary files are marked: 16 hex digits of item and destination, whatever its site is called by now."""
+    return hashlib.sha256(f"{names.key(record.item.site)}|{transfer_key(record)}".encode()).hexdigest()[:16]
 
 
 def files(job: Job, name: str) -> FileDestination:
@@ -176,6 +177,6 @@ def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:
         try:
             destination = files(job, record.destination)
             location = destination.location(job.site.host, record.item, naming.extension(record.item.data))
-            destination.store.sweep(location, staged_as(record), claimed.lease.epoch + 1)
+            destination.store.sweep(location, staged_as(record, job.ledger.names), claimed.lease.epoch + 1)
         except (DestinationError, ItemError) as error:
             log.warning("%s: temporary files may be left: %s", record.destination, error)

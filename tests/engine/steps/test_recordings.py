@@ -8,6 +8,7 @@ from bic_lib.core import recognition
 from bic_lib.core.model import DAY, State
 from bic_lib.core.ports.store import Replace
 from bic_lib.engine.steps.outcomes import staged_as
+from bic_lib.ledger.names import UNCHANGED
 from bic_lib.simulator import Fault, Recording, Simulator
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted
 
@@ -76,7 +77,7 @@ def test_what_a_lost_worker_staged_goes_when_nothing_comes_any_more(world: World
     world.once()
     [record] = [one for one in world.records() if (one.item.lsid, one.item.data) == (recording, "session_recordings")]
     folder = world.folder / "archive"
-    left, others = folder / f".bic-{staged_as(record)}-1.part", folder / f".bic-{16 * '0'}-1.part"
+    left, others = folder / f".bic-{staged_as(record, UNCHANGED)}-1.part", folder / f".bic-{16 * '0'}-1.part"
     for path in (left, others):
         path.write_bytes(b"half a recording")
     sim.faults.recordings = {recording: Recording(expired=True)}

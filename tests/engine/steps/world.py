@@ -19,6 +19,7 @@ from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
 from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.names import take_over
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
@@ -90,6 +91,12 @@ class World:
         lines += [f'[schedules.hourly]\nevery = "{every}"\ntransfers = [{", ".join(transfers)}]\n', schedules]
         (self.folder / "bic.toml").write_text("\n".join(lines))
 
+    def rename(self, before: str, name: str, *, was: bool = True) -> None:
+        """Call a site otherwise in `bic.toml`."""
+        settings = self.folder / "bic.toml"
+        text = settings.read_text().replace('was = "', '# was = "').replace(f'site = "{before}"', f'site = "{name}"')
+        settings.write_text(text.replace(f"[sites.{before}]", f"[sites.{name}]" + (f'\nwas = "{before}"' if was else "")))
+
     # --- running ---
 
     def app(self) -> App:
@@ -109,7 +116,8 @@ class World:
         return app
 
     def ledger(self) -> Ledger:
-        return Ledger(sqlite.create(self.folder / "bic-ledger.sqlite", clock=self.clock), holder())
+        store = sqlite.create(self.folder / "bic-ledger.sqlite", clock=self.clock)
+        return Ledger(store, holder(), take_over(store, {}))
 
     def once(self) -> running.Drained:
         """`bic run --once`."""
