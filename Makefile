@@ -19,7 +19,7 @@ help:
 	@echo "make setup   .venv with everything for development"
 	@echo "make test    all tests; brings what npm has for them, where npm is (BIC_TEST_REQUIRE=all: nothing may be lacking)"
 	@echo "make test-files   the suite of file destinations against BIC_TEST_BLOB_URL, BIC_TEST_SMB_URL"
-	@echo "make test-mssql   the database's suite against SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
+	@echo "make test-mssql   the database's suite and speed at a SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
 	@echo "make start   the function app on this machine: in Core Tools where they are, else in the tests' own host"
 	@echo "make package build/bic.zip: the function app with all its packages, as it is deployed"
@@ -53,6 +53,7 @@ test-files: $(MARK)-dev
 test-mssql: $(MARK)-dev
 	@test -n "$$BIC_TEST_MSSQL" || { echo "set BIC_TEST_MSSQL to the ODBC connection string of a database to be used up"; exit 1; }
 	$(BIN)/python -m pytest tests/destinations/sql/test_sqlserver.py -k TestServer
+	$(BIN)/python -m benchmarks.tsql
 
 check: $(MARK)-dev
 	$(BIN)/ruff format --check $(CODE)

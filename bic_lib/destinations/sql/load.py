@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TypeVar
 
-from bic_lib.core.columns import COLUMNS, Value, moment
+from bic_lib.core.columns import COLUMNS, moment
 from bic_lib.core.errors import BicError, Unexpected
 from bic_lib.core.model import Document, Failure, Outcome, State
 from bic_lib.core.row_digest import rows_sha256
 from bic_lib.core.rows import SessionRows, session_rows
-from bic_lib.destinations.sql import tables
+from bic_lib.destinations.sql.change import Change, Written
 from bic_lib.destinations.sql.fitting import cut, fit
-from bic_lib.destinations.sql.transaction import Known, LoadRecord, Transaction
+from bic_lib.destinations.sql.transaction import Known, Transaction
 
 BATCH_SESSIONS = 2_000
 BATCH_BYTES = 32_000_000
@@ -67,13 +67,18 @@ class Loading:
         rows = replace(self.rows, session=tuple(session))
         return replace(self, rows=rows, rows_sha256=rows_sha256(rows))
 
-    def record(self, key: int, there: Known | None) -> LoadRecord:
-        """The load record: of what was told twice alike, the later time counts."""
+    def later(self, there: Known | None) -> bool:
+        """Whether the appliance still showed it after what is there was told: nothing older may replace that later."""
+        return there is not None and (self.fetched_at or "") > (there.fetched_at or "")
+
+    def written(self, there: Known | None) -> Written:
+        """What is written of it: of what was told twice alike, the later time counts."""
         told = self.fetched_at or ""
         if there and there.fingerprint == self.document.fingerprint:
             told = max(told, there.fetched_at or "")
-        external_key = self.rows.session[_EXTERNAL_KEY]
-        return key, self.document.fingerprint, told or None, self.rows_sha256, cut(str(external_key or ""))
+        external_key = cut(str(self.rows.session[_EXTERNAL_KEY] or ""))
+        record = (self.document.fingerprint, told or None, self.rows_sha256, external_key)
+        return Written(there.id if there else None, self.rows, record)
 
 
 _LSID, _HOST_NAME, _EXTERNAL_KEY = (COLUMNS["session"].index(column) for column in ("lsid", "host_name", "external_key"))
@@ -174,59 +179,13 @@ def store(
     known = transaction.known(host_name, [one.document.lsid for one in coming])
     batch = [one.onto(known.get(one.document.lsid)) for one in coming]
     acts = [act(one, known.get(one.document.lsid), force=force) for one in batch]
-    added = [one for one, done in zip(batch, acts, strict=True) if done is Act.INSERT]
-    replaced = [one for one, done in zip(batch, acts, strict=True) if done is Act.REPLACE]
-    keys = {one.document.lsid: known[one.document.lsid].id for one in replaced}
-    if added:
-        ids = transaction.insert_keyed(tables.session, COLUMNS["session"], [one.rows.session for one in added])
-        keys |= {one.document.lsid: key for one, key in zip(added, ids, strict=True)}
-    if replaced:
-        columns, rows = _without_keys([(keys[one.document.lsid], one.rows.session) for one in replaced])
-        transaction.update(tables.session, columns, rows)
-        transaction.remove_rows([keys[one.document.lsid] for one in replaced])
-    _insert_children(transaction, [(keys[one.document.lsid], one.rows) for one in added + replaced])
-    transaction.index_words(*([keys[one.document.lsid] for one in some] for some in (added, replaced)))
-    loads = [one.record(keys[one.document.lsid], known.get(one.document.lsid)) for one in added + replaced]
-    loads += _seen_again(batch, acts, known)
-    transaction.record_loads(loads, [key for key, *_ in loads[len(added) :]])
+
+    def of(wanted: Act) -> list[Written]:
+        there = ((one, known.get(one.document.lsid), done) for one, done in zip(batch, acts, strict=True))
+        return [one.written(found) for one, found, done in there if done is wanted and (done is not Act.KEEP or one.later(found))]
+
+    transaction.write(Change(added=of(Act.INSERT), replaced=of(Act.REPLACE), seen=of(Act.KEEP)))
     return list(zip(batch, acts, strict=True))
-
-
-def _insert_children(transaction: Transaction, sessions: Sequence[tuple[int, SessionRows]]) -> None:
-    events = [(key, *row) for key, rows in sessions for row in rows.session_event]
-    event_ids = transaction.insert_keyed(tables.session_event, ("session_id", *COLUMNS["session_event"]), events)
-    for table in tables.OF_EVENT:
-        transaction.insert(
-            table, ("session_event_id", *COLUMNS[table.name]), list(_below_events(table.name, sessions, event_ids))
-        )
-    for table in tables.OF_SESSION[1:]:
-        below = [(key, *row) for key, rows in sessions for row in getattr(rows, table.name)]
-        transaction.insert(table, ("session_id", *COLUMNS[table.name]), below)
-
-
-def _below_events(
-    table: str, sessions: Sequence[tuple[int, SessionRows]], event_ids: Sequence[int]
-) -> Iterator[tuple[Value, ...]]:
-    """Rows below events, with their event's id in place of its number within the session."""
-    first = 0
-    for _, rows in sessions:
-        for row in getattr(rows, table):
-            yield event_ids[first + row[0]], *row[1:]
-        first += len(rows.session_event)
-
-
-def _without_keys(rows: Sequence[tuple[int, tuple[Value, ...]]]) -> tuple[list[str], list[tuple[Value, ...]]]:
-    """Columns and rows of an update: the id, then all but the natural key, which stays as first stored."""
-    chosen = [place for place, column in enumerate(COLUMNS["session"]) if column not in {"host_name", "lsid"}]
-    return [COLUMNS["session"][place] for place in chosen], [(key, *(row[place] for place in chosen)) for key, row in rows]
-
-
-def _seen_again(batch: Sequence[Loading], acts: Sequence[Act], known: dict[str, Known]) -> Iterator[LoadRecord]:
-    """Load records of unchanged sessions that the appliance still shows: nothing that is older may replace them later."""
-    for one, done in zip(batch, acts, strict=True):
-        there = known.get(one.document.lsid)
-        if done is Act.KEEP and there and (one.fetched_at or "") > (there.fetched_at or ""):
-            yield one.record(there.id, there)
 
 
 def _batches(documents: Sequence[Document], numbers: list[int]) -> Iterator[list[int]]:

@@ -1,28 +1,29 @@
-"""SQL Server 2016 and later, Azure SQL: rows travel as JSON, one statement a table (docs/performance.md 5).
+"""SQL Server 2016 and later, Azure SQL: rows travel as JSON, all of a load as one batch (docs/performance.md 5).
 
-Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getapplock`. That an `INSERT … SELECT … ORDER BY` gives
-identity values in that order is documented for INSERT ("Limitations and restrictions"); it is how children find their events.
+Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getapplock`, variables that are tables.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
+from enum import Enum
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
+from typing import Any, ClassVar
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import mssql
-from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.searching import Sought
-from bic_lib.destinations.sql import text_index
+from bic_lib.destinations.sql import odbc, one_batch, text_index
+from bic_lib.destinations.sql.change import Change
 from bic_lib.destinations.sql.fitting import cut
 from bic_lib.destinations.sql.inspection import Described, Found, Index
+from bic_lib.destinations.sql.one_batch import column_type
 from bic_lib.destinations.sql.transaction import Having, Transaction, as_json
 
 LOCK_SECONDS = 120
@@ -47,17 +48,26 @@ INDEXES_THERE = (
 )
 
 
+class Way(Enum):
+    """How a load's rows are sent. `make test-mssql` tries each against a server, and tells which is fastest there."""
+
+    ARRAYS = one_batch.ARRAYS
+    OBJECTS = one_batch.OBJECTS
+    STEPS = None
+    """Statement by statement, each awaited: how SQLite has it, and how it was here before."""
+
+
 class SqlServerTransaction(Transaction):
     """One loader per site at a time by an application lock; the unique keys decide should that ever fail."""
 
     DRIVES = "INNER LOOP JOIN"
+    way: ClassVar[Way] = Way.ARRAYS
 
     def begin(self, lock: str, *, reading: bool = False) -> None:
         mode = "Shared" if reading else "Exclusive"
         resource = f"bic_{hashlib.sha256(lock.encode()).hexdigest()[:32]}"  # a literal of ours: no parameters, so no nested scope
-        self.run("SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION")
         [(result,)] = self.run(
-            "DECLARE @result INT;"
+            "SET NOCOUNT ON; SET XACT_ABORT ON; BEGIN TRANSACTION; DECLARE @result INT;"
             f" EXEC @result = sp_getapplock @Resource = '{resource}', @LockMode = '{mode}', @LockOwner = 'Transaction',"
             f" @LockTimeout = {LOCK_SECONDS * 1000}; SELECT @result AS result"
         )
@@ -73,6 +83,38 @@ class SqlServerTransaction(Transaction):
             self.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
         except SQLAlchemyError:  # also what SQLAlchemy raises by itself for a connection that broke before
             self._connection.invalidate()
+
+    @cached_property
+    def _cursor(self) -> Any:
+        """One for all statements: a driver then forgets what it prepared with the next statement, and not by a round trip."""
+        return self._connection.connection.cursor()
+
+    def run(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """The rows of the last set that has some: a trigger may tell some of its own before them.
+
+        All that the server answers is read, for it may tell an error behind rows.
+        """
+        rows: Sequence[Any] = []
+        try:
+            cursor = self._cursor
+            odbc.execute(cursor, statement, parameters)
+            rows = cursor.fetchall() if cursor.description else rows
+            while cursor.nextset():
+                rows = cursor.fetchall() if cursor.description else rows
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            raise DBAPIError(statement, None, error, hide_parameters=True) from error
+        return rows
+
+    def write(self, change: Change) -> None:
+        form = self.way.value
+        if form is None:
+            super().write(change)
+            return
+        wanted = len(change.whole) + len(change.seen), sum(len(one.rows.session_event) for one in change.whole)
+        if wanted[0]:
+            [written] = self.run(one_batch.statement(form), *one_batch.parameters(form, change)) or [(0, 0)]
+            for table, there, sent in zip(("session", "session_event"), written, wanted, strict=True):
+                _demand_all(table, there, sent)
 
     def columns(self) -> dict[str, set[str]]:
         rows = self.run(THERE)
@@ -98,8 +140,7 @@ class SqlServerTransaction(Transaction):
         if not rows:
             return []
         inserted = self.run(insertion(table, columns, output=True), as_json((*columns, "n"), _numbered(rows)))
-        if len(inserted) != len(rows):
-            raise DestinationError(f"{table.name} took {len(inserted)} of {len(rows)} rows.", hint="Is there a trigger on it?")
+        _demand_all(table.name, len(inserted), len(rows))
         return sorted(key for (key,) in inserted)
 
     def update(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
@@ -124,14 +165,14 @@ class SqlServerTransaction(Transaction):
         return Having("session AS s", conditions, parameters)
 
     def rowset(self, table: Table, columns: Sequence[str]) -> str:
-        typed = ", ".join(f"{column} {_type(table, column)} '$.{column}'" for column in columns)
+        typed = ", ".join(f"{column} {column_type(table, column)} '$.{column}'" for column in columns)
         return f"OPENJSON(CAST(? AS NVARCHAR(MAX))) WITH ({typed})"
 
 
 def insertion(table: Table, columns: Sequence[str], *, output: bool = False) -> str:
     """The INSERT of a whole batch, in the order of `n`."""
     names = ", ".join(columns)
-    typed = ", ".join(f"{column} {_type(table, column)} '$.{column}'" for column in columns)
+    typed = ", ".join(f"{column} {column_type(table, column)} '$.{column}'" for column in columns)
     return (
         f"INSERT INTO {table.name} ({names}){' OUTPUT INSERTED.id' if output else ''}"  # noqa: S608  our own names
         f" SELECT {', '.join(f'j.{column}' for column in columns)}"
@@ -143,10 +184,6 @@ def _numbered(rows: Sequence[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
     return [(*row, number) for number, row in enumerate(rows)]
 
 
-def _type(table: Table, column: str) -> str:
-    return table.columns[column].type.compile(dialect=_compiler())
-
-
-@cache
-def _compiler() -> Dialect:
-    return mssql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+def _demand_all(table: str, there: int, sent: int) -> None:
+    if there != sent:
+        raise DestinationError(f"{table} took {there} of {sent} rows.", hint="Is there a trigger on it?")

@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Table
 
-from bic_lib.core.columns import Value
+from bic_lib.core.columns import COLUMNS, Value
 from bic_lib.core.searching import Sought
+from bic_lib.destinations.sql.change import LOAD_COLUMNS, Change, Written
 from bic_lib.destinations.sql.inspection import Described
-from bic_lib.destinations.sql.tables import BESIDE, FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session
+from bic_lib.destinations.sql.tables import BESIDE, FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session, session_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class Having:
     parameters: tuple[str, ...] = ()
 
 
+CHANGING = tuple(column for column in COLUMNS["session"] if column not in {"host_name", "lsid"})
+"""The columns of a session that is there which a load changes."""
+
 _ROWS_AT_ONCE = 1_000
 """Rows that a query's answer is taken in: few enough to be held, many enough that taking them costs nothing."""
-
-LoadRecord = tuple[int, str, str | None, str, str | None]
-"""Session id, fingerprint, time of the answer, digest of the rows, external key as it is looked up."""
 
 
 class Transaction(ABC):
@@ -129,6 +130,28 @@ class Transaction(ABC):
 
     # --- writing ---
 
+    def write(self, change: Change) -> None:
+        """Write sessions, a statement or two a table."""
+        added = self.insert_keyed(session, COLUMNS["session"], [new.rows.session for new in change.added]) if change.added else ()
+        replaced = [there.key for there in change.replaced if there.key is not None]
+        if replaced:
+            self.update(session, *_without_keys(change.replaced))
+            self.remove_rows(replaced)
+        keys = (*added, *replaced)
+        events = self.insert_keyed(
+            session_event,
+            ("session_id", *COLUMNS["session_event"]),
+            list(change.below_sessions("session_event", keys)),
+        )
+        for table in OF_EVENT:
+            self.insert(table, ("session_event_id", *COLUMNS[table.name]), list(change.below_events(table.name, events)))
+        for table in OF_SESSION[1:]:
+            self.insert(table, ("session_id", *COLUMNS[table.name]), list(change.below_sessions(table.name, keys)))
+        self.index_words(added, replaced)
+        seen = [there.key for there in change.seen if there.key is not None]
+        loads = zip((*keys, *seen), (*change.whole, *change.seen), strict=True)
+        self._record_loads([(key, *written.record) for key, written in loads], [*replaced, *seen])
+
     @abstractmethod
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None: ...
 
@@ -160,13 +183,13 @@ class Transaction(ABC):
         self.forget_words(session_ids)
         self.run(f"DELETE FROM session WHERE id IN ({chosen})", ids)  # noqa: S608
 
-    def record_loads(self, loads: Sequence[LoadRecord], earlier: Sequence[int]) -> None:
+    def _record_loads(self, loads: Sequence[tuple[Value, ...]], earlier: Sequence[int]) -> None:
         """Write the records, in place of those that the sessions `earlier` may have."""
         if earlier:
             ids = as_json(("session_id",), [(key,) for key in earlier])
             chosen = f"SELECT j.session_id FROM {self.rowset(bic_load, ('session_id',))} AS j"  # noqa: S608
             self.run(f"DELETE FROM bic_load WHERE session_id IN ({chosen})", ids)  # noqa: S608
-        self.insert(bic_load, ("session_id", "fingerprint", "fetched_at", "rows_sha256", "external_key"), loads)
+        self.insert(bic_load, ("session_id", *LOAD_COLUMNS), loads)
 
     def note_files(self, noted: Sequence[int], rows: Sequence[tuple[Value, ...]]) -> None:
         """Write the rows of `bic_file` (session id first) in place of those that the sessions `noted` have."""
@@ -206,9 +229,21 @@ class Transaction(ABC):
         """What stands after FROM for a JSON parameter as :func:`as_json` makes it; types are those of the table's columns."""
 
 
-def as_json(columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> str:
+class Rows(str):
+    """Rows as one JSON text, which is a parameter without a limit however short it is."""
+
+    __slots__ = ()
+
+
+def as_json(columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Rows:
     """The rows as a JSON array of objects."""
-    return json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, separators=(",", ":"))
+    return Rows(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, separators=(",", ":")))
+
+
+def _without_keys(written: Sequence[Written]) -> tuple[list[str], list[tuple[Value, ...]]]:
+    """Columns and rows of an update: the id, then all but the natural key, which stays as first stored."""
+    places = [COLUMNS["session"].index(column) for column in CHANGING]
+    return list(CHANGING), [(one.key, *(one.rows.session[place] for place in places)) for one in written]
 
 
 def _as_text(when: Any) -> str | None:

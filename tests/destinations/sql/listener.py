@@ -92,10 +92,10 @@ def _send(connection: socket.socket, kind: int, content: bytes) -> None:
 
 def _receive(connection: socket.socket) -> bytes:
     """The content of the next packet."""
-    return _exactly(connection, struct.unpack(">H", _exactly(connection, 8)[2:4])[0] - 8)
+    return exactly(connection, struct.unpack(">H", exactly(connection, 8)[2:4])[0] - 8)
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
+def exactly(connection: socket.socket, length: int) -> bytes:
     content = b""
     while len(content) < length:
         if not (more := connection.recv(length - len(content))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -75,6 +76,9 @@ class Line:
         raise kind(*filter(None, arguments))
 
 
+_EACH = 4
+"""Every so many statements is one at which an end is tried: every statement meets several of them."""
+
 BEFORE = [document(FULL), small("changed", key="1"), small("same")]
 COMING = [document(FULL), small("changed", key="2", as_of=1_800_000_000), small("same"), small("new", lines=["One", "Two"])]
 
@@ -94,11 +98,14 @@ def statements(tmp_path: Path) -> int:
 def test_a_connection_that_dies_rests_the_destination(tmp_path: Path, end: str, late: bool) -> None:
     """Wherever a load breaks off, the destination fails and no session; all of it is there or nothing; later all is loaded."""
     count = statements(tmp_path)
-    assert count > 15
-    for place in range(count):
+    assert count > 25
+    old = digests_after(stand_in(tmp_path / "before.sqlite", []), BEFORE)
+    begin = list(ENDS).index(end) % _EACH
+    for place in {0, *range(begin, count, _EACH), count - 1}:
         line = Line(tmp_path / f"{place}.sqlite", end, late=late)
+        copyfile(tmp_path / "before.sqlite", line.file)
         destination = line.database()
-        old = digests_after(destination, BEFORE)
+        assert len(destination.loaded(HOST, ["same"])) == 1
         line.met, line.dies_at = 0, place
         with pytest.raises(DestinationError, match="the stand-in can't be"):
             destination.load(HOST, COMING)

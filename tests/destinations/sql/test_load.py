@@ -62,7 +62,7 @@ def test_the_same_document_is_written_anew(digest: str | None, force: bool, expe
         1, "a", HOST, coming.document.fingerprint, "2025-01-01 00:00:00", coming.rows_sha256 if digest == "same" else digest
     )
     assert act(coming, there, force=force) is expected
-    assert coming.record(1, there)[2] == "2025-01-01 00:00:00"
+    assert coming.written(there).record[1] == "2025-01-01 00:00:00"
 
 
 def on_its_way(document: Document) -> Loading:
@@ -137,7 +137,7 @@ def test_large_calls_are_cut_by_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
     documents = [small(f"s{n}", lines=["x" * 900]) for n in range(4)] + [small("large", lines=["x" * 5_000])]
     outcomes = destination.load(HOST, documents)
     assert {outcome.state for outcome in outcomes} == {State.STORED}
-    assert sum(statement.startswith("INSERT INTO session (") for statement in sent) == 5
+    assert sum(statement.startswith("DECLARE @sessions") for statement in sent) == 5
 
 
 def test_missing_ids_are_noticed() -> None:

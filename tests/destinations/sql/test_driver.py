@@ -1,0 +1,83 @@
+"""A load through a driver as it is in the field, to the stand-in behind a port: what goes over the line, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from bic_lib.contracts.documents import FULL, HOST, document, small
+from bic_lib.core.model import State
+from bic_lib.destinations.sql import SqlDatabase, connection_strings, odbc, sqlserver_errors
+from bic_lib.destinations.sql.database import Kind
+from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
+from tests.destinations.sql import tds
+from tests.destinations.sql.stand_in import A_MESSAGE, Connection, Set, pyodbc, stand_in
+from tests.destinations.sql.test_sqlite import query
+
+Opened: TypeAlias = Callable[..., AbstractContextManager[tuple[SqlDatabase, tds.Front]]]
+
+MANY = [small(f"s{n}", lines=[f"\U0001f600 {n}", "'; -- ?", "x" * 9_000]) for n in range(20)]
+
+
+@pytest.fixture(params=["Microsoft's", "FreeTDS"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """A destination behind the driver, with what it sent; what a `trigger` tells comes before the answer of a batch."""
+    if request.param == "FreeTDS" and "FreeTDS" not in pyodbc.drivers():
+        pytest.skip("FreeTDS is not installed")
+    name = "FreeTDS" if request.param == "FreeTDS" else request.getfixturevalue("microsofts")
+
+    @contextmanager
+    def opening(trigger: Sequence[Set | Exception] = ()):  # type: ignore[no-untyped-def]  # as Opened says
+        file = tmp_path / "t.sqlite"
+        stand_in(file, []).load(HOST, [small("first")])
+
+        def connect() -> Connection:
+            return Connection(file, [], lambda _: None, lambda _: None, keeps=False, trigger=trigger)
+
+        with tds.front(connect) as front:
+            place = f"127.0.0.1;PORT={front.port};TDS_Version=7.4" if name == "FreeTDS" else f"127.0.0.1,{front.port}"
+            parts = connection_strings.parse(f"DRIVER={name};SERVER={place};UID=u;PWD=p;DATABASE=bic;Encrypt=no")
+            kind = Kind("sqlite", SqlServerTransaction, sqlserver_errors.translated)
+            destination = SqlDatabase(kind, lambda: odbc.engine(parts, token=None, wait=5), "the front", True)
+            destination.loaded(HOST, [])
+            front.requests.clear()
+            yield destination, front
+            destination.engine.dispose()
+
+    return opening
+
+
+def test_a_load_is_six_round_trips(opened: Opened) -> None:
+    """However many rows: nothing is prepared by itself, and no parameter waits for another; rows come back as they were."""
+    with opened() as (destination, front):
+        outcomes = destination.load(HOST, MANY)
+        kinds = [request.kind for request in front.requests]
+        assert len([kind for kind in kinds if kind != "sp_unprepare"]) == 5, kinds
+        assert len(kinds) <= 7
+        digests = destination.digests(HOST, [one.lsid for one in MANY])
+    assert {one.lsid: outcome.sha256 for one, outcome in zip(MANY, outcomes, strict=True)} == digests
+
+
+def test_a_batch_is_one_statement_to_the_server(opened: Opened) -> None:
+    """Rows have the same type however short or long they are: the server has one plan for all loads."""
+    with opened() as (destination, front):
+        for documents in ([small("a")], [document(FULL), *MANY]):
+            destination.load(HOST, documents)
+        batches = [(request.text, request.types) for request in front.requests if "DECLARE @sessions" in request.text]
+    assert len(batches) == 2
+    assert batches[0] == batches[1]
+    assert set(batches[0][1][3:]) == {"nvarchar(max)"}
+
+
+def test_an_error_behind_a_message_is_met(opened: Opened, tmp_path: Path) -> None:
+    """What a driver tells of an error only when it is asked for the next answer fails the load."""
+    failed = pyodbc.IntegrityError("23000", "[23000] a trigger refuses this (547)")
+    with opened([A_MESSAGE, ((("n", None),), [(1,)]), failed]) as (destination, _):
+        [outcome] = destination.load(HOST, [small("a")])
+    assert outcome.state is State.FAILED
+    assert "a trigger refuses this" in outcome.reason
+    assert query(tmp_path / "t.sqlite")("SELECT lsid FROM session") == [("first",)]
