@@ -2,7 +2,7 @@
 
 `python -m tests.kill.driver FOLDER FIRST STRIDE LAST` does so for the points FIRST, FIRST + STRIDE … below LAST, each in its own
 folder with its own ledger; with FOLDER alone it runs once. With `repair` behind it what is in FOLDER is copied each time, and
-`bic verify --repair` is killed. A point is the moment before a ledger write, a publish or the end of a
+`bic verify --repair` is killed; with `rename` the site has another name when the run is completed. A point is the moment before a ledger write, a publish or the end of a
 staging; the moment after it is the one before the next. All imports are done once; the children are forks.
 """
 
@@ -123,8 +123,21 @@ def begin(folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return process
 
 
-def main(base: Path, first: int, stride: int, last: int, act: Callable[[App], object] = running.once) -> None:
-    """Kill and go on at each of the points."""
+def rename(folder: Path) -> None:
+    """The site `support` is called `helpdesk` from now on."""
+    text = (folder / "bic.toml").read_text().replace("[sites.support]", '[sites.helpdesk]\nwas = "support"')
+    (folder / "bic.toml").write_text(text.replace('site = "support"', 'site = "helpdesk"'))
+
+
+def main(
+    base: Path,
+    first: int,
+    stride: int,
+    last: int,
+    act: Callable[[App], object] = running.once,
+    between: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Kill and go on at each of the points; `between` is done in between."""
     for point in range(first, last, stride):
         folder = base.with_name(f"{base.name}-point-{point:04d}") if act is mend else base / f"point-{point:04d}"
         if act is mend:
@@ -133,6 +146,7 @@ def main(base: Path, first: int, stride: int, last: int, act: Callable[[App], ob
             folder.mkdir()
             (folder / "bic.toml").write_text((base / "bic.toml").read_text())
         killed = run(folder, point, act)
+        between(folder)
         finished = run(folder, NEVER, act)
         (folder / "statuses").write_text(f"{killed} {finished}")
 
@@ -142,4 +156,5 @@ if __name__ == "__main__":
         once(Path(sys.argv[1]), NEVER)
     else:
         first, stride, last = map(int, sys.argv[2:5])
-        main(Path(sys.argv[1]), first, stride, last, mend if "repair" in sys.argv else running.once)
+        acts = {"act": mend} if "repair" in sys.argv else {"between": rename} if "rename" in sys.argv else {}
+        main(Path(sys.argv[1]), first, stride, last, **acts)

@@ -57,15 +57,15 @@ def prepared(folder: Path, sim: Simulator) -> World:
     return world
 
 
-def demand_all(world: World) -> None:
+def demand_all(world: World, site: str = "support") -> None:
     """What must be so after any kill, once a run has come to its end."""
     for destination in ("archive", "second"):
         world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
         files = world.files(destination)
         assert sum(name.endswith(".nsb") for name in files) == 1
         assert not [name for name in files if ".1." in name]
-    world.demand_agreement("archive", "second")
-    assert world.failures() == []
+    world.demand_agreement("archive", "second", site=site)
+    assert world.failures(site) == []
     runs = world.ledger().history.runs(world.clock())
     assert [(run.schedule, run.outcome) for run in runs if run.outcome != "ok"] == []
     assert sorted(run.schedule for run in runs) == ["backup", "hourly"]
@@ -91,6 +91,24 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simu
     for folder in sorted(tmp_path.glob("point-*")):
         try:
             demand_all(World(folder, sim))
+        except AssertionError as error:
+            point = folder / "point"
+            wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]
+    assert not wrong
+
+
+@pytest.mark.slow
+def test_a_kill_and_another_name_neither_loses_nor_doubles(tmp_path: Path, sim: Simulator) -> None:
+    """Killed anywhere, the site renamed: what was staged, claimed or planned under the old name is completed under the new one."""
+    prepared(tmp_path, sim)
+    assert drive(tmp_path, sim, driver.NEVER, 1, driver.NEVER + 1).wait() == 0
+    last = int((tmp_path / f"point-{driver.NEVER}" / "passed").read_text().split()[0])
+    drivers = [drive(tmp_path, sim, first, 6, last, mode="rename") for first in (1, 4)]
+    assert [one.wait() for one in drivers] == [0, 0]
+    wrong = {}
+    for folder in sorted(set(tmp_path.glob("point-*")) - {tmp_path / f"point-{driver.NEVER}"}):
+        try:
+            demand_all(World(folder, sim), "helpdesk")
         except AssertionError as error:
             point = folder / "point"
             wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]

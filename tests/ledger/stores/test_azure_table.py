@@ -24,6 +24,7 @@ from tests.hosts.emulator import Emulator, emulator
 from tests.hosts.proxy import Proxy
 from tests.ledger import old
 from tests.ledger.test_migration import MigrationContract
+from tests.ledger.test_names import NamesContract
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,16 @@ class TestTablesThatAreThere(MigrationContract):
     def store(self, azurite: Emulator, prefix: str) -> Iterator[Store]:
         store = azure_table.create(connection=azurite.connection(), prefix=prefix)
         old.fill(store)
+        yield store
+        store.close()
+
+
+class TestNamesInTables(NamesContract):
+    """Sites that are renamed, in tables."""
+
+    @pytest.fixture
+    def store(self, azurite: Emulator, prefix: str) -> Iterator[Store]:
+        store = azure_table.create(connection=azurite.connection(), prefix=prefix)
         yield store
         store.close()
 
