@@ -2,8 +2,9 @@
 
 `python -m tests.kill.driver FOLDER FIRST STRIDE LAST` does so for the points FIRST, FIRST + STRIDE … below LAST, each in its own
 folder with its own ledger; with FOLDER alone it runs once. With `repair` behind it what is in FOLDER is copied each time, and
-`bic verify --repair` is killed; with `rename` the site has another name when the run is completed. A point is the moment before a ledger write, a publish or the end of a
-staging; the moment after it is the one before the next. All imports are done once; the children are forks.
+`bic verify --repair` is killed; with `rename` the site has another name when the run is completed. A point is the moment before a
+ledger write, a publish or the end of a staging; the moment after it is the one before the next. All imports are done once; the
+children are forks.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simu
 
 @pytest.mark.slow
 def test_a_kill_and_another_name_neither_loses_nor_doubles(tmp_path: Path, sim: Simulator) -> None:
-    """Killed anywhere, the site renamed: what was staged, claimed or planned under the old name is completed under the new one."""
+    """Killed anywhere, the site renamed: what was staged, claimed or planned under the old name is done under the new one."""
     prepared(tmp_path, sim)
     assert drive(tmp_path, sim, driver.NEVER, 1, driver.NEVER + 1).wait() == 0
     last = int((tmp_path / f"point-{driver.NEVER}" / "passed").read_text().split()[0])
