@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 _PIECE = bytearray(1 << 20)
+_NOTHING = b"<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
 
 
 class Sink(ThreadingHTTPServer):
-    """Counts the bytes of each blob's blocks."""
+    """Counts the bytes of each blob, and says that nothing is there."""
 
     daemon_threads = True
-    sizes: ClassVar[Counter[str]] = Counter()
+    request_queue_size = 128  # many lanes begin at the same moment
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, _Handler)
+        self.sizes: Counter[str] = Counter()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -29,19 +33,27 @@ class _Handler(BaseHTTPRequestHandler):
         size = left = int(self.headers["Content-Length"])
         while left:
             left -= self.rfile.readinto(memoryview(_PIECE)[:left])
-        if parse_qs(parts.query).get("comp") == ["block"]:
+        if parse_qs(parts.query).get("comp") != ["blocklist"]:
             self.server.sizes[parts.path] += size
-        self._answer(201, 0)
+        self._answer(201)
 
     def do_HEAD(self) -> None:
-        self._answer(200, self.server.sizes[urlsplit(self.path).path])
+        size = self.server.sizes[urlsplit(self.path).path]
+        self._answer(200 if size else 404, size)
+
+    def do_GET(self) -> None:
+        self._answer(200, len(_NOTHING), "application/xml")
+        self.wfile.write(_NOTHING)
 
     def do_DELETE(self) -> None:
-        self._answer(202, 0)
+        self._answer(202)
 
-    def _answer(self, status: int, length: int) -> None:
+    def _answer(self, status: int, length: int = 0, form: str = "application/octet-stream") -> None:
         self.send_response(status)
-        for name, value in {"ETag": '"1"', "Last-Modified": self.date_time_string(), "x-ms-blob-type": "BlockBlob"}.items():
+        told = {"Content-Type": form, "ETag": '"1"', "Last-Modified": self.date_time_string(), "x-ms-blob-type": "BlockBlob"}
+        if status == 404:
+            told["x-ms-error-code"] = "BlobNotFound"
+        for name, value in told.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
@@ -51,6 +63,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    sink = Sink(("127.0.0.1", 0), _Handler)
+    sink = Sink(("127.0.0.1", 0))
     print(sink.server_address[1], flush=True)
     sink.serve_forever()

@@ -26,12 +26,17 @@ RECORDINGS_PER_SESSION = 1.45
 CROWD = 40
 LEASE = 20.0
 """Seconds; a machine with two cores is slow to renew the leases of so many."""
+TICKS = 10
+"""Seconds between two ticks of each host: each of them has a timer here, so that one ticks 24 times as often as deployed."""
 
 
 def many_sites(steps: int, kills: int, hosts: int) -> None:
     """Everything over all sites, with kills spread over the time that it takes."""
     sessions = round(steps / SITES / RECORDINGS_PER_SESSION)
-    with tempfile.TemporaryDirectory() as folder, fleet(Path(folder), sites=SITES, sessions=sessions, seed=SEED) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fleet(Path(folder), sites=SITES, sessions=sessions, seed=SEED, ticks=TICKS) as running,
+    ):
         recordings = sum(expected_recordings(sim) for sim in running.sims.values())
         documents = sum(len(served_lsids(sim)) for sim in running.sims.values())
         print(f"{SITES} sites, {documents} sessions, {recordings} recordings, {hosts} hosts, seed {SEED}", flush=True)

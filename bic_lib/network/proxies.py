@@ -24,6 +24,11 @@ def proxy_of(url: str) -> str:
     return (urlsplit(proxy).netloc or proxy).rpartition("@")[2]
 
 
+def of_environment(url: str) -> dict[str, str]:
+    """The environment's proxies for a URL, by scheme, as `requests` takes them: for whoever asks the environment once."""
+    return dict(get_environ_proxies(url))
+
+
 def names(url: str) -> str:
     """What of the environment names that proxy, as a sentence."""
     return f"The environment names it ({url.partition(':')[0].upper()}_PROXY)."

@@ -98,8 +98,12 @@ def served_lsids(sim: Simulator) -> list[str]:
 
 
 @contextmanager
-def fleet(folder: Path, *, sites: int, sessions: int, seed: int, lanes: int = 2, rate: int = 1_000) -> Iterator[Fleet]:
-    """Sites with so many sessions each, without hosts yet. No session is running or breaks off, so that the end is known."""
+def fleet(
+    folder: Path, *, sites: int, sessions: int, seed: int, lanes: int = 2, rate: int = 1_000, ticks: int = 3
+) -> Iterator[Fleet]:
+    """Sites with so many sessions each, without hosts yet, which tick each `ticks` seconds. No session is running or breaks off,
+    so that the end is known.
+    """
     with ExitStack() as stack:
         storage = stack.enter_context(emulator())
         profile = {
@@ -121,7 +125,7 @@ def fleet(folder: Path, *, sites: int, sessions: int, seed: int, lanes: int = 2,
         environ = {
             "AzureWebJobsStorage": storage.connection(),
             "BIC_SETTINGS": str(folder / "bic.toml"),
-            "BIC_TICK_SCHEDULE": "*/3 * * * * *",
+            "BIC_TICK_SCHEDULE": f"*/{ticks} * * * * *",
             "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
             **{f"SECRET_{name}": sim.client_secret for name, sim in sims.items()},
         }

@@ -31,6 +31,8 @@ log = logging.getLogger("host")
 _SETTING = re.compile(r"%(\w+)%")
 _HIDDEN_SECONDS = 600
 _POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 0.5
+"""A queue that is empty is asked ever less often, as by the platform, there up to `maxPollingInterval`."""
 
 
 class Host:
@@ -84,14 +86,17 @@ class Host:
         settings = self.configured["extensions"]["queues"]
         queue = self._queue(function.trigger)
         free = threading.Semaphore(settings["batchSize"])
+        wait = _POLL_SECONDS
         with ThreadPoolExecutor(settings["batchSize"]) as pool:
-            while not self.stopped.wait(_POLL_SECONDS):
+            while not self.stopped.wait(wait):
                 try:
                     while free.acquire(blocking=False):
                         message = queue.receive_message(visibility_timeout=_HIDDEN_SECONDS)
                         if message is None:
                             free.release()
+                            wait = min(1.5 * wait, _LONGEST_POLL_SECONDS)
                             break
+                        wait = _POLL_SECONDS
                         pool.submit(self._take, function, queue, message).add_done_callback(partial(_ended, free))
                 except AzureError as error:
                     free.release()

@@ -55,8 +55,8 @@ CARRYING_STEPS: dict[StepKind, Callable[[Job, ClaimedStep], bool]] = {
 class Worker:
     """One visit at its site's steps. `carries`: whether recordings and backups may be taken; `only`: no other kind of steps.
 
-    One that does not carry takes short recordings, one at a time, while no report is due. `yields`: reports are left to the visit
-    in lane 0 while there is one, so that this one is free to carry. `done` counts the steps.
+    One that does not carry takes short recordings while no report is due, and looks after each whether one is. `yields`: reports
+    are left to the visit in lane 0 while there is one, so that this one is free to carry. `done` counts the steps.
     """
 
     def __init__(self, job: Job, keeper: Keeper, *, carries: bool, yields: bool = False, only: StepKind | None = None) -> None:
@@ -87,7 +87,7 @@ class Worker:
             return True
         backlog_first = turn % (BACKLOG_TURNS + 1) != 0
         queues = (Queue.BACKLOG, Queue.FRESH) if backlog_first else (Queue.FRESH, Queue.BACKLOG)
-        return any(self._do_due(state, queue, most=AT_ONE_LOOK if self.carries else 1) for queue in queues)
+        return any(self._do_due(state, queue, most=AT_ONE_LOOK) for queue in queues)
 
     def until_done(self, step: Step, wait: Callable[[], None]) -> None:
         """Try until the step was done once, by us or by somebody else; `wait` is called in between. Raises as `look` does.
@@ -117,8 +117,8 @@ class Worker:
                         return True
                     if (index.key, index.version) in self._passed_over or self.only not in (None, index.body["kind"]):
                         continue
-                    if done:
-                        job.check()
+                    if done and not self._goes_on():
+                        return True
                     if self._do_queued(state, index):
                         done += 1
                         self.done += 1
@@ -130,6 +130,16 @@ class Worker:
                     return False
                 after = rows[-1].key
         return False
+
+    def _goes_on(self) -> bool:
+        """Whether the next recording may follow: the reports' lane first does whatever else became due. Raises as `look` does."""
+        self.job.check()
+        if self.carries:
+            return True
+        state = self.job.ledger.streams.read(self.job.site.name)
+        return not (
+            self.job.ledger.work.first_due(state) or any(windows.due_streams(self.job, state, kind) for kind in ReportKind)
+        )
 
     @contextmanager
     def _removing_spent(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from bic_lib.core.errors import DestinationError, LedgerError, SettingsError
 from bic_lib.core.ports.store import Delete, Put, Store
 from bic_lib.ledger.stores import azure_table
 from bic_lib.ledger.stores.table_keys import decoded, encoded
+from bic_lib.network import proxies
 from tests.fixtures_servers import KEY
 from tests.hosts.emulator import Emulator, emulator
 from tests.hosts.proxy import Proxy
@@ -127,6 +128,28 @@ def test_many_may_ask_at_once(store: azure_table.AzureTableStore, caplog: pytest
     with ThreadPoolExecutor(azure_table.AT_ONCE) as pool, caplog.at_level(logging.WARNING):
         list(pool.map(ask, range(azure_table.AT_ONCE)))
     assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_the_environment_is_asked_once(azurite: Emulator, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its proxies count, what it excepts from them, and its authorities; but they are not looked for at each request."""
+    asked: list[str] = []
+    look = proxies.of_environment
+    monkeypatch.setattr(proxies, "of_environment", lambda url: asked.append(url) or look(url))
+    monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **__: pytest.fail("asked by the library"))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
+    monkeypatch.setenv("no_proxy", "")
+    behind = azure_table.create(connection=azurite.connection(), prefix=prefix)
+    with pytest.raises(LedgerError):
+        behind.get("t", "p", "k")
+    behind.close()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    store = azure_table.create(connection=azurite.connection(), prefix=prefix)
+    store.commit("t", "p", [Put("k", {"told": 1})])
+    assert store.get("t", "p", "k")
+    store.close()
+    assert len(asked) == 2
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "private.pem")
+    assert azure_table.Transport().connection_config.verify == "private.pem"
 
 
 def test_two_clocks_agree(azurite: Emulator, store: azure_table.AzureTableStore) -> None:
