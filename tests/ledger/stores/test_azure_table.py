@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -132,9 +133,8 @@ def test_many_may_ask_at_once(store: azure_table.AzureTableStore, caplog: pytest
 
 def test_the_environment_is_asked_once(azurite: Emulator, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its proxies count, what it excepts from them, and its authorities; but they are not looked for at each request."""
-    asked: list[str] = []
-    look = proxies.of_environment
-    monkeypatch.setattr(proxies, "of_environment", lambda url: asked.append(url) or look(url))
+    look = mock.Mock(wraps=proxies.of_environment)
+    monkeypatch.setattr(proxies, "of_environment", look)
     monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **__: pytest.fail("asked by the library"))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
     monkeypatch.setenv("no_proxy", "")
@@ -147,7 +147,7 @@ def test_the_environment_is_asked_once(azurite: Emulator, prefix: str, monkeypat
     store.commit("t", "p", [Put("k", {"told": 1})])
     assert store.get("t", "p", "k")
     store.close()
-    assert len(asked) == 2
+    assert look.call_count == 2
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "private.pem")
     assert azure_table.Transport().connection_config.verify == "private.pem"
 
