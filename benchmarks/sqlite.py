@@ -17,7 +17,7 @@ from benchmarks._reports import documents
 from bic_lib.core.columns import COLUMNS
 from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import create, ddl
-from bic_lib.destinations.sql.load import Loading, loading, store
+from bic_lib.destinations.sql.load import Loading, loadings, store
 
 GOAL = 0.8
 BELOW_EVENTS = ("session_event_data", "system_information")
@@ -26,16 +26,16 @@ HOST = "support.example.com"
 Rows = dict[str, list[tuple[object, ...]]]
 
 
-def ready(loadings: list[Loading]) -> Rows:
+def ready(coming: list[Loading]) -> Rows:
     """All rows of all tables with their ids and keys."""
     tables: Rows = {table: [] for table in COLUMNS}
-    for key, coming in enumerate(loadings, 1):
-        tables["session"].append((key, *coming.rows.session))
+    for key, one in enumerate(coming, 1):
+        tables["session"].append((key, *one.rows.session))
         first = len(tables["session_event"]) + 1
         for table in COLUMNS:
             if table == "session":
                 continue
-            for row in getattr(coming.rows, table):
+            for row in getattr(one.rows, table):
                 child = len(tables[table]) + 1
                 tables[table].append((child, first + row[0], *row[1:]) if table in BELOW_EVENTS else (child, key, *row))
     return tables
@@ -57,23 +57,24 @@ def bare(file: Path, tables: Rows) -> float:
     return taken
 
 
-def ours(file: Path, loadings: list[Loading]) -> float:
+def ours(file: Path, coming: list[Loading]) -> float:
     database = create(connection_string=f"sqlite:///{file}")
     database.checks()
     begin = time.process_time()
     with database.opened() as transaction, transaction.begun(HOST):
-        store(transaction, HOST, loadings)
+        store(transaction, HOST, coming)
     return time.process_time() - begin
 
 
 def main(sessions: float = 500) -> None:
-    loadings = [loading(document, session_rows(document.record, HOST)) for document in documents(int(sessions))]
-    tables = ready(loadings)
+    held = list(documents(int(sessions)))
+    coming = loadings(held, [session_rows(document.record, HOST) for document in held])
+    tables = ready(coming)
     count = sum(map(len, tables.values()))
     pairs = []
     for _ in range(11):
         with tempfile.TemporaryDirectory() as folder:
-            pairs.append((bare(Path(folder, "bare.sqlite"), tables), ours(Path(folder, "ours.sqlite"), loadings)))
+            pairs.append((bare(Path(folder, "bare.sqlite"), tables), ours(Path(folder, "ours.sqlite"), coming)))
     ratio = statistics.median(plain / loaded for plain, loaded in pairs)
     plain, loaded = (statistics.median(column) for column in zip(*pairs, strict=True))
     speeds = f"{count / loaded:,.0f} rows/s against {count / plain:,.0f} rows/s, {count:,} rows"

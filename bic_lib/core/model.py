@@ -189,11 +189,11 @@ class Document:
     """One session (or presentation) as an appliance served it.
 
     `xml` is a whole document: the declaration, the root's start tag with its namespaces as received, this one record, the root's
-    end tag. `record` is the same record parsed, without namespaces. `fingerprint` is the hex SHA-256 of the record's canonical
-    form without namespaces and signed links (docs/design.md 10), so it is the same in every answer. `start` and `end` are None
-    where the document has none (running, or abnormally ended). `as_of` is the appliance's time of the answer, None where it
-    told none. `session_type`, `lseq` and `external_key` are for names and the ledger: where the record has longer ones than these
-    take, they are cut here, and whole in `xml` and `record`.
+    end tag. `record` is the same record parsed, without namespaces and comments. `fingerprint` is the hex SHA-256 of the record's
+    canonical form without namespaces and signed links (docs/design.md 10), so it is the same in every answer. `start` and `end`
+    are None where the document has none (running, or abnormally ended). `as_of` is the appliance's time of the answer, None where
+    it told none. `session_type`, `lseq` and `external_key` are for names and the ledger: where the record has longer ones than
+    these take, they are cut here, and whole in `xml` and `record`.
     """
 
     lsid: str

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from bic_lib.core.columns import COLUMNS, Value
 from bic_lib.core.rows import ChildRow, Row, SessionRows
@@ -31,8 +32,7 @@ def rows_sha256(rows: SessionRows) -> str:
         rows.team,
         rows.custom_attribute,
     )
-    text = json.dumps(tables, ensure_ascii=False, separators=(",", ":"), default=_odd)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_TEXT.encode(tables).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _with_times(table: str, rows: Iterable[Row]) -> Iterator[Sequence[Value]]:
@@ -41,8 +41,13 @@ def _with_times(table: str, rows: Iterable[Row]) -> Iterator[Sequence[Value]]:
         spelt = list(row)
         for place in _TIMES[table]:
             if isinstance(moment := spelt[place], str):
-                spelt[place] = f"{moment[:10]}T{moment[11:]}" if moment[10:11] == " " else f"?{moment}"
+                spelt[place] = _spelt(moment)
         yield spelt
+
+
+@lru_cache(maxsize=4096)  # a batch has few moments, and many rows of each
+def _spelt(moment: str) -> str:
+    return f"{moment[:10]}T{moment[11:]}" if moment[10:11] == " " else f"?{moment}"
 
 
 def _below_events(rows: Sequence[ChildRow], events: int) -> list[list[tuple[str | None, str | None]]]:
@@ -55,3 +60,6 @@ def _below_events(rows: Sequence[ChildRow], events: int) -> list[list[tuple[str 
 
 def _odd(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else repr(value)
+
+
+_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_odd)

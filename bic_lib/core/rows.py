@@ -49,11 +49,11 @@ class SessionRows:
 
 
 def session_rows(record: etree._Element, host_name: str) -> SessionRows:
-    """Rows of one session. `record` is its element without namespaces (Document.record), `host_name` the configured host.
+    """Rows of one session. `record` is its element without namespaces and comments (Document.record), `host_name` the configured
+    host.
 
     Never raises for what a document holds: see `SessionRows.warnings`. Unknown elements and attributes are passed over.
     """
-    record = _without_comments(record)
     session = _places(record)
     warnings: list[str] = []
     rows = SessionRows(_row("session", SESSION, session, {"(host)": host_name}, warnings), warnings=warnings)
@@ -61,15 +61,6 @@ def session_rows(record: etree._Element, host_name: str) -> SessionRows:
         if name in session:
             read(session[name], session, rows)
     return rows
-
-
-def _without_comments(record: etree._Element) -> etree._Element:
-    """The record, or where comments cut its texts into pieces, a copy without them."""
-    if next(record.iter(etree.Comment, etree.PI), None) is None:
-        return record
-    record = deepcopy(record)
-    etree.strip_tags(record, etree.Comment, etree.PI)
-    return record
 
 
 def _places(element: etree._Element) -> Places:

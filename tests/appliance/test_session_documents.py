@@ -140,6 +140,25 @@ def test_the_fingerprint_leaves_the_record_alone() -> None:
     assert etree.tostring(record) == before
 
 
+def test_comments_hide_nothing() -> None:
+    """A comment or instruction inside a text cuts nothing off, and stands in the document only; an instruction is content."""
+    plain, cut = report(SESSION), report(SESSION.replace("INC&#x30;", "I<!-- x -->NC<?pi y?>0"))
+    document = one(cut)
+    assert document.external_key == "INC001 Ω"
+    assert [each for each in document.record.iter() if not isinstance(each.tag, str)] == []
+    assert b"I<!-- x -->NC<?pi y?>0" in document.xml
+    assert document.fingerprint == one(cut.replace(b"<!-- x -->", b"")).fingerprint != one(plain).fingerprint
+
+
+def test_elements_named_like_links_do_not_count() -> None:
+    """However they are nested, spelt or filled; what only reads so, or ends otherwise, counts."""
+    without = one(report(SESSION.replace("</session>", "<a></a></session>"))).fingerprint
+    for link in ("<x_url/>", "<_url a='_url'>y</_url>", "<x_url_url>y_url</x_url_url>", "<x_url><y_url>z</y_url></x_url>"):
+        assert one(report(SESSION.replace("</session>", f"<a>{link}</a></session>"))).fingerprint == without
+    for other in ("<x_urls/>", "<x name='_url'/>", "x_url", "<x_url.y/>", "<x a='_url'>_url</x>"):
+        assert one(report(SESSION.replace("</session>", f"<a>{other}</a></session>"))).fingerprint != without
+
+
 def test_namespaced_attributes_become_local() -> None:
     """`xsi:nil` and `xml:lang` are read by their local names, and the document keeps them as they were."""
     document = one(report(SESSION.replace("<lseq> 48213 </lseq>", '<lseq xsi:nil="true" xml:lang="en"/>')))

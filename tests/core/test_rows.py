@@ -146,7 +146,6 @@ def test_a_running_session_has_no_end(end: str) -> None:
         ("<start_time>2025-03-11T16:02:17.9+0200</start_time>", "2025-03-11 14:02:17"),
         ("<start_time>2025-03-11T14:02:17</start_time>", "2025-03-11 14:02:17"),
         ('<start_time timestamp="soon">2025-03-11T14:02:17Z</start_time>', "2025-03-11 14:02:17"),
-        ("<start_time><!-- zone -->2025-03-11T14:02:17Z</start_time>", "2025-03-11 14:02:17"),
     ],
 )
 def test_times_are_utc_text(start: str, expected: str) -> None:
@@ -236,14 +235,6 @@ def test_only_the_outermost_newline_of_a_body_goes() -> None:
     body = "<event><body>\n\n  two\t\n\n</body></event>"
     rows = rows_of(f'<session lsid="a"><session_details>{body}</session_details></session>')
     assert rows.session_event_data == [(0, "body", "\n  two\t\n")]
-
-
-def test_comments_hide_nothing_and_the_record_stays_as_it_was() -> None:
-    """A comment inside a text is left out of the row, and left in the record."""
-    record = etree.fromstring('<session lsid="a"><external_key>IN<!-- x -->C1</external_key><?pi?></session>')
-    before = etree.tostring(record)
-    assert session_rows(record, HOST).session[COLUMNS["session"].index("external_key")] == "INC1"
-    assert etree.tostring(record) == before
 
 
 def test_unknown_elements_are_passed_over() -> None:

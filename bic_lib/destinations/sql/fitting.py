@@ -14,31 +14,43 @@ from bic_lib.destinations.sql.tables import KEY_LENGTH, metadata
 _Rows = Sequence[tuple[Value, ...]]
 
 
-def fit(rows: SessionRows) -> None:
-    """Cut texts to their columns and replace NUL characters; each loss is named in `rows.warnings`.
+def fit(batch: Sequence[SessionRows]) -> None:
+    """Cut texts to their columns and replace NUL characters; each loss is named in the session's `warnings`.
 
     Lengths are SQL Server's, counted as it counts them, in UTF-16 units; SQLite would take any.
     """
     for table in COLUMNS:
-        held: _Rows = [rows.session] if table == "session" else getattr(rows, table)
-        if held and not _fits(table, held):
-            fitted = [_fitted(table, row, rows.warnings) for row in held]
-            if table == "session":
-                [rows.session] = fitted
-            else:
-                setattr(rows, table, fitted)
+        if not _fits(table, [row for rows in batch for row in _held_in(rows, table)]):
+            for rows in batch:
+                _fit(rows, table)
+
+
+def _held_in(rows: SessionRows, table: str) -> _Rows:
+    return (rows.session,) if table == "session" else getattr(rows, table)
+
+
+def _fit(rows: SessionRows, table: str) -> None:
+    fitted = [_fitted(table, row, rows.warnings) for row in _held_in(rows, table)]
+    if table == "session":
+        [rows.session] = fitted
+    else:
+        setattr(rows, table, fitted)
 
 
 def _fits(table: str, rows: _Rows) -> bool:
-    """A look column by column, since there are many rows and nearly all fit."""
-    limits = _limits(table)
-    columns = list(zip(*rows, strict=True))[len(rows[0]) - len(limits) :]  # rows below an event begin with its place
-    for limit, column in zip(limits, columns, strict=True):
-        if limit is not None:
-            texts = [value for value in column if isinstance(value, str)]
-            if 2 * max(map(len, texts), default=0) > limit or "\0" in "".join(texts):
-                return False
+    """A look column by column, of a whole batch at once: there are many rows, and nearly all fit."""
+    for place, limit in _texts(table):
+        texts = list(filter(None, [row[place] for row in rows]))
+        if texts and (2 * max(map(len, texts)) > limit or "\0" in "".join(texts)):  # type: ignore[arg-type]  # a column of texts
+            return False
     return True
+
+
+@cache
+def _texts(table: str) -> tuple[tuple[int, int], ...]:
+    """Place and limit of each column of texts; the place from a row's end, for rows below an event begin with its place."""
+    limits = _limits(table)
+    return tuple((place - len(limits), limit) for place, limit in enumerate(limits) if limit is not None)
 
 
 def _fitted(table: str, row: tuple[Value, ...], warnings: list[str]) -> tuple[Value, ...]:

@@ -84,10 +84,13 @@ class Loading:
 _LSID, _HOST_NAME, _EXTERNAL_KEY = (COLUMNS["session"].index(column) for column in ("lsid", "host_name", "external_key"))
 
 
-def loading(document: Document, rows: SessionRows) -> Loading:
-    """The rows fitted to their columns, with what is kept of them."""
-    fit(rows)
-    return Loading(document, rows, rows_sha256(rows), None if document.as_of is None else moment(str(document.as_of)))
+def loadings(documents: Sequence[Document], batch: Sequence[SessionRows]) -> list[Loading]:
+    """The documents' rows fitted to their columns, with what is kept of them."""
+    fit(batch)
+    return [
+        Loading(document, rows, rows_sha256(rows), None if document.as_of is None else moment(str(document.as_of)))
+        for document, rows in zip(documents, batch, strict=True)
+    ]
 
 
 def act(coming: Loading, there: Known | None, *, force: bool = False) -> Act:
@@ -136,7 +139,8 @@ class Loader:
     def _load_or_split(self, host_name: str, documents: list[Document], *, force: bool) -> list[Outcome]:
         """Load all; where the database refuses a value, find the one session that has it, so that the others are loaded."""
         try:
-            return self._load_batch(host_name, [self._loading(host_name, document) for document in documents], force=force)
+            batch = loadings(documents, [self._rows(host_name, document) for document in documents])
+            return self._load_batch(host_name, batch, force=force)
         except Unexpected as error:
             if len(documents) == 1:
                 reason = f"session {documents[0].lsid}: {error.message}"
@@ -145,11 +149,11 @@ class Loader:
         halves = (documents[:middle], documents[middle:])
         return [outcome for half in halves for outcome in self._load_or_split(host_name, half, force=force)]
 
-    def _loading(self, host_name: str, document: Document) -> Loading:
+    def _rows(self, host_name: str, document: Document) -> SessionRows:
         rows = session_rows(document.record, host_name)
         if not self._store_system_information:
             rows.system_information.clear()
-        return loading(document, rows)
+        return rows
 
     def _load_batch(self, host_name: str, batch: list[Loading], *, force: bool) -> list[Outcome]:
         def stored() -> list[tuple[Loading, Act]]:

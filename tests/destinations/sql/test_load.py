@@ -16,7 +16,7 @@ from bic_lib.core.errors import BicError, DestinationError, Unexpected
 from bic_lib.core.model import Document, State
 from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import load
-from bic_lib.destinations.sql.load import Act, Clash, Loader, Loading, act, loading, tried
+from bic_lib.destinations.sql.load import Act, Clash, Loader, Loading, act, loadings, tried
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
 from bic_lib.destinations.sql.tables import session_event
 from bic_lib.destinations.sql.transaction import Known, Transaction
@@ -66,7 +66,8 @@ def test_the_same_document_is_written_anew(digest: str | None, force: bool, expe
 
 
 def on_its_way(document: Document) -> Loading:
-    return loading(document, session_rows(document.record, HOST))
+    [coming] = loadings([document], [session_rows(document.record, HOST)])
+    return coming
 
 
 def test_a_clash_is_tried_again() -> None:
