@@ -9,7 +9,7 @@ from bic_lib.core.model import Document, Outcome, State
 from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
 from bic_lib.core.ports.preflight import Check
 from bic_lib.core.ports.tables import Loaded, TableDestination
-from bic_lib.destinations.local_folder import LocalFolder
+from bic_lib.destinations import local_folder
 from bic_lib.settings.model import FileDestination, Section
 from bic_lib.settings.plug_ins import API
 
@@ -35,3 +35,9 @@ __all__ = [
     "Unexpected",
     "Unsupported",
 ]
+
+
+class LocalFolder(local_folder.LocalFolder):
+    """A folder to build on: each small file goes through `put`, whatever is made of that."""
+
+    put_all = FileStore.put_all

@@ -16,7 +16,7 @@ import pytest
 from bic_lib.contracts.place import AGAIN, OTHER, TRANSFER, VIDEO, Place, held, killed, publish, staged, stamp
 from bic_lib.core import naming
 from bic_lib.core.errors import Unsupported
-from bic_lib.core.ports.files import FileStore, Found, Recovered
+from bic_lib.core.ports.files import FileStore, Found, Recovered, SmallFile
 
 
 class FileStoreContract:
@@ -74,6 +74,17 @@ class FileStoreContract:
         assert store.put("a.xml", b"second", replace=True)
         assert b"".join(store.read("a.xml")) == b"second"
         assert store.names("") == {"a.xml"}
+
+    def test_many_are_put_as_if_one_by_one(self, store: FileStore) -> None:
+        """In their order: a taken name stays as it is, and of two files of one name the first has it."""
+        assert store.put("taken.xml", b"first", replace=False)
+        names = ["a/1.xml", "taken.xml", "a/2.xml", "a/1.xml", "taken.xml"]
+        files = [SmallFile(name, b"%d" % number, replace=number == 4) for number, name in enumerate(names)]
+        asked: list[None] = []
+        assert list(store.put_all(files, lambda: asked.append(None))) == [True, False, True, False, True]
+        assert [held(store, name) for name in ("a/1.xml", "a/2.xml", "taken.xml")] == [b"0", b"2", b"4"]
+        assert store.names("a") == {"1.xml", "2.xml"}
+        assert len(asked) >= 3
 
     def test_of_many_writers_one_gets_the_name(self, store: FileStore) -> None:
         """Writers that race for a name: one succeeds, the others learn that it is taken, nothing is mixed."""

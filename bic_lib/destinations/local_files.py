@@ -47,10 +47,11 @@ class LocalStaging:
 
     def write(self, block: bytes) -> None:
         with translated(self._path):
-            _write(self._file, block)
+            _write(self._file.fileno(), block)
             self._written += len(block)
             if self._written - self._handed >= _AHEAD:
-                self._hand_to_disk()
+                _hand_to_disk(self._file.fileno(), self._handed, self._written - self._handed)
+                self._handed = self._written
 
     def finish(self) -> str:
         with translated(self._path):
@@ -59,12 +60,6 @@ class LocalStaging:
             self._folder.sync()
             self._folder.close()
         return self._token
-
-    def _hand_to_disk(self) -> None:
-        """Let the disk begin, so that the final sync waits for little and memory is not filled with what nobody reads."""
-        if sys.platform == "linux":
-            os.posix_fadvise(self._file.fileno(), self._handed, self._written - self._handed, os.POSIX_FADV_DONTNEED)
-        self._handed = self._written
 
     def discard(self) -> None:
         with contextlib.suppress(OSError):  # a sweep finds what stays
@@ -76,27 +71,47 @@ class LocalStaging:
 def write(folder: Folder, name: str, content: bytes) -> None:
     """A new file, durably."""
     with io.FileIO(folder.open(name, _NEW), "wb") as file:
-        _write(file, content)
+        _write(file.fileno(), content)
         os.fsync(file.fileno())
 
 
-def put(folder: Folder, name: str, content: bytes, *, replace: bool, sync: bool = True) -> bool:
-    """Write a small file durably and publish it; False when the name is taken. `sync`: the name is durable too."""
-    part, handle = _begin(folder, name)
-    file = io.FileIO(handle, "wb")
-    try:
-        _write(file, content)
-        os.fsync(handle)
+class Part:
+    """A small file on its way: its temporary file, held against others until `close`, which takes that away."""
+
+    def __init__(self, folder: Folder, name: str, *, replace: bool) -> None:
+        self.folder, self._name, self._replace = folder, name, replace
+        self._part, self._handle = _begin(folder, name)
+
+    def write(self, content: bytes) -> None:
+        _write(self._handle, content)
+        _hand_to_disk(self._handle, 0, len(content))
+
+    def sync(self) -> Part:
+        """It is durable."""
+        os.fsync(self._handle)
+        return self
+
+    def publish(self) -> bool:
+        """Give it its name; False when that is taken. The name may not last yet."""
         if WINDOWS:
-            file.close()  # an open file can't be renamed there
-        return publish(folder, part, folder, name, replace=replace, sync=sync)
-    finally:
-        if WINDOWS:
-            file.close()
-            take_away_dead(folder, part)
-        elif _is(folder, part, handle):
-            folder.remove(part)
-        file.close()
+            self._let_go()  # an open file can't be renamed there
+        return publish(self.folder, self._part, self.folder, self._name, replace=self._replace, sync=False)
+
+    def close(self) -> None:
+        """Let go of it, and of its temporary name; nothing happens when that was done."""
+        try:
+            if WINDOWS:
+                self._let_go()
+                take_away_dead(self.folder, self._part)
+            elif self._handle >= 0 and _is(self.folder, self._part, self._handle):
+                self.folder.remove(self._part)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def publish(source: Folder, part: str, folder: Folder, name: str, *, replace: bool, sync: bool = True) -> bool:
@@ -158,11 +173,17 @@ def _begin(folder: Folder, name: str) -> tuple[str, int]:
     raise Interrupted(f"{folder.path / name}: others are writing it at the same time.", hint="It is tried again.")
 
 
-def _write(file: io.FileIO, content: bytes) -> None:
+def _write(handle: int, content: bytes) -> None:
     """All of it: one call may write less."""
     left = memoryview(content)
     while left:
-        left = left[file.write(left) :]
+        left = left[os.write(handle, left) :]
+
+
+def _hand_to_disk(handle: int, begin: int, size: int) -> None:
+    """Let the disk begin, so that the final sync waits for little and memory is not filled with what nobody reads."""
+    if sys.platform == "linux":
+        os.posix_fadvise(handle, begin, size, os.POSIX_FADV_DONTNEED)
 
 
 def _lock(handle: int) -> bool:

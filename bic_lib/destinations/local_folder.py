@@ -16,18 +16,18 @@ import io
 import os
 import shutil
 import stat
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bic_lib.core.errors import BicError, DestinationError, Interrupted
-from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, Staging, Stamp
+from bic_lib.core.errors import BicError, DestinationError, Interrupted, ItemError
+from bic_lib.core.ports.files import FileEntry, FileStore, Found, Recovered, SmallFile, Staging, Stamp
 from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import local_files as files
 from bic_lib.destinations.local_errors import failed, refuses_us, translated
 from bic_lib.destinations.local_folders import Folder, Root, is_link, split
+from bic_lib.destinations.local_puts import AT_ONCE, Puts
 
 _CHUNK = 1 << 20
 """Bytes at a read: little to hold, and a read costs little beside it."""
@@ -50,7 +50,6 @@ class LocalFolder(FileStore):
 
     def __init__(self, root: Path) -> None:
         self._root = Root(root)
-        self._together = threading.local()
 
     def names(self, folder: str) -> frozenset[str]:
         with self._translated(folder):
@@ -78,26 +77,21 @@ class LocalFolder(FileStore):
                     yield chunk
 
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
-        folder, name = split(location)
-        with self._translated(location), self._root.folder(folder, make=True) as opened:
-            if not replace and opened.status(name) is not None:
-                files.take_away_dead(opened, temporary.of_put(name))
-                return False
-            unsynced: dict[str, None] | None = getattr(self._together, "unsynced", None)
-            if unsynced is not None:
-                unsynced[folder] = None
-            return files.put(opened, name, content, replace=replace, sync=unsynced is None)
+        [told] = self._put([SmallFile(location, content, replace)], lambda: None)
+        if isinstance(told, ItemError):
+            raise told
+        return told
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        self._together.unsynced = {}
-        try:
-            yield
-            for folder in self._together.unsynced:
-                with self._translated(folder), self._root.folder(folder) as opened:
-                    opened.sync()
-        finally:
-            del self._together.unsynced
+    def put_all(self, files: Sequence[SmallFile], check: Callable[[], None]) -> Iterator[bool | ItemError]:
+        for first in range(0, len(files), AT_ONCE):
+            yield from self._put(files[first : first + AT_ONCE], check)
+
+    def _put(self, files: Sequence[SmallFile], check: Callable[[], None]) -> Iterator[bool | ItemError]:
+        puts = Puts(self._root, self._translated)
+        puts.put(files, check)
+        yield from puts.told
+        if puts.error:
+            raise puts.error
 
     @property
     def movable(self) -> bool:

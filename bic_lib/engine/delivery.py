@@ -11,14 +11,15 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, ItemError, Unexpected, Unsupported
 from bic_lib.core.model import DataType, Document, Item, OnConflict, Outcome, State
-from bic_lib.core.ports.files import FileStore
+from bic_lib.core.ports.files import FileStore, SmallFile
 from bic_lib.core.ports.preflight import Check
 from bic_lib.core.ports.tables import TableDestination
 from bic_lib.ledger.records import HELD, Record
@@ -124,41 +125,38 @@ class FileDestination:
 
     def deliver(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None]) -> Delivered:
         delivered = Delivered()
+        files = [self._file(host, delivery) for delivery in deliveries]
+        put_all = getattr(self.store, "put_all", partial(FileStore.put_all, self.store))  # an older plug-in's store has none
         try:
-            with getattr(self.store, "together", nullcontext)():  # an older plug-in's store may not know it
-                self._publish_all(host, deliveries, check, delivered)
-        except (DestinationError, ItemError) as error:  # names that may not last; the next try finds what was published
-            return Delivered(error=DestinationError(error.message, hint=error.hint))
+            for delivery, file, told in zip(deliveries, files, put_all(files, check), strict=False):
+                delivered.outcomes.append(self._outcome(delivery, file, told, check))
+        except DestinationError as error:
+            delivered.error = error
         return delivered
 
-    def _publish_all(self, host: str, deliveries: Sequence[Delivery], check: Callable[[], None], delivered: Delivered) -> None:
-        for delivery in deliveries:
+    def _outcome(self, delivery: Delivery, file: SmallFile, told: bool | ItemError, check: Callable[[], None]) -> Outcome:
+        try:
+            if isinstance(told, ItemError):
+                raise told
+            if told:
+                return _stored(file.location, file.content)
             check()
-            try:
-                delivered.outcomes.append(self._publish(host, delivery))
-            except ItemError as error:
-                delivered.outcomes.append(Outcome(State.FAILED, reason=str(error), failure=error.failure))
-            except DestinationError as error:
-                delivered.error = error
-                break
+            return self._name_taken(file.location, delivery)
+        except ItemError as error:
+            return Outcome(State.FAILED, reason=str(error), failure=error.failure)
 
     def location(self, host: str, item: Item, extension: str) -> str:
         """The name that the format gives to an item."""
         values = naming.values(item, host=host, extension=extension, at=item.start or None)
         return naming.location(self.rules.formats[item.data], values, item.data)
 
-    def _publish(self, host: str, delivery: Delivery) -> Outcome:
+    def _file(self, host: str, delivery: Delivery) -> SmallFile:
+        """The file that a document becomes if its name is free."""
         content, previous = delivery.document.xml, delivery.previous
         if previous and previous.open and previous.outcome.state in HELD and delivery.replaces:
-            self.store.put(previous.outcome.location, content, replace=True)
-            return _stored(previous.outcome.location, content)
-        location = self.location(host, delivery.item, "xml")
-        if self.rules.on_conflict is OnConflict.OVERWRITE and delivery.replaces:
-            self.store.put(location, content, replace=True)
-            return _stored(location, content)
-        if self.store.put(location, content, replace=False):
-            return _stored(location, content)
-        return self._name_taken(location, delivery)
+            return SmallFile(previous.outcome.location, content, replace=True)
+        replace = self.rules.on_conflict is OnConflict.OVERWRITE and delivery.replaces
+        return SmallFile(self.location(host, delivery.item, "xml"), content, replace)
 
     def _name_taken(self, location: str, delivery: Delivery) -> Outcome:
         content, session = delivery.document.xml, (delivery.document.lsid, delivery.document.fingerprint)

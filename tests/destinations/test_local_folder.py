@@ -21,10 +21,11 @@ from bic_lib.contracts.documents import HOST, small
 from bic_lib.contracts.file_store import FileStoreContract
 from bic_lib.contracts.place import TRANSFER, VIDEO, Place, staged, stamp
 from bic_lib.core import naming
-from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
+from bic_lib.core.errors import ClaimLost, DestinationError, Interrupted, Unexpected
 from bic_lib.core.model import DataType, Item, State
-from bic_lib.core.ports.files import FileStore, Recovered
+from bic_lib.core.ports.files import FileStore, Recovered, SmallFile
 from bic_lib.destinations import local_files, local_folder, local_folders, temporary
+from bic_lib.destinations.local_files import Part
 from bic_lib.destinations.local_folders import Folder
 from bic_lib.engine.delivery import Delivery, FileDestination, FileRules
 
@@ -516,18 +517,49 @@ def test_a_folder_that_refuses_us_fails_alone(tmp_path: Path, monkeypatch: pytes
 
 
 def test_files_put_together_are_made_durable_once(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many small files cost one sync of each folder, at the end; alone each costs its own."""
-    synced: list[Path] = []
-    monkeypatch.setattr(Folder, "sync", lambda folder: synced.append(folder.path))
+    """All are written, then all made durable, then all get their names; then each folder is synced once."""
+    done: list[str] = []
+
+    def noted(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(first: Any, *given: Any, **named: Any) -> Any:
+            done.append(f"{name} {first.path.name}" if owner is Folder else name)
+            return real(first, *given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
     store.put("a/0.xml", b"x", replace=False)
-    synced.clear()
-    with store.together():
-        assert all(store.put(f"a/{number}.xml", b"x", replace=False) for number in range(1, 10))
-        assert store.put("1.xml", b"x", replace=True)
-        assert synced == []
-    assert sorted(path.name for path in synced) == sorted(["a", store._root.path.name])
-    store.put("a/last.xml", b"x", replace=False)
-    assert len(synced) == 3
+    for owner, name in ((Part, "sync"), (local_files, "publish"), (Folder, "sync")):
+        noted(owner, name)
+    some = [SmallFile(f"a/{number}.xml", b"x") for number in range(1, 10)]
+    assert list(store.put_all([*some, SmallFile("1.xml", b"x", replace=True)], lambda: None)) == [True] * 10
+    assert done == ["sync"] * 10 + ["publish"] * 10 + ["sync a", f"sync {store._root.path.name}"]
+
+
+def test_a_full_disk_ends_a_batch_behind_what_it_holds(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written before gets its names and is told; the rest leaves nothing behind."""
+    files = [SmallFile(f"{number}.xml", b"x" * number) for number in range(1, 6)]
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, part: _refuse(errno.ENOSPC)() if len(part) == 3 else write(handle, part))
+    told = store.put_all(files, lambda: None)
+    assert [next(told), next(told)] == [True, True]
+    with pytest.raises(DestinationError, match="No space left"):
+        next(told)
+    assert {path.name for path in store._root.path.iterdir()} == {"1.xml", "2.xml"}
+
+
+def test_a_claim_that_is_lost_ends_a_batch(store: local_folder.LocalFolder) -> None:
+    """It is asked for before each name, and nothing is left of files that got none."""
+    answers = iter([None, None, ClaimLost("gone")])
+
+    def check() -> None:
+        if error := next(answers):
+            raise error
+
+    with pytest.raises(ClaimLost):
+        list(store.put_all([SmallFile(f"{number}.xml", b"x") for number in range(5)], check))
+    assert {path.name for path in store._root.path.iterdir()} == {"0.xml", "1.xml"}
 
 
 def test_names_that_may_not_last_are_not_delivered(store: local_folder.LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from bic_lib.core.errors import Unsupported
+from bic_lib.core.errors import ItemError, Unsupported
 from bic_lib.core.ports.preflight import Check
 
 
@@ -37,6 +36,15 @@ class Stamp:
     @property
     def owner(self) -> str:
         return f"{self.transfer}.{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """A whole file to be put at a location; `replace`: whatever has its name."""
+
+    location: str
+    content: bytes
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +108,18 @@ class FileStore(Protocol):
         """Write a small file durably and publish it. False: the name is taken (never with `replace`)."""
         ...
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Files that this thread puts in here may last only from its end on, which raises DestinationError where they don't.
+    def put_all(self, files: Sequence[SmallFile], check: Callable[[], None]) -> Iterator[bool | ItemError]:
+        """Put each, in order: what `put` tells of it, or the error by which it alone failed. What is told of is durable.
 
-        For many small files: what makes their names durable is done once for all, where a kind can.
+        `check` is asked before each file gets its name, and may raise. Raises DestinationError where the store fails; files that
+        were not told of then may be there or not. For many small files: a kind may do what is dear once for all.
         """
-        yield
+        for file in files:
+            check()
+            try:
+                yield self.put(file.location, file.content, replace=file.replace)
+            except ItemError as error:
+                yield error
 
     @property
     def movable(self) -> bool:
