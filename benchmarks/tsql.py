@@ -24,7 +24,7 @@ from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import SqlDatabase, connection_strings, odbc, one_batch, sqlserver_errors
 from bic_lib.destinations.sql.change import Change
 from bic_lib.destinations.sql.database import Kind
-from bic_lib.destinations.sql.load import loading
+from bic_lib.destinations.sql.load import loadings
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction, Way
 from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, metadata
 from bic_lib.destinations.sql.views import views
@@ -94,7 +94,8 @@ def at_a_server(string: str, sessions: int) -> None:
 
 def plans(to: SqlDatabase, form: one_batch.Form, sessions: int) -> Iterator[str]:
     """What the server does for one load, statement by statement, which is rolled back; or why it does not tell."""
-    coming = [loading(one, session_rows(one.record, HOST)).written(None) for one in documents(sessions, first=20_000_000)]
+    held = documents(sessions, first=20_000_000)
+    coming = [one.written(None) for one in loadings(held, [session_rows(one.record, HOST) for one in held])]
     with to.engine.connect() as connection:
         cursor = connection.connection.cursor()
         try:
