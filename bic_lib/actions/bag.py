@@ -145,7 +145,8 @@ class _Bag:
             raise DestinationError("it is not what was stored")
         self.sums[path] = (digest.hexdigest(), size)
         spot = Spot(record.item.site, record.destination, record.outcome.location)
-        stem = Seals(self.app.ledger.store).stem(spot) if self.chain else ""
+        told = Seals(self.app.ledger.store).told(spot) if self.chain else None
+        stem = told.stem if told and told.sha256 else ""
         self.bagged.files.append(Packed(path, spot, digest.hexdigest(), stem))
 
     # --- the seals ---

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bic_lib.core.ports.files import FileStore
 from bic_lib.evidence import checking, names, standing
 from bic_lib.evidence.checking import Chain
 from bic_lib.evidence.files import Found, Problem
+from bic_lib.evidence.findings import ALTERED, ERASED
 from bic_lib.evidence.setup import Setup
 from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import head_of
@@ -27,12 +29,19 @@ def chain(setup: Setup, known: Mapping[str, Any], sites: Names) -> Chain:
 
     Its lines are by the names that sites have now. Raises DestinationError.
     """
-    store, folder, head = setup.store(), f"{names.SEALS}/{known['ledger']}", head_of(known)
-    all_names = (entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page)
-    there = (name for name in all_names if head and (names.number_of(name) or 0) <= head.number)
-    found, called = checking.chain(store, known["ledger"], there, [known["fingerprint"]]), Sites(known, sites)
+    store, called = setup.store(), Sites(known, sites)
+    found = checking.chain(store, known["ledger"], seals_in(store, known), [known["fingerprint"]])
     found.lines = {(called.now(site), destination): lines for (site, destination), lines in found.lines.items()}
     return found
+
+
+def seals_in(store: FileStore, known: Mapping[str, Any]) -> Iterator[str]:
+    """The names below the chain's folder, up to the head that was noted. Raises DestinationError."""
+    folder, head = f"{names.SEALS}/{known['ledger']}", head_of(known)
+    for entry in (entry for page in store.pages(folder) for entry in page):
+        name = entry.location.removeprefix(f"{folder}/")
+        if head and (names.number_of(name) or 0) <= head.number:
+            yield name
 
 
 def rolled_back(known: Mapping[str, Any], found: Chain) -> Iterator[Problem]:
@@ -60,4 +69,4 @@ def erased(
             there = ours.get(location, ours.get(f"session/{location}"))
             spots = {Spot(site, destination, name) for name in (location, f"session/{location}")}
             if sha256 and there != sha256 and not passed & spots:
-                yield Spot(site, destination, location), "erased" if there is None else "altered"
+                yield Spot(site, destination, location), ERASED if there is None else ALTERED

@@ -6,9 +6,11 @@ say that these are the lists.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from bic_lib.evidence import keys, lists, names, time_stamps
 from bic_lib.evidence.files import Found, Place, Problem
 from bic_lib.evidence.keys import PublicKey
 from bic_lib.evidence.names import Stem
-from bic_lib.evidence.statement import Head, Kind, Statement, digest, read
+from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest, read
 
 
 class Line(NamedTuple):
@@ -31,6 +33,16 @@ class Line(NamedTuple):
     def rank(self) -> tuple[date, bool]:
         """Of several chains the newest seal is right; what came on the day on which another chain let it go is there."""
         return self.day, bool(self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A list that is as it was sealed: its name below the chain's folder, and of which site and destination it tells."""
+
+    name: str
+    site: str
+    destination: str
+    gone: bool
 
 
 @dataclass(slots=True)
@@ -52,9 +64,13 @@ class Chain:
     lines: dict[tuple[str, str], dict[str, Line]] = field(default_factory=lambda: defaultdict(dict))
     problems: list[Problem] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    stem: str = ""
+    lists: list[Sealed] = field(default_factory=list)
     stamped: int = 0
     known: set[str] = field(default_factory=set)
-    """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for."""
+    """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for.
+
+    `stem` and `lists`: of a statement that was looked at alone."""
 
     def at(self, destination: str = "") -> Iterator[tuple[str, Line]]:
         """What the seals tell of a destination's locations; of the one where they lie themselves, where none is named."""
@@ -76,21 +92,24 @@ def chain(place: Place, ledger: str, found: Iterable[str], trusted: Iterable[str
     return _Check(place, ledger, sorted(found), frozenset(trusted), authority).chain()
 
 
+def one(place: Place, ledger: str, found: Iterable[str], number: int) -> Chain:
+    """Check one statement, after the one before it as that lies there, and its lists, which are named in `lists`."""
+    return _Check(place, ledger, sorted(found), frozenset(), b"").one(number)
+
+
 class _Check:
     def __init__(self, place: Place, ledger: str, found: list[str], trusted: frozenset[str], authority: bytes) -> None:
         self.place = place
         self.folder = f"{names.SEALS}/{ledger}/"
         self.found = found
         self.trusted = trusted
+        self.alone = False
         self.checked = Chain(ledger)
         self.keys = dict(self._keys())
         self.authority = authority or self._authorities()
 
     def chain(self) -> Chain:
-        checked, before = self.checked, None
-        stems: dict[int, list[Stem]] = defaultdict(list)
-        for stem in filter(None, map(names.stem_of, self.found)):
-            stems[stem.number].append(stem)
+        checked, before, stems = self.checked, None, self._stems()
         numbers = sorted(filter(None, (names.number_of(name) for name in self.found)))
         for number in range(max([*stems, 0]) + 1):
             before = self._next(before, number, stems.get(number, []))
@@ -99,6 +118,25 @@ class _Check:
         if before and (late := [n for n in numbers if n > before.number]):
             self._tell(Found.GAP, f"{late[-1]:05d}", "files of a seal without its statement: the chain was cut")
         return checked
+
+    def one(self, number: int) -> Chain:
+        stems, before = self._stems(), None
+        self.alone = True
+        for stem in stems.get(number - 1, ()):
+            content = self._content(stem.statement) or b""
+            with suppress(_Wrong, Unexpected):
+                before = read(content)
+                self._demand_signed(stem, content, before)
+                self.checked.head = Head(number - 1, before.day, digest(content))
+                break
+        self._next(before, number, stems.get(number, []))
+        return self.checked
+
+    def _stems(self) -> dict[int, list[Stem]]:
+        stems: dict[int, list[Stem]] = defaultdict(list)
+        for stem in filter(None, map(names.stem_of, self.found)):
+            stems[stem.number].append(stem)
+        return stems
 
     def _keys(self) -> Iterator[tuple[str, PublicKey]]:
         for name in self.found:
@@ -127,6 +165,7 @@ class _Check:
             else:
                 self.checked.head = Head(number, statement.day, digest(content))
                 self.checked.heads.append(self.checked.head.sha256)
+                self.checked.stem = str(stem)
                 self.checked.known |= {stem.statement, stem.signature}
                 self._look_at_token(stem, content)
                 self._take_lists(stem, statement)
@@ -213,10 +252,18 @@ class _Check:
             if name is None:
                 self._tell(Found.LIST, f"{stem}", f"file {one.n} of its statement is named nowhere")
                 continue
-            content = self._sealed(name, one.sha256) if one.lines else b""
             site, destination = names.parts(name, stem)
+            if self.alone:
+                self._take_alone(Sealed(name, site, destination, one.kind is Kind.GONE), one)
+                continue
+            content = self._sealed(name, one.sha256) if one.lines else b""
             if content is not None:
                 self._apply(name, self.checked.lines[site, destination], one.kind, statement.day, content)
+
+    def _take_alone(self, sealed: Sealed, listed: Listed) -> None:
+        """Its lines are read by whoever wants them: they may be millions."""
+        if listed.lines and self._fits(sealed.name, self._sum(sealed.name), listed.sha256):
+            self.checked.lists.append(sealed)
 
     def _rename(self, was: str, name: str) -> None:
         """What was listed of a destination is of its new name from here on."""
@@ -257,14 +304,27 @@ class _Check:
     def _sealed(self, name: str, sha256: str) -> bytes | None:
         """A list as it was sealed; None where it is missing or another, which is told."""
         content = self._content(name)
-        if content is None or digest(content) != sha256:
-            self._tell(Found.LIST, name, "the list is missing" if content is None else "the list was altered")
-            return None
+        return content if self._fits(name, digest(content) if content is not None else "", sha256) else None
+
+    def _sum(self, name: str) -> str:
+        found = hashlib.sha256()
+        try:
+            for chunk in self.place.read(self.folder + name):
+                found.update(chunk)
+        except FileNotFoundError:
+            return ""
+        return found.hexdigest()
+
+    def _fits(self, name: str, there: str, sha256: str) -> bool:
+        """Whether a list has the digest that was sealed; what is not so is told."""
+        if there != sha256:
+            self._tell(Found.LIST, name, "the list was altered" if there else "the list is missing")
+            return False
         self.checked.known.add(name)
-        return content
+        return True
 
     def _apply(self, name: str, told: dict[str, Line], kind: Kind, day: date, content: bytes) -> None:
-        for location, sha256 in lists.read(content):
+        for location, sha256 in lists.read([content]):
             if kind is not Kind.GONE:
                 told[location] = Line(day, sha256)
             elif location in told and told[location].sha256 == sha256:

@@ -13,10 +13,10 @@ from itertools import islice
 from bic_lib.evidence import lists
 from bic_lib.evidence.standing import Changed
 from bic_lib.evidence.statement import Kind
-from bic_lib.ledger.seals import Spot
+from bic_lib.ledger.seals import Spot, Told
 
 _TABLE = """CREATE TABLE line (site TEXT, destination TEXT, gone INTEGER, name BLOB, sha256 TEXT, word TEXT,
-    PRIMARY KEY (site, destination, gone, name)) WITHOUT ROWID"""
+    item TEXT, PRIMARY KEY (site, destination, gone, name)) WITHOUT ROWID"""
 _AT_ONCE = 500
 """Lines that are put together into one piece of a list."""
 
@@ -54,11 +54,11 @@ class Drafts:
         spot = one.spot
         location = spot.location.removeprefix("session/") if self._is_rows(spot.destination) else spot.location
         name = lists.bytes_of(location)
-        put = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?)"
+        put = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
         if one.held:
-            self._database.execute(put, (spot.site, spot.destination, 0, name, one.held.sha256, one.held.origin))
+            self._database.execute(put, (spot.site, spot.destination, 0, name, one.held.sha256, one.held.origin, one.held.item))
         if one.before:
-            self._database.execute(put, (spot.site, spot.destination, 1, name, one.before, one.why))
+            self._database.execute(put, (spot.site, spot.destination, 1, name, one.before, one.why, ""))
 
     def all(self, streams: Iterable[tuple[str, str]]) -> Iterator[Draft]:
         """Each list: those of the streams too of which nothing is new; `gone` where something is."""
@@ -68,12 +68,12 @@ class Drafts:
             if (site, destination, 1) in told:
                 yield self._draft(site, destination, Kind.GONE)
 
-    def changes(self) -> Iterator[tuple[Spot, str]]:
-        """What each place holds from now on, "" for nothing, one list's places after the other."""
-        query = "SELECT site, destination, name, min(gone), sha256 FROM line GROUP BY site, destination, name"
-        for site, destination, name, gone, sha256 in self._database.execute(query):
+    def changes(self) -> Iterator[Told]:
+        """What the seals tell of each place from now on, one list's places after the other."""
+        query = "SELECT site, destination, name, min(gone), sha256, item FROM line GROUP BY site, destination, name"
+        for site, destination, name, gone, sha256, item in self._database.execute(query):
             before = "session/" if self._is_rows(destination) else ""
-            yield Spot(site, destination, before + lists.text_of(name)), "" if gone else sha256
+            yield Told(Spot(site, destination, before + lists.text_of(name)), "" if gone else sha256, item)
 
     def _draft(self, site: str, destination: str, kind: Kind) -> Draft:
         place = (site, destination, int(kind is Kind.GONE))

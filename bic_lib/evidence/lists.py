@@ -6,7 +6,7 @@ A name with a backslash, line feed or carriage return is escaped, and its line b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bic_lib.core.errors import Unexpected
 
@@ -15,17 +15,26 @@ _UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
 _LINE = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 
 
-def read(content: bytes) -> Iterator[tuple[str, str]]:
-    """The (location, SHA-256) of each line. Raises Unexpected for what is no such list."""
-    *lines, rest = content.split(b"\n")
-    for number, text in enumerate([*lines, rest] if rest else lines, 1):
-        found = _LINE.fullmatch(text)
-        if found is None or (rest and number > len(lines)):
-            raise Unexpected(f"line {number} is none of a list of SHA-256 digests")
-        location = text_of(found[3])
-        if found[1]:
-            location = re.sub(r"\\[\\nr]", lambda escape: _UNESCAPES[escape[0]], location)
-        yield location, found[2].decode()
+def read(chunks: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """The (location, SHA-256) of each line of a list, which comes in pieces. Raises Unexpected for what is no such list."""
+    number, rest = 0, b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for text in lines:
+            number += 1
+            yield _read(text, number)
+    if rest:
+        raise Unexpected(f"line {number + 1} is none of a list of SHA-256 digests")
+
+
+def _read(text: bytes, number: int) -> tuple[str, str]:
+    found = _LINE.fullmatch(text)
+    if found is None:
+        raise Unexpected(f"line {number} is none of a list of SHA-256 digests")
+    location = text_of(found[3])
+    if found[1]:
+        location = re.sub(r"\\[\\nr]", lambda escape: _UNESCAPES[escape[0]], location)
+    return location, found[2].decode()
 
 
 def line(location: str, sha256: str) -> bytes:

@@ -29,9 +29,9 @@ class Sites:
         """What a statement (the last one) calls a site."""
         return self._called(self._names.key(site), number)
 
-    def now(self, sealed: str) -> str:
-        """What the site is called now that the last statement calls so."""
-        return self._names.name(self._key(sealed))
+    def now(self, sealed: str, number: int = _LAST) -> str:
+        """What the site is called now that a statement (the last one) calls so."""
+        return self._names.name(self._key(sealed, number))
 
     def was(self, sites: Iterable[str]) -> dict[str, str]:
         """Of those that the last statement calls otherwise, how."""
@@ -58,5 +58,5 @@ class Sites:
     def _called(self, key: str, number: int = _LAST) -> str:
         return next((name for since, name in reversed(self.told.get(key, ())) if since <= number), key)
 
-    def _key(self, sealed: str) -> str:
-        return next((key for key in self.told if self._called(key) == sealed), sealed)
+    def _key(self, sealed: str, number: int = _LAST) -> str:
+        return next((key for key in self.told if self._called(key, number) == sealed), sealed)

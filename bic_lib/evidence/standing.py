@@ -36,10 +36,11 @@ MENDED = "mended"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What lies in a place: its SHA-256 and where it came from."""
+    """What lies in a place: its SHA-256, where it came from, and as which row of the ledger (day and key)."""
 
     sha256: str
     origin: str
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def inventory(ledger: Ledger, take: Callable[[Changed], None]) -> Standing:
     for record in ledger.proof.records():
         if record.outcome.state in HELD and has_digest(record):
             spot = Spot(record.item.site, record.destination, record.outcome.location)
-            take(Changed(spot, "", Held(record.outcome.sha256, origin(record))))
+            take(Changed(spot, "", _held(record)))
     return Standing()
 
 
@@ -98,7 +99,7 @@ def since(
         else:
             changed.append(of_day)
     seals = Seals(ledger.store)
-    for (spot, place), before in _side_by_side(_places(ledger, changed, found), lambda pair: seals.line(pair[0])):
+    for (spot, place), before in side_by_side(_places(ledger, changed, found), lambda pair: seals.line(pair[0])):
         found.passed_over += sum(sha256 != before for sha256 in place.ended)
         if place.held and place.held.sha256 != before:
             why = MENDED if place.held.origin == MENDED else _ENDED[State.REPLACED]
@@ -166,7 +167,7 @@ def _places(ledger: Ledger, days: Iterable[date], found: Standing) -> Iterator[t
     read = [_Day(day.isoformat()) for day in days]
     rows = heapq.merge(*(_rows(ledger, day, found) for day in read), key=lambda row: _place_of(row[1]))
     told = ((day, entry) for day, entry in rows if _tells(entry))
-    asked = _side_by_side(told, lambda row: _record(ledger, row[1]))
+    asked = side_by_side(told, lambda row: _record(ledger, row[1]))
     for _, of_place in groupby(asked, key=lambda pair: _place_of(pair[0][1])):
         place, spot = _Place(), None
         for (day, entry), record in of_place:
@@ -200,7 +201,7 @@ def _take(place: _Place, day: _Day, entry: Entry, record: Record | None, found: 
     """Take a row in."""
     match _judge(entry, record):
         case _Seen.HOLDS if record:
-            place.held = Held(record.outcome.sha256, origin(record))
+            place.held = _held(record)
         case _Seen.ENDED if record:
             place.ended[entry.sha256] = _ENDED[record.outcome.state]
         case _Seen.WAITS:
@@ -213,7 +214,7 @@ Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
 
 
-def _side_by_side(things: Iterable[Thing], ask: Callable[[Thing], Answer]) -> Iterator[tuple[Thing, Answer]]:
+def side_by_side(things: Iterable[Thing], ask: Callable[[Thing], Answer]) -> Iterator[tuple[Thing, Answer]]:
     """Each with what the ledger answers; it is asked for some at once, as a ledger in the cloud is milliseconds away."""
     left = iter(things)
     with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="bic-seal") as pool:
@@ -241,6 +242,11 @@ def _judge(entry: Entry, record: Record | None) -> _Seen:
         if record.at > entry.at:
             return _Seen.PASSED
     return _Seen.WAITS
+
+
+def _held(record: Record) -> Held:
+    day = partition(record.item).rpartition("|")[2]
+    return Held(record.outcome.sha256, origin(record), f"{day}|{transfer_key(record)}")
 
 
 def origin(record: Record) -> str:

@@ -14,7 +14,7 @@ from bic_lib.evidence.making import Seal
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import Kind, Listed, Statement, digest, head_of, read
-from bic_lib.ledger.seals import Seals, Spot
+from bic_lib.ledger.seals import Seals, Spot, Told
 
 
 def is_ours(folder: Folder, content: bytes) -> bool:
@@ -47,7 +47,7 @@ def take_up(folder: Folder, stem: Stem, content: bytes, signer: Signer, sites: S
     return made
 
 
-def _lines(folder: Folder, stem: Stem, statement: Statement, sites: Sites) -> Iterator[tuple[Spot, str]]:
+def _lines(folder: Folder, stem: Stem, statement: Statement, sites: Sites) -> Iterator[Told]:
     """What the lists of a statement tell, `gone` first. Raises DestinationError where one is missing or another."""
     files = {one.n: one for one in statement.files}
     of_sites = [_of_site(folder, stem, one) for one in files.values() if one.kind is Kind.COMPLETENESS]
@@ -59,8 +59,8 @@ def _lines(folder: Folder, stem: Stem, statement: Statement, sites: Sites) -> It
             raise DestinationError(f"{folder.path}{name} is not as its statement says, so the seal can't be taken up.")
         site, destination = names.parts(name, stem)
         before = "session/" if folder.setup.around.is_rows(destination) else ""
-        for location, sha256 in lists.read(content):
-            yield Spot(sites.now(site), destination, before + location), "" if files[n].kind is Kind.GONE else sha256
+        for location, sha256 in lists.read([content]):
+            yield Told(Spot(sites.now(site), destination, before + location), "" if files[n].kind is Kind.GONE else sha256)
 
 
 def _of_site(folder: Folder, stem: Stem, listed: Listed) -> Mapping[str, Any]:

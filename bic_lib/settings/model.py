@@ -349,7 +349,9 @@ class LogSettings(Section):
 class VerifySettings(Section):
     """What is stored is read again by itself, a share at a time, the oldest check first. Left out: only `bic verify` reads it."""
 
-    share: spelling.Share = Field(default=0.05, description="How much of what each destination holds, each time.")
+    share: spelling.Share = Field(
+        default=0.05, description="How much of what each destination holds, each time; of sealed days once a day."
+    )
     every: Annotated[spelling.Duration, within("1h", "30d")] = Field(
         default=DAY, description="Time from one share to the next; 1h … 30d."
     )

@@ -63,7 +63,9 @@ def _works(settings: Settings, environ: Mapping[str, str] | None) -> dict[Work, 
     if settings.verify:
         from bic_lib.engine import verifying  # noqa: PLC0415
 
-        found[Work.VERIFY] = PeriodicWork(works.every(settings.verify.every), verifying.daily(settings.verify.share))
+        files = verifying.daily(settings.verify.share)
+        do = partial(seals.verify, settings, environ, files) if settings.seal else files
+        found[Work.VERIFY] = PeriodicWork(works.every(settings.verify.every), do)
     if settings.seal:
         from bic_lib.evidence import sealing as days  # noqa: PLC0415
 

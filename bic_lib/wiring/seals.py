@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 
+Do = Callable[[App, Callable[[], None]], Sequence[str]]
+"""How a work is done (:class:`bic_lib.engine.app.PeriodicWork`)."""
+
+
 def sealing(settings: Settings, app: App, environ: Mapping[str, str] | None = None) -> Setup | None:
     """What days are sealed with; None without `[seal]`. Nothing is asked yet."""
     if settings.seal is None:
@@ -59,6 +63,17 @@ def seal(settings: Settings, environ: Mapping[str, str] | None, app: App, check:
         for _ in days.seal(app.ledger, setup, check):
             check()
     return ()
+
+
+def verify(
+    settings: Settings, environ: Mapping[str, str] | None, files: Do, app: App, check: Callable[[], None]
+) -> Sequence[str]:
+    """The daily share of what is stored, and a part of the chain and its lists against the ledger."""
+    from bic_lib.evidence import daily  # noqa: PLC0415
+
+    setup = sealing(settings, app, environ)
+    found = list(files(app, check))
+    return found + (daily.look(app.ledger, setup, settings.verify.share, check) if setup and settings.verify else [])
 
 
 def _reports(app: App, site: Site) -> Reports:

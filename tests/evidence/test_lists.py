@@ -31,10 +31,18 @@ def written(lines: Iterable[tuple[str, str]]) -> bytes:
 @given(LINES)
 def test_a_list_is_read_as_it_was_written(lines: dict[str, str]) -> None:
     """Whatever names hold, the same lines come back, in the order of the names' bytes."""
-    read = list(lists.read(written(lines.items())))
+    read = list(lists.read([written(lines.items())]))
     assert dict(read) == lines
     names = [location.encode("utf-8", "surrogateescape") for location, _ in read]
     assert names == sorted(names)
+
+
+@given(LINES, st.integers(1, 80))
+def test_a_list_may_come_in_pieces(lines: dict[str, str], size: int) -> None:
+    """Wherever it is cut, the lines are the same."""
+    content = written(lines.items())
+    pieces = [content[first : first + size] for first in range(0, len(content), size)]
+    assert list(lists.read(pieces)) == list(lists.read([content]))
 
 
 @given(LINES, st.integers(0), st.binary(min_size=1, max_size=1))
@@ -46,7 +54,7 @@ def test_a_list_has_one_form(lines: dict[str, str], at: int, byte: bytes) -> Non
     at %= len(content)
     other = content[:at] + byte + content[at + 1 :]
     try:
-        assert (list(lists.read(other)) == list(lists.read(content))) == (other == content)
+        assert (list(lists.read([other])) == list(lists.read([content]))) == (other == content)
     except Unexpected:
         assert other != content
 
@@ -57,7 +65,7 @@ def test_it_is_what_sha256sum_writes_and_checks(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_text(name)
     theirs = subprocess.run(["sha256sum", *names], cwd=tmp_path, capture_output=True, check=True).stdout
-    ours = written(lists.read(theirs))
+    ours = written(lists.read([theirs]))
     assert sorted(ours.splitlines()) == sorted(theirs.splitlines())
     (tmp_path / "list").write_bytes(ours)
     assert subprocess.run(["sha256sum", "--strict", "-c", "list"], cwd=tmp_path, capture_output=True, check=False).returncode == 0
@@ -67,4 +75,4 @@ def test_it_is_what_sha256sum_writes_and_checks(tmp_path: Path) -> None:
 def test_what_is_no_list_is_refused(content: bytes) -> None:
     """A line that is cut, or none at all, is told by its number."""
     with pytest.raises(Unexpected, match="line 1"):
-        list(lists.read(content))
+        list(lists.read([content]))

@@ -53,7 +53,7 @@ def problems(sealed: Sealed) -> set[tuple[str, str]]:
 
 def test_their_digests_stand_by_host_and_session(loaded: Sealed) -> None:
     """What the ledger has as `rows_sha256`, line by line; a folder can't show it, and says how many there are."""
-    listed = dict(lists.read(loaded.named(r"00001-.*\.support\.rows\.rows").read_bytes()))
+    listed = dict(lists.read([loaded.named(r"00001-.*\.support\.rows\.rows").read_bytes()]))
     assert listed == {one.outcome.location.removeprefix("session/"): one.outcome.sha256 for one in rows_of(loaded)}
     assert len(listed) > 5
     checked = loaded.check()
@@ -80,7 +80,7 @@ def test_rows_that_were_purged_are_gone(loaded: Sealed) -> None:
     record = rows_of(loaded)[0]
     loaded.world.ledger().proof.bury([replace(record)], "somebody")
     loaded.next_day()
-    assert dict(lists.read(loaded.named(r"00002-.*\.rows\.gone").read_bytes())) == {
+    assert dict(lists.read([loaded.named(r"00002-.*\.rows\.gone").read_bytes()])) == {
         record.outcome.location.removeprefix("session/"): record.outcome.sha256
     }
     assert loaded.check().state == "proven"
