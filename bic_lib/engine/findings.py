@@ -8,9 +8,8 @@ from bic_lib.core.health import Severity
 from bic_lib.engine.proving import Problem
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
-from bic_lib.ledger.troubles import DAMAGED, Trouble, finding
+from bic_lib.ledger.troubles import DAMAGED, FOREIGN, Trouble, finding
 
-FOREIGN = "foreign"
 KEPT = frozenset({"missing", "altered", "size", "unreadable", FOREIGN})
 """Problems that are kept. Rows that are newer are proof of something else."""
 

@@ -258,6 +258,8 @@ _TO_DO = {
     Severity.DOUBTFUL: "Look at what was stored; `bic acknowledge` says that it was seen.",
     Severity.UNPROVEN: "`bic verify --repair` brings it again; `bic acknowledge` says that it was seen.",
 }
+_TO_DO_ELSE = "Look where it comes from; `bic acknowledge` says that it was seen."
+"""Of what is not an item: no repair makes it well."""
 
 
 def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
@@ -267,6 +269,7 @@ def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
         groups[one.severity, one.site, one.data, one.destination, one.kind, one.reason].append(one)
     for (severity, site, data, destination, kind, reason), members in groups.items():
         first = members[0]
+        hint = _TO_DO_ELSE if severity is Severity.UNPROVEN and kind != "item" else _TO_DO.get(Severity(str(severity)), "")
         subject = Subject(str(kind), str(site), str(destination), str(data), first.lsid if len(members) == 1 else "")
         yield ItemFacts(
             Severity(str(severity)),
@@ -276,5 +279,5 @@ def _items(listed: Iterable[Listed]) -> Iterator[ItemFacts]:
             since=min((one.first_failed for one in members if one.first_failed is not None), default=None),
             next_try=min((one.next_try for one in members if one.next_try is not None), default=None),
             forgotten_first=min((one.forgotten_at for one in members if one.forgotten_at is not None), default=None),
-            hint=_TO_DO.get(Severity(str(severity)), ""),
+            hint=hint,
         )

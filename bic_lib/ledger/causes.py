@@ -2,6 +2,7 @@
 
 * what the appliance says it has no more, or never had: one a stream; nobody can do anything about it
 * what the account may not have: one a stream
+* what lies in a destination and nobody knows: one a destination
 * what can't be told to be whole, since the answers do not say where they end: one a site
 
 Each stands in a row of its own, so that each can be tried again by itself. Only what the appliance had not to give is counted
@@ -21,7 +22,7 @@ from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, Failure, State
 from bic_lib.core.ports.store import BATCH, Delete, Insert, Replace
 from bic_lib.ledger.history import RUNS
-from bic_lib.ledger.troubles import OPEN, Trouble, Troubles, body
+from bic_lib.ledger.troubles import FOREIGN, OPEN, Trouble, Troubles, body
 
 GONE = "gone"
 UNTOLD = str(Failure.UNTOLD)
@@ -30,19 +31,22 @@ ASKED_AGAIN = 7 * DAY
 _AT_ONCE = BATCH - 1
 """Beside the row that counts them, in one commit."""
 _GONE = (State.EXPIRED, State.NONE)
-_WORDS = {
+_WORDS: dict[str, str] = {
     State.EXPIRED: "{:,} had expired on the appliance when first asked for",
     State.NONE: "of {:,} the appliance says that there is none",
     State.REFUSED: "{:,} wait for the right that the account lacks",
     State.FAILED: "{:,} can't be told to be whole",
+    FOREIGN: "{:,} that the ledger does not know",
 }
 
 
 def cause(one: Trouble) -> Trouble | None:
     """The trouble as which it is told together with others of its cause; None: it stands for itself."""
+    shared = partial(Trouble, one.severity, one.site)
+    if one.state == FOREIGN and "pattern" not in one.found:
+        return shared("", one.destination, FOREIGN, kind="destination", place=FOREIGN)
     if one.kind != "item":
         return one if one.place == GONE else None
-    shared = partial(Trouble, one.severity, one.site)
     if one.state in _GONE and one.severity is Severity.NOTE:
         return shared(one.data, one.destination, GONE, kind="stream", place=GONE)
     if one.state == State.REFUSED:
@@ -109,7 +113,7 @@ def _as_one(members: Sequence[Trouble]) -> Trouble:
     """Several of one cause as one: how many of which state, from the first of them to the last."""
     shared = cause(members[0]) or members[0]
     counted = sum(map(_counted, members), Counter[str]())
-    numbers = ", ".join(_WORDS[State(state)].format(number) for state, number in sorted(counted.items()))
+    numbers = ", ".join(_WORDS[state].format(number) for state, number in sorted(counted.items()))
     why = "" if shared.place == GONE else f": {members[0].reason}"
     return replace(
         shared,

@@ -25,6 +25,8 @@ OPEN = "open|"
 SEEN = "seen|"
 DAMAGED = "damaged"
 """The state of a trouble about a row of the ledger."""
+FOREIGN = "foreign"
+"""The state of a trouble about what lies in a destination and no transfer knows."""
 _OF_ITEMS = (Severity.LOST, Severity.FAILING, Severity.DOUBTFUL, Severity.NOTE)
 """The severities under which an item itself can be listed."""
 _GONE = frozenset({State.REPLACED, State.RETIRED, State.PURGED})

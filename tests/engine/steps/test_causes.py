@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from bic_lib.actions import failures
+from bic_lib.actions import acknowledging, failures
 from bic_lib.actions.status import status
+from bic_lib.actions.verify import Asked, verify
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY
 from bic_lib.engine import health
@@ -97,6 +98,24 @@ def test_answers_that_do_not_say_where_they_end_are_one_cause_of_the_site(world:
     world.once()
     assert listed(world) == []
     world.demand_whole("second", recordings=True)
+
+
+def test_what_nobody_knows_is_one_cause_of_its_destination(world: World) -> None:
+    """However many files somebody laid there; each was named by verify, one acknowledgement of the cause is one of all."""
+    world.configure()
+    world.once()
+    for number in range(3):
+        (world.folder / "archive" / f"foreign-{number}.flv").write_bytes(b"FLV\1\5\0\0\0\x09\0\0\0\0")
+    with app_of(world) as app:
+        assert len(verify(app, Asked(strict=True)).problems) == 3
+        [ill] = [one for one in health.look(app).troubles if one.severity.is_ill]
+        assert (str(ill.subject), ill.times) == ("destination archive", 3)
+        assert "repair" not in ill.hint
+        [row] = failures.failures(app)
+        assert (row["kind"], row["count"], len(list(failures.failures(app, each=True)))) == ("destination", 3, 3)
+        chosen = acknowledging.choose(app, acknowledging.Choice([row["id"]]))
+        assert len(acknowledging.acknowledge(app, chosen.troubles, "somebody").troubles) == 3
+        assert list(failures.failures(app)) == []
 
 
 def test_a_right_that_is_missing_is_one_cause_of_its_stream(world: World, sim: Simulator) -> None:
