@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from bic_lib.core.errors import BicError, SettingsError
@@ -31,13 +32,15 @@ if TYPE_CHECKING:
     from bic_lib.settings.loading import Settings
 
 _THREADS = 16
+"""A download that somebody waits for holds one for minutes (docs/overridden-defaults.md)."""
 _SILENT_SECONDS = 15
 """A connection that sends nothing for so long is closed."""
 _SWEEP_SECONDS = 5
 """Between two looks for such connections."""
 _CONNECTIONS = 500
 """At once: silent ones hold no thread, and a hundred of them, the library's limit, keep nobody out."""
-"""A download that somebody waits for holds one for minutes (docs/overridden-defaults.md)."""
+_GIVE_WAY = 50
+"""So many make room for others, when all are taken."""
 _LOOP_SECONDS = 0.2
 """How long stopping waits for the loop at most."""
 _LAST_ANSWERS_SECONDS = 5
@@ -142,7 +145,17 @@ def listening(app: WSGIApplication, host: str, port: int) -> Iterator[str]:
 
 def _loop(sockets: dict[int, Any], over: threading.Event) -> None:
     while not over.is_set():
+        _make_room(sockets)
         wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=sockets, count=1)
+
+
+def _make_room(sockets: dict[int, Any]) -> None:
+    """Where all connections are taken, the oldest that wait for a request give way: slow senders keep nobody out."""
+    if len(sockets) < _CONNECTIONS:
+        return
+    waiting = [one for one in sockets.values() if isinstance(one, HTTPChannel) and not one.requests and not one.total_outbufs_len]
+    for channel in sorted(waiting, key=lambda one: one.creation_time)[:_GIVE_WAY]:
+        channel.handle_close()
 
 
 def _port(server: Any) -> int:

@@ -29,6 +29,8 @@ CLOSED_SECONDS = 60.0
 """So many wrong keys from one address, and it is not listened to for so long."""
 _ADDRESSES = 10_000
 """Of which wrong keys are remembered; who comes from more of them finds no key of twenty characters either."""
+_ENDED = 10_000
+"""Logins that were ended and are remembered, the newest: more than people end in the life of a cookie."""
 _TOLD_SECONDS = 600
 """What an action says is shown by the page after it, not by a bookmark of that."""
 OPERATE, FILES = "bic.operate", "bic.files"
@@ -73,6 +75,7 @@ class Door:
         self.keys = keys
         self._secret = hmac.digest(keys.operator.encode(), b"bic pages", "sha256")
         self._wrong = _WrongKeys(clock)
+        self._ended: OrderedDict[str, None] = OrderedDict()
 
     # --- who it is ---
 
@@ -118,7 +121,16 @@ class Door:
         except BadSignature:
             return None
         role, session, fingerprint = read
-        return self._visitor(role, session) if self._key(role) and fingerprint == self._fingerprint(role) else None
+        if not self._key(role) or fingerprint != self._fingerprint(role):
+            return None
+        visitor = self._visitor(role, session)
+        return None if visitor.session in self._ended else visitor
+
+    def end(self, visitor: Visitor) -> None:
+        """This login's cookie lets nobody in any more, whoever has kept a copy; other processes don't know of it."""
+        self._ended[visitor.session] = None
+        if len(self._ended) > _ENDED:
+            self._ended.popitem(last=False)
 
     def _fingerprint(self, role: str) -> str:
         """A new view key ends its visitors' cookies too."""

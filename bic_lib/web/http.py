@@ -88,7 +88,13 @@ def policy(nonce: str = "") -> str:
     )
 
 
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def respond(status: int, media_type: str, text: str, headers: Mapping[str, str] | None = None) -> Response:

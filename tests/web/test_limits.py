@@ -189,6 +189,17 @@ def test_a_silent_connection_is_closed(running: Service) -> None:
     assert time.monotonic() - began < 35
 
 
+def test_slow_senders_keep_nobody_out(running: Service) -> None:
+    """More connections than there may be, none of which ever ends its request: the oldest give way, and others are answered."""
+    host, port = running.address.removeprefix("http://").split(":")
+    slow = [socket.create_connection((host, int(port)), timeout=20) for _ in range(520)]
+    for connection in slow:
+        connection.sendall(b"GET /api/ui/ HTTP/1.1\r\nHost: localhost\r\nX: ")
+    assert running.get("/api/ui/login").status_code == 200
+    for connection in slow:
+        connection.close()
+
+
 def test_routes_have_a_head_and_no_case(running: Service) -> None:
     """Fixed parts match without case; ids keep theirs and are decoded exactly once."""
     assert requests.head(running.address + "/API/Status", headers={"x-functions-key": KEY}, timeout=20).status_code == 200

@@ -106,6 +106,17 @@ def test_the_cookie_is_strict_and_ends(running: Service, monkeypatch: pytest.Mon
     assert "/login" in visitor.answer.url
 
 
+def test_a_logout_ends_the_cookie(running: Service) -> None:
+    """Whoever has kept a copy of it finds the login; other logins go on."""
+    visitor, other = Visitor(running), Visitor(running)
+    kept = dict(visitor.http.cookies)
+    visitor.open("")
+    visitor.post("logout", csrf_token=visitor.token)
+    assert requests.get(f"{running.address}{UI}", cookies=kept, timeout=20).url.endswith("/login?next=%2Fapi%2Fui%2F")
+    other.open("")
+    assert other.answer.url == f"{running.address}{UI}"
+
+
 def test_over_https_the_cookie_is_this_hosts_alone(running: Service) -> None:
     """`__Host-` and Secure where the browser speaks HTTPS to what stands before us."""
     headers = {"X-Forwarded-Proto": "https"}

@@ -20,6 +20,7 @@ from tests.needs import lacking
 from tests.support import ROOT, archive, hourly, site
 from tests.web.chromium import Page, chromium
 from tests.web.conftest import KEY, Service, serving
+from tests.web.hostile import hostile
 
 _EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>&amp;"\'</td>'
 _PLACES = ("", "sites", "sites/support", "destinations", "schedules/hourly", "runs", "failures", "download", "settings", "login")
@@ -220,6 +221,21 @@ def test_a_printed_home_of_three_sites_is_two_sheets(three: Service, browser: Pa
     look(browser, three, "", 1366)
     assert browser.evaluate("document.querySelectorAll('.troubles li').length") > 4
     assert 1 <= _sheets(browser) <= 2
+
+
+def test_texts_of_a_thousand_characters_stick_out_nowhere(three: Service, browser: Page) -> None:
+    """Nor does script in any of them run: the session's page and the search that finds it, on a phone and on a desk."""
+    lsid = "e" * 32
+    [session] = (three.appliance.session_xml(one.lsid) for one in three.appliance.sessions())
+    sent = {"destinations": "archive", "sites": "support", "wait": "60"}
+    files = {"files": (f"support-{lsid}.xml", hostile(session, lsid))}
+    assert three.post("/api/download", files=files, data=sent).json()["stored"] == 1
+    for place, title in ((f"sessions/{lsid}", f"Session {lsid} · bic"), (f"sessions?q={lsid}", "Sessions · bic")):
+        look(browser, three, place, 1366)
+        for width in (390, 1366):
+            browser.resize(width)
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert (browser.evaluate("document.title"), browser.complaints()) == (title, [])
 
 
 def test_a_printed_session_is_four_sheets(eventful: Service, browser: Page) -> None:

@@ -144,6 +144,8 @@ def test_files_are_taken_as_attachments(filled: Service, lsid: str, caplog: pyte
     [
         ("bytes=0-9", 206, 0, 10),
         ("bytes=5-", 206, 5, None),
+        ("bytes=0-", 206, 0, None),
+        ("items=0-1", 200, 0, None),
         ("bytes=-7", 206, -7, None),
         ("bytes=999999999-", 416, 0, 0),
         ("nonsense", 200, 0, None),

@@ -42,13 +42,13 @@ def take(asked: Asked) -> Response:
     if not isinstance(destination, FileDestination):
         raise Refusal(404, ["this copy is no file"])
     outcome, item = copy.record.outcome, copy.record.item
-    begin, end = _range(asked, copy)
+    part = _range(asked, copy)
+    begin, end = part or (0, outcome.size)
     asked.did(f"took {outcome.location} of session {item.lsid} of {item.site}, bytes {begin} to {end} of {outcome.size}")
-    whole = (begin, end) == (0, outcome.size)
-    answered = respond(200 if whole else 206, "", "", _headers(asked, copy))
+    answered = respond(206 if part else 200, "", "", _headers(asked, copy))
     answered.response = _bytes(destination.store.read(outcome.location), begin, end)
     answered.headers["Content-Length"] = str(end - begin)
-    if not whole:
+    if part:
         answered.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{outcome.size}"
     return answered
 
@@ -76,21 +76,24 @@ def place_of(app: App, lsid: str, site: str) -> Place:
     return places[0]
 
 
-def _range(asked: Asked, copy: Copy) -> tuple[int, int]:
-    """Which bytes. Raises Refusal: 416; 413 for more than can be answered here, with where the file lies."""
+def _range(asked: Asked, copy: Copy) -> tuple[int, int] | None:
+    """Which bytes; None for all. What asks for no range of bytes that is one is not there, as RFC 9110 has it.
+
+    Raises Refusal: 416; 413 for more than can be answered here, with where the file lies.
+    """
     outcome, most = copy.record.outcome, asked.host.largest_answer
-    asked_for = asked.request.range
-    found = asked_for.range_for_length(outcome.size) if asked_for else None
-    if asked_for and found is None and len(asked_for.ranges) == 1:
-        raise Refusal(416, ["there are no such bytes"], {"Content-Range": f"bytes */{outcome.size}"})
-    begin, end = found or (0, outcome.size)
-    if most is not None and end - begin > most:
-        if found:
-            return begin, begin + most
+    wanted = asked.request.range
+    if wanted and wanted.units == "bytes" and len(wanted.ranges) == 1:
+        found = wanted.range_for_length(outcome.size)
+        if found is None:
+            raise Refusal(416, ["there are no such bytes"], {"Content-Range": f"bytes */{outcome.size}"})
+        begin, end = found
+        return begin, end if most is None else min(end, begin + most)
+    if most is not None and outcome.size > most:
         where = f"it lies at {copy.record.destination}: {outcome.location}"
         how = f"take it from there, or by `bic session {copy.record.item.lsid} --export DIR`"
         raise Refusal(413, [f"{size(outcome.size)} are more than is answered at once here", where, how])
-    return begin, end
+    return None
 
 
 def _headers(asked: Asked, copy: Copy) -> dict[str, str]:

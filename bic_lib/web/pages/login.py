@@ -47,6 +47,7 @@ def let_in(door: Door, visitor: Visitor, request: Request, place: str) -> Respon
 def leave(door: Door, request: Request, visitor: Visitor) -> Response:
     """The cookie goes. Raises Refusal for a form that is not ours."""
     door.demand_token(visitor, form(request)[0].get(TOKEN, ""))
+    door.end(visitor)
     log.info("pages: %s: logged out", visitor.name)
     answered = to(_SIGN_OUT if visitor.is_signed_in else LOGIN)
     answered.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="Lax")
