@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from bic_lib.actions import running
+from bic_lib.contracts.documents import HOST, document
+from bic_lib.destinations.sql import create
 from bic_lib.simulator import Profile, Simulator
 from contrib.questions import HERE, NUMBERS, Question, files, questions
 from tests.engine.steps.world import ALL_FILES, World
@@ -70,6 +72,37 @@ def test_each_question_has_an_answer(demo: Path, question: Question) -> None:
         held = {type(row[column]) for row in answer} - {type(None)}
         wanted = OF_TYPE[NUMBERS.get(column, "")]
         assert held <= wanted, column
+
+
+ODD = """<session lsid="odd"><start_time timestamp="1741701737"/><end_time timestamp="1741709000"/>
+<external_key>"1"; '--</external_key>
+<customer_list><customer gsnumber="1"><hostname>PC-O'Brien</hostname><os>« Ω »</os></customer>
+<customer gsnumber="2"><hostname>東京</hostname><os>« Ω »</os></customer></customer_list>
+<rep_list><representative gsnumber="7"><username>zoë</username><seconds_involved>3600</seconds_involved></representative>
+<representative gsnumber="8"><username>zoë</username><seconds_involved>1800</seconds_involved></representative></rep_list>
+<session_details>
+<event timestamp="1741701740" event_type="File Upload"><performed_by type="representative" gsnumber="7">Zoë "Z"</performed_by>
+<filename>a';--.txt</filename><filesize>10</filesize></event>
+<event timestamp="1741701741" event_type="File Upload Failed">
+<performed_by type="representative" gsnumber="7">Zoë "Z"</performed_by>
+<filename>b.txt</filename><filesize>5000</filesize></event></session_details></session>"""
+"""No team, nobody named; a representative who came twice, two machines of one system, a file that came, one that did not."""
+
+
+def test_the_questions_give_sense_on_anything(tmp_path: Path) -> None:
+    """On an empty database nothing is told; with a session as none of the demo's, it is counted once, and only what was moved."""
+    destination = create(connection_string=f"sqlite:///{tmp_path / 'odd.sqlite'}")
+    destination.load(HOST, [])
+    assert not any(rows(tmp_path / "odd.sqlite", question.query) for question in ASKED)
+    destination.load(HOST, [document(ODD), document('<session lsid="nothing"/>')])
+    told = {question.title: [tuple(row) for row in rows(tmp_path / "odd.sqlite", question.query)] for question in ASKED}
+    assert told["Who worked how long?"] == [("zoë", 1, 1.5)]
+    assert [row[3] for row in told["From which addresses did representatives work?"]] == [1]
+    assert told["Which operating systems do customers have?"] == [("« Ω »", 1, 2)]
+    assert told["Who moved how many files, and on how many machines?"] == [('Zoë "Z"', "File Upload", 1, 1, 10)]
+    assert [row[4] for row in told["Which file transfers failed?"]] == ["b.txt"]
+    assert [row[0] for row in told["Which sessions have no end, or nobody who joined?"]] == ["nothing"]
+    assert told["How long does a session take, by team?"] == [(None, 1, 121.05)]
 
 
 def test_the_dashboards_are_written_by_the_code() -> None:

@@ -35,12 +35,22 @@ _SPELLINGS = {
 _LEFT_OUT = frozenset(
     {"CONNECT TIMEOUT", "CONNECTION TIMEOUT", "COMMAND TIMEOUT", "TIMEOUT", "PERSIST SECURITY INFO", "PERSISTSECURITYINFO"}
     | {"MULTIPLEACTIVERESULTSETS", "MULTIPLE ACTIVE RESULT SETS", "POOLING", "MIN POOL SIZE", "MAX POOL SIZE", "ENLIST"}
-    | {"LOAD BALANCE TIMEOUT", "CONNECTION LIFETIME", "PACKET SIZE", "POOL BLOCKING PERIOD", "POOLBLOCKINGPERIOD"}
+    | {
+        "PROVIDER",
+        "NETWORK LIBRARY",
+        "LOAD BALANCE TIMEOUT",
+        "CONNECTION LIFETIME",
+        "PACKET SIZE",
+        "POOL BLOCKING PERIOD",
+        "POOLBLOCKINGPERIOD",
+    }
 )
 """ADO.NET's that ODBC has no word for, and that change nothing here."""
 
 _SWITCHES = frozenset({"ENCRYPT", "TRUSTED_CONNECTION", "TRUSTSERVERCERTIFICATE", "MULTISUBNETFAILOVER"})
-_YES_NO = {"true": "yes", "false": "no", "sspi": "yes", "mandatory": "yes", "optional": "no"}
+_YES_NO = {"true": "yes", "false": "no", "sspi": "yes", "mandatory": "yes", "optional": "no", "1": "yes", "0": "no"}
+_SWITCHED = frozenset({"yes", "no", "strict"})
+"""What a switch is in ODBC; `strict` is one of `Encrypt` alone."""
 
 _DRIVERS_OWN = {
     "sqlpassword": "SqlPassword",
@@ -59,6 +69,7 @@ _AT_A_SCREEN = frozenset({"activedirectoryinteractive", "activedirectorydeviceco
 _UNSAID = frozenset({"", "notspecified"})
 
 _ODBCS = re.compile(r"(?i)(?:^|;)\s*(?:driver|dsn|uid|pwd|trusted_connection)\s*=")
+_BLANK = re.compile(r"[\s;]*")
 _BRACED = r"\{(?:[^}]|\}\})*\}"
 _PART = re.compile(rf"\s*([^=;]+?)\s*=\s*({_BRACED}|[^;]*?)\s*(?:;|$)")
 _PART_OF_ADO = re.compile(rf"""\s*([^=;]+?)\s*=\s*({_BRACED}|"(?:[^"]|"")*"|'(?:[^']|'')*'|[^;]*?)\s*(?:;|$)""")
@@ -89,7 +100,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     """Names and values; quotes are ADO.NET's, and in a string of ODBC's a part of the value."""
     form = _PART if _ODBCS.search(text) else _PART_OF_ADO
     position = 0
-    while position < len(text):
+    while (position := _BLANK.match(text, position).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
         match = form.match(text, position)
         if match is None:
             raise SettingsError("The connection string can't be read.", hint="It is a list of NAME=value, with ; between them.")
@@ -111,13 +122,20 @@ def _parts(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         name = " ".join(said.upper().split())
         spelt = _SPELLINGS.get(name, name)
         if name not in _LEFT_OUT:
-            parts.setdefault(spelt, _YES_NO.get(value.lower(), value) if spelt in _SWITCHES else value)
-    if "SERVER" not in parts and "DSN" not in parts:
+            parts.setdefault(spelt, _switch(said, spelt, value) if spelt in _SWITCHES else value)
+    if not (parts.get("SERVER") or parts.get("DSN")):
         raise SettingsError("The connection string names no server.", hint="Write SERVER=name.database.windows.net;DATABASE=…")
     if "AUTHENTICATION" in parts:
         _authentication(parts)
     parts.setdefault("ENCRYPT", "yes")
     return parts
+
+
+def _switch(said: str, name: str, value: str) -> str:
+    word = _YES_NO.get(value.lower(), value.lower())
+    if word not in _SWITCHED or (word == "strict" and name != "ENCRYPT"):
+        raise SettingsError(f"{said} in the connection string is neither yes nor no.", hint=f"Write {said}=yes or {said}=no.")
+    return word
 
 
 def _authentication(parts: dict[str, str]) -> None:

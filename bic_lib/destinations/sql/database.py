@@ -51,8 +51,8 @@ def create(
     if "://" in connection_string.partition("=")[0]:
         try:
             url = make_url(connection_string)
-        except ArgumentError as error:
-            raise SettingsError("The connection string is no SQLAlchemy URL.", hint=_FORMS) from error
+        except (ArgumentError, ValueError):  # whose text may hold a piece of the password
+            raise SettingsError("The connection string is no SQLAlchemy URL.", hint=_FORMS) from None
         if url.get_backend_name() == "sqlite":
             kind = Kind("sqlite", sqlite.SqliteTransaction, sqlite.translated)
             engine = sqlite.engine(url, wait=wait)

@@ -18,13 +18,16 @@ from bic_lib.destinations.sql.tables import GUIDE
 class Found(NamedTuple):
     """A column that is there, as SQL Server describes it: `length` in characters, -1 without limit, None for no text.
 
-    Where types don't bind, as in SQLite, `type` is empty.
+    Where types don't bind, as in SQLite, `type` is empty. `given` says that the server has a value of its own for it.
     """
 
     type: str = ""
     length: int | None = None
     collation: str | None = None
     identity: bool = True
+    nullable: bool = True
+    given: bool = False
+    computed: bool = False
 
 
 class Index(NamedTuple):
@@ -80,6 +83,10 @@ def differences(there: Described, compiler: Compiler) -> Iterator[Difference]:
         for column in table.columns:
             if column.name in found:
                 yield from _of_column(column, found[column.name], there.collation, compiler)
+        for name in found.keys() - table.columns.keys():
+            if not found[name].nullable and not found[name].given:
+                told = f"{table.name}.{name}, which bic does not write, takes no NULL and has no default"
+                yield Difference(told, f"-- {told}: give it a default, or let it be NULL.")
         yield from _of_keys(table, found, there.indexes[table.name], compiler)
 
 
@@ -90,13 +97,24 @@ def _of_column(column: Column[object], found: Found, collation: str | None, comp
             told = f"{name} is no IDENTITY column"
             yield Difference(told, f"-- {told}: make the table anew with one, and copy its rows.")
         return
+    kind = column.type.compile(dialect=compiler)
+    if found.computed:
+        anew = (
+            f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}; ALTER TABLE {column.table.name} ADD {column.name} {kind}"
+        )
+        yield Difference(f"{name} is computed, where a load writes its own", anew)
+        return
     wrong = _wrong_type(column, found)
+    if wrong is None and column.nullable and not found.nullable:
+        wrong = "NOT NULL, though not every session has one"
     if wrong is None and column.table.name == "session" and column.name in _COMPARED:
         wrong = _wrong_collation(found.collation, collation)
     if wrong:
-        kind = column.type.compile(dialect=compiler)
         spelt = f" COLLATE {_insensitive(collation)}" if isinstance(column.type, Unicode) and column.name in _COMPARED else ""
         end = "NULL" if column.nullable else "NOT NULL"
+        if compiler.name == "sqlite":  # which changes no column
+            yield Difference(f"{name} is {wrong}", f"-- {name} is {wrong}: make the table anew, and copy its rows.")
+            return
         yield Difference(f"{name} is {wrong}", f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} {kind}{spelt} {end}")
 
 

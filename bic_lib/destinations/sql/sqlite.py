@@ -51,6 +51,10 @@ def name(url: URL) -> str:
 
 
 _TABLES = "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+_COLUMNS = (
+    'SELECT m.name, c.name, c."notnull", c.dflt_value IS NOT NULL OR c.pk FROM sqlite_master AS m'
+    " JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+)
 _INDEXES = (
     'SELECT m.name, l."unique", GROUP_CONCAT(i.name) FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
     " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' AND l.partial = 0 AND i.name IS NOT NULL GROUP BY m.name, l.name"
@@ -78,8 +82,8 @@ class SqliteTransaction(Transaction):
     def described(self) -> Described:
         """Types and lengths don't bind SQLite, and a key that is an INTEGER numbers itself."""
         described = Described()
-        for table, column in self.run(_TABLES):
-            described.columns[table.lower()][column.lower()] = Found()
+        for table, column, required, given in self.run(_COLUMNS):
+            described.columns[table.lower()][column.lower()] = Found(nullable=not required, given=bool(given))
         for table, unique, columns in self.run(_INDEXES):
             described.indexes[table.lower()].append(Index(tuple(columns.lower().split(",")), bool(unique)))
         return described

@@ -35,6 +35,9 @@ THERE = f"SELECT TABLE_NAME, COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE {
 COLUMNS_THERE = (
     "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME,"  # noqa: S608  our own names
     " COLUMNPROPERTY(OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME), COLUMN_NAME, 'IsIdentity'),"
+    " CASE WHEN IS_NULLABLE = 'NO' THEN 0 ELSE 1 END,"
+    " CASE WHEN COLUMN_DEFAULT IS NULL AND DATA_TYPE <> 'timestamp' THEN 0 ELSE 1 END,"
+    " COLUMNPROPERTY(OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME), COLUMN_NAME, 'IsComputed'),"
     " CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS NVARCHAR(128))"
     f" FROM INFORMATION_SCHEMA.COLUMNS WHERE {_OURS}"
 )
@@ -126,8 +129,10 @@ class SqlServerTransaction(Transaction):
     def described(self) -> Described:
         columns = self.run(COLUMNS_THERE)
         described = Described(collation=columns[0][-1] if columns else None)
-        for table, column, kind, length, collation, identity, _ in columns:
-            described.columns[table.lower()][column.lower()] = Found(kind, length, collation, bool(identity))
+        for table, column, kind, length, collation, *switches, _ in columns:
+            identity, nullable, given, computed = map(bool, switches)
+            found = Found(kind, length, collation, identity, nullable, given or identity or computed, computed)
+            described.columns[table.lower()][column.lower()] = found
         for (table, _, unique), rows in groupby(self.run(INDEXES_THERE), key=itemgetter(0, 1, 2)):
             described.indexes[table.lower()].append(Index(tuple(row[-1].lower() for row in rows), bool(unique)))
         return described

@@ -57,6 +57,21 @@ _CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
         "the database or its log is full",
         "Raise its size limit, or remove old sessions.",
     ),
+    (
+        frozenset({3906, 976, 978, 979, 982, 983}),
+        "it can only be read",
+        "Is it set READ_ONLY, or a copy? Name the server of the original (the listener of its availability group).",
+    ),
+    (
+        frozenset({904, 921, 922, 923, 924, 926, 927, 942, 945, 952, 955}),
+        "the database is not online",
+        f"An administrator sees its state in sys.databases (restoring, offline, single-user). {_AGAIN}",
+    ),
+    (
+        frozenset({271}),
+        "a column that a load writes is computed",
+        "`bic schema --sql --missing` prints what makes it an ordinary one.",
+    ),
     (frozenset({207, 208, 4121}), "a table, view or column of bic is gone", "Make it again by what `bic schema --sql` prints."),
 )
 
@@ -112,7 +127,8 @@ _ON_THE_WAY: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
 def translated(error: Exception, database: str) -> BicError:
     """The error of ours for one of pyodbc's: about one value (Unexpected), a clash with another process, or the database."""
     state = str(error.args[0]) if error.args else ""
-    text = _cleaned(str(error.args[-1]) if error.args else str(error))
+    said = str(error.args[-1]) if error.args else str(error)
+    text = _cleaned(said)
     numbers = {int(number) for number in re.findall(r"\((-?\d{1,6})\)", text)}
     if state == _SERIALIZATION or numbers & _DEADLOCK:
         return Clash(DestinationError(f"{database} is busy: deadlock, again and again.", hint=_AGAIN))
@@ -122,9 +138,23 @@ def translated(error: Exception, database: str) -> BicError:
         return Clash(Unexpected(text))
     if numbers & _THERE_ALREADY:
         return Clash(DestinationError(f"{database} can't be prepared: {text}", hint="Look at what `bic schema --sql` prints."))
-    if numbers & _VALUE or (not numbers and state.startswith(("22", "23"))):
+    if numbers & _VALUE or _refused_by_a_trigger(said) or (not numbers and state.startswith(("22", "23"))):
         return Unexpected(text)
     return _whole_database(numbers, state, text, database)
+
+
+_NATIVE = re.compile(r"\((\d{1,9})\)(?= \(SQL|; \[|$)")
+"""The server's own numbers, each at the end of its message."""
+_OF_A_TRIGGER = {3609, 3616, 3930}
+"""What ended in a trigger, or can't go on after one."""
+_USERS = 50_000
+"""The first number that is free for those who write triggers (RAISERROR, THROW)."""
+
+
+def _refused_by_a_trigger(said: str) -> bool:
+    """Whether somebody's own rule is against one of the sessions."""
+    native = {int(number) for number in _NATIVE.findall(said)}
+    return bool(native & _OF_A_TRIGGER) or any(number >= _USERS for number in native)
 
 
 def _whole_database(numbers: set[int], state: str, text: str, database: str) -> DestinationError:

@@ -39,7 +39,8 @@ _COLUMNS = (
 )
 _CATALOG = {
     COLUMNS_THERE: "SELECT m.name, c.name, CASE WHEN c.type LIKE 'BIG%' THEN 'bigint' WHEN c.type LIKE 'INT%' THEN 'int'"
-    " WHEN c.type LIKE 'DATE%' THEN 'datetime2' ELSE 'nvarchar' END, -1, NULL, 1, NULL"
+    " WHEN c.type LIKE 'DATE%' THEN 'datetime2' ELSE 'nvarchar' END, -1, NULL, 1, "
+    ' NOT c."notnull", c.dflt_value IS NOT NULL OR c.pk, 0, NULL'
     " FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
     INDEXES_THERE: 'SELECT m.name, l.seq, l."unique", i.name FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
     " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' ORDER BY m.name, l.seq, i.seqno",
@@ -128,7 +129,7 @@ class Cursor(sqlite3.Cursor):
             number = 2627 if "UNIQUE" in str(error) else 515
             raise pyodbc.IntegrityError("23000", f"[23000] {error} ({number}) (SQLExecDirectW)") from error
         except sqlite3.Error as error:
-            raise pyodbc.ProgrammingError("42000", f"[42000] {error} (50000) (SQLExecDirectW)") from error
+            raise pyodbc.ProgrammingError("42000", f"[42000] {error} (102) (SQLExecDirectW)") from error
         connection.hear(connection.met, statement)
 
 

@@ -88,6 +88,21 @@ CASES: dict[str, tuple[Callable[[Described], None], str, str]] = {
         f"session.host_name is of another collation (Latin1_General_CI_AI) than its database ({CI})",
         ALTER.format("session", "host_name", f"NVARCHAR(255) COLLATE {CI} NOT NULL"),
     ),
+    "computed": (
+        change("session", "duration", computed=True, given=True),
+        "session.duration is computed, where a load writes its own",
+        "ALTER TABLE session DROP COLUMN duration; ALTER TABLE session ADD duration NVARCHAR(255)",
+    ),
+    "no NULL": (
+        change("team", "name", nullable=False, given=True),
+        "team.name is NOT NULL, though not every session has one",
+        ALTER.format("team", "name", "NVARCHAR(1024) NULL"),
+    ),
+    "somebody's own": (
+        lambda described: described.columns["team"].update(tenant=Found("int", nullable=False)),
+        "team.tenant, which bic does not write, takes no NULL and has no default",
+        "-- team.tenant, which bic does not write, takes no NULL and has no default: give it a default, or let it be NULL.",
+    ),
     "no identity": (
         change("team", "id", identity=False),
         "team.id is no IDENTITY column",
@@ -139,6 +154,7 @@ def test_our_own_tables_have_none() -> None:
     ):
         spoil(described)
     described.columns["session"]["novelty"] = Found("varchar", 10, CS)
+    described.columns["session"]["changed"] = Found("timestamp", nullable=False, given=True)
     described.indexes["session"] = [Index(("lsid", "host_name"), unique=True)]
     assert list(differences(described, COMPILER)) == []
 

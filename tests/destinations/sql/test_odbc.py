@@ -59,6 +59,10 @@ PORTAL = (
         ),
         ("driver={ODBC Driver 17};server=db;encrypt=no", {"DRIVER": "ODBC Driver 17", "SERVER": "db", "ENCRYPT": "no"}),
         ("DSN=bic;UID=u;PWD=", {"DSN": "bic", "UID": "u", "PWD": "", "ENCRYPT": "yes"}),
+        (
+            ";Provider=MSOLEDBSQL; ;Data Source=db;;TrustServerCertificate=1;Encrypt=Strict;",
+            {"SERVER": "db", "TRUSTSERVERCERTIFICATE": "yes", "ENCRYPT": "strict"},
+        ),
     ],
 )
 def test_strings_are_read(string: str, parts: dict[str, str]) -> None:
@@ -87,7 +91,14 @@ def test_urls_are_read() -> None:
     }.items() <= parts.items()
 
 
-@pytest.mark.parametrize("string", ["DATABASE=x;PWD=secret", "secret", "=;secret", "mssql+pymssql://u:secret@db/x"])
+@pytest.mark.parametrize(
+    "string",
+    [
+        *("DATABASE=x;PWD=secret", "secret", "=;secret", "SERVER=;PWD=secret", "DSN=;PWD=secret", "SERVER=db;Encrypt=secret"),
+        "SERVER=db;PWD=secret;TrustServerCertificate=strict",
+        *("mssql+pymssql://u:secret@db/x", "mssql+pyodbc://u:p@db:secret/x", "jdbc:sqlserver://db:1433;user=u;password=secret"),
+    ],
+)
 def test_unusable_strings_are_refused_unseen(string: str) -> None:
     """A string without a server, or none at all, is a mistake in the settings; its text is never shown."""
     with pytest.raises(SettingsError) as caught:
@@ -323,6 +334,18 @@ def test_values_are_refused_one_by_one(number: int, state: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["[42000] {}Not this one (50000) (SQLExecDirectW)", "[42000] {}No (51234); [01000] {}Ended (3621)"]
+)
+def test_somebodys_rule_is_about_one_session(text: str) -> None:
+    """What a trigger refuses by its own words, or ends, concerns the session; one within a text is not the server's."""
+    prefix = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
+    refused = pyodbc.ProgrammingError("42000", text.replace("{}", prefix))
+    assert type(sqlserver_errors.translated(refused, "db")) is Unexpected
+    assert type(sqlserver_errors.translated(error(3609, "The transaction ended in the trigger."), "db")) is Unexpected
+    assert type(sqlserver_errors.translated(error(9002, "The log is full (60000) and waits."), "db")) is DestinationError
+
+
+@pytest.mark.parametrize(
     ("number", "words", "hint"),
     [
         (229, "a right is missing", "SELECT, INSERT, UPDATE and DELETE"),
@@ -333,6 +356,10 @@ def test_values_are_refused_one_by_one(number: int, state: str) -> None:
         (1105, "full", "size limit"),
         (9002, "full", "size limit"),
         (208, "gone", "bic schema --sql"),
+        (3906, "can only be read", "listener"),
+        (978, "can only be read", "listener"),
+        (927, "not online", "sys.databases"),
+        (271, "is computed", "bic schema --sql --missing"),
     ],
 )
 def test_lasting_errors_say_what_to_do(number: int, words: str, hint: str) -> None:
