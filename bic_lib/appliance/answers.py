@@ -76,17 +76,19 @@ def described(content: bytes, content_type: str = "") -> str:
     return f"{len(content)} bytes{named}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}" if content else ""
 
 
-def report_error(subject: str, said: Message) -> BicError:
-    """The error for a report's or backup's `<error>` text."""
+def report_error(subject: str, said: Message, settled: str = "") -> BicError:
+    """The error for a report's or backup's `<error>` text; `settled`: how, where nobody knows what it means."""
     if KNOWN.is_refusal(said.text):
         return missing_right(subject, said.shown)
     told = f"{subject}: the appliance answered: {said.shown}"
-    return UnknownText(told, text=said.shown) if said.own else Unexpected(told)
+    return UnknownText(told, text=said.shown, hint=settled) if said.own else Unexpected(told)
 
 
 def recording_error(texts: Texts, subject: str, said: Message) -> BicError:
-    """The error for a recording's `<error>` text (docs/appliance.md 5.3.5, 5.3.6, 5.3.9)."""
+    """The error for a recording's `<error>` text (docs/appliance.md 5.3.5, 5.3.6, 5.3.9); what nobody knows is final for none."""
     told = f"{subject}: the appliance answered: {said.shown}"
+    if KNOWN.is_refusal(said.text):
+        return report_error(subject, said)
     if texts.is_expired(said.text):
         return Gone(told, expired=True)
     if texts.is_not_ready(said.text):
@@ -95,7 +97,11 @@ def recording_error(texts: Texts, subject: str, said: Message) -> BicError:
         return Gone(told, expired=False)
     if texts.is_nothing_found(said.text):
         return Unexpected(told, hint="The appliance does not know this session.")
-    return report_error(subject, said)
+    line = f"texts = {{ not_ready = [{json.dumps(said.shown.rstrip('…'), ensure_ascii=False)}] }}"
+    settled = (
+        f"If that says that it is not ready yet, write into the site's settings: {line}; if it is so for good, expired or none."
+    )
+    return report_error(subject, said, settled)
 
 
 def answered(subject: str, content: bytes, content_type: str, error_of: Callable[[str, Message], BicError]) -> BicError:

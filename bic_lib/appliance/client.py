@@ -38,6 +38,7 @@ LONG_QUERY = 1000
 """Characters of a query from which on the parameters go as a form: some servers in between cut long addresses."""
 
 BACKUP_RIGHT = "Backup API"
+_BACKUP_REFUSED = f"If that is a refusal: the right is “{BACKUP_RIGHT}”; give it to the API account."
 
 
 class Words:
@@ -274,7 +275,7 @@ class Client:
             is_backup=True,
         )
         with self._transport.call(call) as answer:
-            yield self._file(answer, "backup", recognition.backup, report_error)
+            yield self._file(answer, "backup", recognition.backup, partial(report_error, settled=_BACKUP_REFUSED))
 
     def _file(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from tests.appliance.conftest import NOW, PRESENTATION, SUPPORT, MakeClient, end
 
 LANGUAGES: tuple[Language, ...] = ("de", "ja", "fr", "es", "pt", "zh")
 ACCOUNT = "account"
+SCREEN = DataType.SESSION_RECORDINGS
 NOTHING = "nothing_found"
 
 
@@ -222,3 +224,39 @@ def test_a_site_s_own_texts_are_understood_as_they_are_configured(sim: Simulator
         sim.faults.recording = how
         with pytest.raises(error), one.recording(DataType.SESSION_RECORDINGS, lsid, None):
             pass
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_said_of_a_file_in_a_language_that_nobody_knows_is_final_for_nobody(
+    sim: Simulator, client: MakeClient, language: Language
+) -> None:
+    """Neither expired nor none, nor a file; told with the line that settles it. A refusal, in whatever words, stays one."""
+    sim.faults.language, sim.faults.denied_status, one = language, 200, client()
+    lsid = next(truth.lsid for truth in truths(sim, "ended") if truth.recordings)
+    known = language == "fr"  # whose texts the vendor's guide quotes
+    hows = {"expired": Recording(expired=True), "no_recording": Recording(none=True), "not_ready": Recording(not_ready=9)}
+    for words, how in hows.items():
+        sim.faults.recording = how
+        with pytest.raises((Gone, NotReady) if known else UnknownText) as caught, one.recording(SCREEN, lsid, None):
+            pass
+        assert (
+            known or f"texts = {{ not_ready = [{json.dumps(said(words, language), ensure_ascii=False)}] }}" in caught.value.hint
+        )
+    sim.faults.denied = {REPORTS[SUPPORT].permission, "perm_backup"}
+    with pytest.raises(UnknownText) as caught, one.recording(SCREEN, lsid, None):
+        pass
+    with pytest.raises(UnknownText, match="give it to the API account") as of_backup, one.backup():
+        pass
+    assert said("no_right", language) in caught.value.message
+    assert said("no_right", language) in of_backup.value.message
+
+
+@pytest.mark.parametrize(
+    "refusal", ["Access denied: no recording is available.", "You lack permission: this recording has expired."]
+)
+def test_a_refusal_is_one_whatever_else_it_holds(sim: Simulator, client: MakeClient, refusal: str) -> None:
+    """It is the account's, and no recording is given up for it; the site's own texts don't change that."""
+    lsid = next(truth.lsid for truth in truths(sim, "ended") if truth.recordings)
+    sim.faults.recording = Recording(error=refusal)
+    with pytest.raises(Refused), client(texts=Texts(none=("recording",))).recording(SCREEN, lsid, None):
+        pass
