@@ -20,7 +20,7 @@ from bic_lib.ledger import lessons
 from bic_lib.ledger.causes import count
 from bic_lib.ledger.history import OPEN_RUNS, Run, last_run, open_runs
 from bic_lib.ledger.streams import SiteState, Standing
-from bic_lib.settings.spelling import duration
+from bic_lib.settings.times import duration
 
 _TICKS_MISSED = 150.0
 """Seconds without a tick after which nobody is ticking: two were missed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bic_lib.core.errors import UsageError
-from bic_lib.settings.spelling import seconds
+from bic_lib.settings.times import seconds
 
 
 def moment(text: str, name: str) -> int:

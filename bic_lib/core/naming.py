@@ -63,7 +63,9 @@ VALUES: tuple[str, ...] = (
 
 VALUE = re.compile(r"%([A-Z_]+)%")
 """What is filled in, or looks so."""
-_FILLED_IN = re.compile(r"%[^%/]*%?|\{[^{}/]*\}")
+AROUND_VALUES = "%％﹪٪{}$<>[]"
+"""What people write around a value's name: the per cent signs of other scripts and keyboards, other programs' marks."""
+_FILLED_IN = re.compile(rf"[%％﹪٪][^%％﹪٪/]*[%％﹪٪]?|\{{[^{{}}/]*\}}|[$<\[](?i:{'|'.join(VALUES)})\b[>\]]?")
 _DOUBTFUL = re.compile(r"_(?=[xX][0-9a-fA-F]{4})|[^A-Za-z0-9 ._,=@()-]")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})

@@ -16,7 +16,8 @@ from typing import Any
 from bic_lib.core.meant import meant
 from bic_lib.core.model import DAY, DataType
 from bic_lib.credentials.references import KEY_VAULT
-from bic_lib.settings.spelling import is_name, seconds
+from bic_lib.settings.spelling import is_name
+from bic_lib.settings.times import seconds
 
 Table = Mapping[str, Any]
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions
 from bic_lib.settings import spelling
-from bic_lib.settings.spelling import each_once, not_empty, within
+from bic_lib.settings.spelling import each_once, not_empty
+from bic_lib.settings.times import within
 
 
 class Section(BaseModel):

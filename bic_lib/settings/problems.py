@@ -12,7 +12,7 @@ from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
 
 from bic_lib.core.meant import meant
-from bic_lib.settings.spelling import shown
+from bic_lib.settings.visible import shown
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 

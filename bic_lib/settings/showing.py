@@ -11,7 +11,7 @@ from bic_lib.logs import masked
 from bic_lib.settings.defaults import OWN
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import File
-from bic_lib.settings.spelling import duration, percentage
+from bic_lib.settings.times import duration, percentage
 
 
 def effective(settings: Settings) -> dict[str, Any]:

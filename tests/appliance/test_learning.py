@@ -16,7 +16,7 @@ from bic_lib.appliance.texts import Texts
 from bic_lib.core.errors import Gone, NotReady, Refused, UnknownText
 from bic_lib.core.model import DAY, DataType, ReportKind, Selection, Window
 from bic_lib.simulator import Recording, Simulator
-from bic_lib.simulator.languages import TEXTS, Language, said
+from bic_lib.simulator.languages import TEXTS, Language, Words, said
 from tests.appliance.conftest import NOW, PRESENTATION, SUPPORT, MakeClient, ended, fetch, truths
 
 LANGUAGES: tuple[Language, ...] = ("de", "ja", "fr", "es", "pt", "zh")
@@ -234,7 +234,11 @@ def test_what_is_said_of_a_file_in_a_language_that_nobody_knows_is_final_for_nob
     sim.faults.language, sim.faults.denied_status, one = language, 200, client()
     lsid = next(truth.lsid for truth in truths(sim, "ended") if truth.recordings)
     known = language == "fr"  # whose texts the vendor's guide quotes
-    hows = {"expired": Recording(expired=True), "no_recording": Recording(none=True), "not_ready": Recording(not_ready=9)}
+    hows: dict[Words, Recording] = {
+        "expired": Recording(expired=True),
+        "no_recording": Recording(none=True),
+        "not_ready": Recording(not_ready=9),
+    }
     for words, how in hows.items():
         sim.faults.recording = how
         with pytest.raises((Gone, NotReady) if known else UnknownText) as caught, one.recording(SCREEN, lsid, None):

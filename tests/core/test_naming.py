@@ -232,7 +232,9 @@ def test_each_data_type_has_a_usual_extension() -> None:
 
 
 def test_what_is_filled_in_by_nothing_is_found() -> None:
-    """Misspelt, lower-case, spaced and unterminated values are named as written, and so are braces."""
+    """Misspelt, lower-case, spaced and unterminated values are named as written, and so are braces and other programs' marks."""
+    assert naming.wrong_values("％LSID％/٪LSEQ٪.xml") == ["％LSID％", "٪LSEQ٪"]
+    assert naming.wrong_values("$LSID-<lsid>-[Extension].$5") == ["$LSID", "<lsid>", "[Extension]"]
     assert naming.wrong_values("%LSDI%-%lsid%-%LSID%-50%") == ["%LSDI%", "%lsid%", "%"]
     assert naming.wrong_values("%LSID%.%EXTENSION") == ["%EXTENSION"]
     assert naming.wrong_values("%LS ID%/{LSID}.xml") == ["%LS ID%", "{LSID}"]

@@ -45,7 +45,14 @@ def test_an_app_setting_that_the_platform_left_unresolved_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("around", "told"),
-    [("{}\n", "line break"), ("{}\r\n", "line break"), ("\ufeff{}", "byte order mark"), ("\n{}", "line break")],
+    [
+        ("{}\n", "line break"),
+        ("{}\r\n", "line break"),
+        ("\ufeff{}", "byte order mark"),
+        ("\n{}", "line break"),
+        ("{}\ufeff", "mark"),
+        ("\u200b{}", "U\\+200B"),
+    ],
 )
 def test_what_no_secret_has_around_it_is_told(around: str, told: str) -> None:
     """A line break or mark that came along is named with the reference, before anybody calls the secret wrong."""

@@ -13,7 +13,7 @@ from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
 from bic_lib.settings import loading
 from bic_lib.settings.model import LocalFolderSettings, SmtpSettings, SqliteLedger
-from bic_lib.settings.spelling import duration, seconds
+from bic_lib.settings.times import duration, seconds
 from tests.settings.good import EVERY, FOLDER, GOOD, HOST, HOURLY, after
 from tests.support import ROOT
 

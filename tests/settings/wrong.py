@@ -204,6 +204,9 @@ WRONG: dict[str, tuple[str, str, str]] = {
             "{LSID}.xml": "%LSID%",
             "%External Key%.xml": "%EXTERNAL_KEY%",
             "%DATE%": "%DATA_TYPE%",
+            "％LSID％.xml": "%LSID%",
+            "${lsid}.xml": "%LSID%",
+            "<EXTENSION>": "%EXTENSION%",
         }.items()
     },
     "format with a percent": (
@@ -316,6 +319,35 @@ WRONG: dict[str, tuple[str, str, str]] = {
         after(SHARE, "username = 'svc'", f"password = '{SECRET}'"),
         "destinations.share.password",
         "a secret",
+    ),
+    **{
+        f"share at {server}": (changed(SHARE, f"directory = '//{server}/share'"), "destinations.share.directory", "is no server")
+        for server in ("files:445", "[::1]", "?", "files@SSL", "bob@files")
+    },
+    **{
+        f"folder {folder}": (changed(FOLDER, f"directory = '{folder}'"), "destinations.archive.directory", right)
+        for folder, right in {
+            "C:data": "Windows drive",
+            "file:///data": "a path, as",
+            "smb://files/share": "a path, as",
+            "arc\u00a0hive": "a blank that does not break",
+        }.items()
+    },
+    **{
+        f"blob at {url}": (changed(BLOB, f'container_url = "https://{url}"'), "destinations.blob.container_url", right)
+        for url, right in {
+            "acct-secondary.blob.core.windows.net/sessions": '"acct.blob.core.windows.net"',
+            "acct.privatelink.blob.core.windows.net/sessions": '"acct.blob.core.windows.net"',
+            "acct.blob.core.windows.net//sessions": "an empty step",
+            "acct.blob.core.windows.net/Sessions": "lower-case letters",
+            "acct.blob.core.windows.net/$logs": "lower-case letters",
+        }.items()
+    },
+    "blob's folder with a gap": (after(BLOB, 'directory = "a//b"'), "destinations.blob.directory", "no folder within"),
+    "a zone in small letters": (
+        changed(HOURLY, 'every = "1d"\nat = "02:30"\ntime_zone = "europe/berlin"\n' + HOURLY).replace('every = "1h"', ""),
+        "schedules.hourly.time_zone",
+        'did you mean "Europe/Berlin"?',
     ),
     "blob without place": (changed(BLOB, ""), "destinations.blob.container_url", "both missing"),
     "blob with both": (after(BLOB, 'connection = "env:C"', 'container = "abc"'), "destinations.blob.container_url", "both there"),

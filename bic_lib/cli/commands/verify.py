@@ -24,7 +24,7 @@ from bic_lib.engine.app import App
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.verifying import Verified
 from bic_lib.ledger.records import Record
-from bic_lib.settings import spelling
+from bic_lib.settings import times
 
 JSON = {
     "verify": {
@@ -146,7 +146,7 @@ def _mended(record: Record, problem: Problem) -> tuple[str, ...]:
 def _part(text: str) -> float:
     """A percentage as a part of 1. Raises UsageError."""
     try:
-        return spelling.share(text)
+        return times.share(text)
     except ValueError as error:
         raise UsageError(f"--share: {error}") from error
 
