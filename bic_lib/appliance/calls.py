@@ -17,8 +17,10 @@ RECORDING_SECONDS = 660.0
 """Longest silence of a recording or backup: it is rendered on demand (docs/appliance.md 5.3.7)."""
 
 
-_OVERTAXED = frozenset({408, 500, 502, 504})
+_OVERTAXED = frozenset({408, 500, 502, 504, 520, 522, 524, 598, 599})
 """An appliance, or a gateway before it, says so of a report that takes it too long; 503 is said while it restarts."""
+_OF_A_GATEWAY = range(520, 531)
+"""Not of HTTP: gateways in the cloud say so of what lies behind them (520 an odd answer … 526 its certificate, 530 no name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
 
     `page`: it was a web page. Of a redirection `message` is whither.
     """
-    error: BicError
+    error: BicError | None = _of_what_stands_between(subject, call, status, message)
+    if error:
+        return error
     match status:
         case 401:
             hint = "Does another program use this API account and many tokens? Only 30 are valid at a time."
@@ -62,10 +66,6 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
             error = SiteError(f"{subject}: too many requests (HTTP 429)", retry_after=pause)
         case 404 | 405:
             error = SiteError(f"{subject}: no such API there (HTTP {status})", hint="Is the host right, the XML API enabled?")
-        case _ if 300 <= status < 400:
-            where = f" to {message}" if message else ""
-            hint = "Is the host right? Or does a gateway before it want a login?"
-            error = SiteError(f"{subject}: redirected{where} (HTTP {status}), which an appliance never does", hint=hint)
         case _ if (status >= 500 or status == 408) and call.is_item:
             error = Interrupted(f"{subject}: the appliance failed (HTTP {status})")
         case _ if status >= 500 or status == 408:
@@ -75,6 +75,21 @@ def failure(subject: str, call: Call, status: int, message: str, pause: float | 
         case _:
             error = Unexpected(f"{subject}: HTTP {status}: {message}")
     return error
+
+
+def _of_what_stands_between(subject: str, call: Call, status: int, whither: str) -> SiteError | None:
+    """The error for a status that no appliance gives."""
+    if 300 <= status < 400:
+        where = f" to {whither}" if whither else ""
+        hint = "Is the host right? Or does a gateway before it want a login?"
+        return SiteError(f"{subject}: redirected{where} (HTTP {status}), which an appliance never does", hint=hint)
+    if status in (407, 511):
+        hint = "A proxy or portal in between asks for one, no appliance does: let this machine pass without."
+        return SiteError(f"{subject}: what stands in between asks for a login (HTTP {status})", hint=hint)
+    if status in _OF_A_GATEWAY and not (call.is_item or status in _OVERTAXED):
+        hint = "Who runs that gateway can see why: name, port, certificate and firewall of the appliance."
+        return SiteError(f"{subject}: a gateway before the appliance does not reach it (HTTP {status})", hint=hint)
+    return None
 
 
 def too_often(host: str, until: float, left: float) -> SiteError:

@@ -101,6 +101,10 @@ CASES = {
     ),
     "no API": Case("no such API there (HTTP 404)", "Is the host right", answer=http("404 Not Found")),
     "no token": Case("the token endpoint's answer is no token", "Is the host", answer=http("200 OK", b"hello")),
+    "a portal's login": Case(
+        "asks for a login (HTTP 511)", "let this machine pass", http("511 Network Authentication Required", PAGE)
+    ),
+    "a gateway's trouble": Case("a gateway before the appliance does not reach it (HTTP 526)", "certificate", http("526 X")),
     "restarting": Case("the appliance failed (HTTP 503)", "failing over", answer=http("503 Service Unavailable")),
 }
 

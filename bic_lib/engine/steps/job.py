@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from bic_lib.core.errors import ClaimLost, Interrupted, LedgerError, Overtaxed, SiteError, Unexpected, UnknownText
+from bic_lib.core.errors import ClaimLost, ItemError, LedgerError, Overtaxed, SiteError, Unexpected
 from bic_lib.core.model import (
     REPORT_OF,
     BrokenDocument,
@@ -152,7 +152,7 @@ class Job:
         """A report or listing of this time; after one that the appliance fails over the next is about a shorter one."""
         try:
             yield
-        except (Interrupted, Overtaxed, UnknownText):
+        except (ItemError, Overtaxed):
             self.span = self.span.failed(window.seconds)
             raise
         self.span = self.span.succeeded(window.seconds)

@@ -242,7 +242,7 @@ def test_windows_of_a_report_with_a_longest_duration_fit_it(world: World, sim: S
     world.demand_whole()
 
 
-@pytest.mark.parametrize("status", [408, 504])
+@pytest.mark.parametrize("status", [400, 413, 504, 524])
 def test_a_question_that_is_too_big_for_the_appliance_is_made_smaller(world: World, sim: Simulator, status: int) -> None:
     """A gateway gives up on what is longer than six hours: each report is asked for in smaller ones, and everything arrives."""
     world.configure(site='history = "5d"')
