@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from bic_lib.core.meant import meant
 from bic_lib.core.model import DAY, DataType
@@ -212,10 +213,11 @@ def sqlite_file(connection: str, base: Path) -> Path | None:
     scheme, _, file = connection.partition(":///")
     if scheme.partition("+")[0] != "sqlite":
         return None
-    return _absolute(file.partition("?")[0], base)
+    return absolute(unquote(file.partition("?")[0]), base)
 
 
-def _absolute(text: str, base: Path) -> Path:
+def absolute(text: str, base: Path) -> Path:
+    """A path as the system finds it, relative ones seen from `base`; links are followed."""
     try:
         return Path(os.path.normcase((base / text).resolve()))
     except (OSError, RuntimeError, ValueError):  # a loop of links, or no path at all: compared as written
@@ -226,7 +228,7 @@ def _root(table: Table, base: Path) -> tuple[str, ...]:
     """Where a destination writes, as the steps that lead there; empty where it doesn't say."""
     match table:
         case {"kind": "local_folder", "directory": str(directory)}:
-            return ("folder", *_absolute(directory, base).parts)
+            return ("folder", *absolute(directory, base).parts)
         case {"kind": "smb_share", "directory": str(directory)}:
             return ("share", *_steps(directory.casefold()))
         case {"kind": "azure_blob", "container_url": str(url)}:
@@ -256,7 +258,7 @@ def _ledger(raw: Table, base: Path) -> Iterator[str]:
     ledger = _table(raw, "ledger")
     if ledger.get("kind", "sqlite") != "sqlite":
         return
-    path = _absolute(_text(ledger, "path") or "bic-ledger.sqlite", base)
+    path = absolute(_text(ledger, "path") or "bic-ledger.sqlite", base)
     for name, table in _tables(raw, "destinations").items():
         if table.get("kind") == "sql_database" and sqlite_file(_text(table, "connection_string"), base) == path:
             yield f"ledger.path: is the storage database of destinations.{name}; a file of its own"

@@ -13,7 +13,7 @@ from bic_lib.core.errors import SettingsError
 from bic_lib.credentials.references import KEY_VAULT
 from bic_lib.logs import masked
 from bic_lib.settings import defaults, including, plug_ins
-from bic_lib.settings.checks import contradictions, sqlite_file
+from bic_lib.settings.checks import absolute, contradictions, sqlite_file
 from bic_lib.settings.including import Fetch, Texts
 from bic_lib.settings.model import (
     AzureBlobSettings,
@@ -59,7 +59,8 @@ class Settings(File):
         if file is None:
             return text
         query = text.partition("?")
-        return f"{text.partition(':///')[0]}:///{file}{query[1]}{query[2]}"
+        escaped = str(file).replace("%", "%25").replace("?", "%3F")
+        return f"{text.partition(':///')[0]}:///{escaped}{query[1]}{query[2]}"
 
     def is_ledger(self, connection: str) -> bool:
         """Whether a resolved connection string leads to the file in which the ledger is kept."""
@@ -67,9 +68,7 @@ class Settings(File):
         if file is None or not isinstance(self.ledger, SqliteLedger):
             return False
         ledger = self.path(self.ledger.path)
-        return file == sqlite_file(f"sqlite:///{ledger}", self._base) or (
-            file.exists() and ledger.exists() and file.samefile(ledger)
-        )
+        return file == absolute(self.ledger.path, self._base) or (file.exists() and ledger.exists() and file.samefile(ledger))
 
     @property
     def site_values(self) -> dict[str, model.Site]:

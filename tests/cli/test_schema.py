@@ -70,9 +70,16 @@ def test_full_text_for_a_dba(bic: Bic) -> None:
     assert bic("schema", "--sql", "--full-text", "--dialect", "sqlite").out in bic("schema", "--sql", "--dialect", "sqlite").out
 
 
-@pytest.mark.parametrize("path", ["rows.sqlite", "linked.sqlite"])
-def test_the_ledger_is_no_storage_database(bic: Bic, appliance: Simulator, path: str) -> None:
-    """One file for both is refused before anything is written to it, also where the environment or a link makes it one."""
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("rows.sqlite", "sqlite:///rows.sqlite"),
+        ("linked.sqlite", "sqlite:///rows.sqlite"),
+        ("rows.sqlite", "sqlite+pysqlite:///x/../rows%2Esqlite?timeout=5"),
+    ],
+)
+def test_the_ledger_is_no_storage_database(bic: Bic, appliance: Simulator, path: str, url: str) -> None:
+    """One file for both is refused before anything is written to it, however the environment or a link says that it is one."""
     rows = bic.folder / "rows.sqlite"
     rows.write_bytes(b"")
     (bic.folder / "linked.sqlite").hardlink_to(rows)
@@ -81,7 +88,7 @@ def test_the_ledger_is_no_storage_database(bic: Bic, appliance: Simulator, path:
     settings = site(appliance) + ledger + destination + hourly("sessions", destination="rows")
     (bic.folder / "bic.toml").write_text(settings, encoding="utf-8")
     for command in (("check",), ("run", "--once"), ("status",)):
-        ended = bic(*command, TEST_ROWS="sqlite:///rows.sqlite")
+        ended = bic(*command, TEST_ROWS=url)
         assert ended.status == 2, ended
         assert "is the storage database of destinations.rows" in ended.err
     assert rows.read_bytes() == b""

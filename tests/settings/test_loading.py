@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DAY, DataType, OnConflict, OpenSessions, Schedule, Site, Transfer
@@ -131,3 +132,11 @@ def test_nothing_heavy_is_imported() -> None:
     code = "import sys, bic_lib.settings.loading; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
     assert {"azure", "smbprotocol", "sqlalchemy", "requests", "lxml"} & set(modules) == set()
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """A database lies beside the settings, whatever their folder is called: a URL's escapes are no part of that name."""
+    folder = tmp_path / "a%41b? #c"
+    folder.mkdir()
+    connection = loading.parse(GOOD, folder, "bic.toml").connection("sqlite:///x%20y.sqlite")
+    assert make_url(connection).database == str(folder / "x y.sqlite")

@@ -32,7 +32,7 @@ def engine(url: URL, *, wait: float) -> Engine:
     Foreign keys are declared but not enforced here (SQLite's default): rows are written and removed whole, parents first and
     children first, and looking each parent up again costs a third of the speed.
     """
-    if not url.database or url.database == ":memory:":
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.host:
         raise SettingsError(f"{url} names no file.", hint="Write sqlite:///sessions.sqlite, or the file's absolute path.")
     arguments = {"timeout": wait, "isolation_level": None}
     # A pool would go on in a file that was taken away.

@@ -200,7 +200,11 @@ def test_a_file_that_was_taken_away_is_made_again(destination: SqlDatabase, file
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "postgresql://user:secret@db/x", "mysql+pymysql://u:secret@db/x"]
+    "url",
+    [
+        *("sqlite://", "sqlite:///:memory:", "sqlite:///file:x.sqlite?uri=true", "sqlite://u:secret@localhost/x.sqlite"),
+        *("postgresql://user:secret@db/x", "mysql+pymysql://u:secret@db/x"),
+    ],
 )
 def test_other_databases_are_refused(url: str) -> None:
     """What keeps nothing, or is not offered, is a mistake in the settings, told without its password."""
