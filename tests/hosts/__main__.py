@@ -36,6 +36,11 @@ def stop_at_a_signal(host: Host, grace: float) -> None:
     os._exit(0)
 
 
+def begin_anew() -> None:
+    """The same program in this process's place: what its threads had in hand is gone without a word, as with a killed worker."""
+    os.execv(sys.executable, sys.orig_argv)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
@@ -52,7 +57,7 @@ def main() -> None:
     leases.LEASE_SECONDS, leases.RENEW_SECONDS = given.lease_seconds, given.lease_seconds / 5
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("azure").setLevel(logging.WARNING)
-    host = run(worker(given.app), given.app, timers=not given.no_timers, port=given.port)
+    host = run(worker(given.app), given.app, timers=not given.no_timers, port=given.port, end_worker=begin_anew)
     threading.Thread(target=stop_at_a_signal, args=(host, given.grace_seconds), daemon=True).start()
     print(host.url, type(host.worker).__name__, flush=True)
     sys.stdin.read()

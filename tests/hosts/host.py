@@ -1,19 +1,22 @@
 """A test host: runs the real function_app.py with the storage emulator's queues, a timer, poison queues and HTTP.
 
-It stands in for the Functions host in tests and is no product: no keys, no singleton lease, no renewal of hidden messages. Run it
-by `python -m tests.hosts` with the app settings as environment.
+It stands in for the Functions host in tests and is no product: no keys, no singleton lease. What it does with messages, ticks and
+time limits is what the true host was seen to do. Run it by `python -m tests.hosts` with the app settings as environment.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import logging
 import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from http.server import ThreadingHTTPServer
@@ -22,7 +25,7 @@ from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.functions.meta import Datum
-from azure.storage.queue import QueueClient, QueueMessage, TextBase64DecodePolicy, TextBase64EncodePolicy
+from azure.storage.queue import QueueClient, QueueMessage
 
 from tests.hosts.functions import Function, InvocationFailed, Invoked, Worker
 from tests.hosts.http import handler
@@ -36,10 +39,23 @@ _LONGEST_POLL_SECONDS = 0.5
 
 
 class Host:
-    """Serves until it is stopped. `timers`: whether this process is the one that fires them."""
+    """Serves until it is stopped. `timers`: whether this process is the one that fires them.
 
-    def __init__(self, worker: Worker, folder: Path, environ: Mapping[str, str], *, timers: bool = True, port: int = 0) -> None:
+    `end_worker` ends the worker with all that it has in hand, and begins anew: an invocation was longer than `functionTimeout`.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        end_worker: Callable[[], None],
+        timers: bool = True,
+        port: int = 0,
+    ) -> None:
         self.worker = worker
+        self._end_worker = end_worker
         self.environ = environ
         self.configured = json.loads((folder / "host.json").read_text())
         self.timers = timers
@@ -66,16 +82,33 @@ class Host:
         self._server.shutdown()
         for thread in self._threads:
             thread.join()
+        self._server.server_close()
 
     def invoke(self, function: Function, value: Datum, metadata: Mapping[str, Datum] | None = None) -> Invoked:
         """Call the function and send what it puts out. Raises InvocationFailed."""
         begun = time.monotonic()
-        invoked = self.worker.invoke(function, value, metadata or {})
+        with self._within_its_time(function):
+            invoked = self.worker.invoke(function, value, metadata or {})
         for name, datum in invoked.outputs.items():
             if name != "$return":
                 self._send(function.outputs[name], datum)
         log.info("%s: done in %.2f s", function.name, time.monotonic() - begun)
         return invoked
+
+    @contextmanager
+    def _within_its_time(self, function: Function) -> Iterator[None]:
+        limit = _seconds(self.configured["functionTimeout"])
+        watch = threading.Timer(limit, self._took_too_long, [function, limit])
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def _took_too_long(self, function: Function, limit: int) -> None:
+        log.error("%s took more than %d s, which ends its worker", function.name, limit)
+        self._end_worker()
 
     def function(self, name: str) -> Function | None:
         return next((function for function in self.worker.functions if function.name == name), None)
@@ -87,7 +120,7 @@ class Host:
         queue = self._queue(function.trigger)
         free = threading.Semaphore(settings["batchSize"])
         wait = _POLL_SECONDS
-        with ThreadPoolExecutor(settings["batchSize"]) as pool:
+        with ThreadPoolExecutor(settings["batchSize"]) as pool, queue:
             while not self.stopped.wait(wait):
                 try:
                     while free.acquire(blocking=False):
@@ -104,27 +137,41 @@ class Host:
 
     def _take(self, function: Function, queue: QueueClient, message: QueueMessage) -> None:
         settings = self.configured["extensions"]["queues"]
-        metadata = {
-            "Id": Datum(json.dumps(message.id), "json"),
-            "DequeueCount": Datum(json.dumps(message.dequeue_count), "json"),
-            "PopReceipt": Datum(json.dumps(message.pop_receipt), "json"),
-            "InsertionTime": _moment(message.inserted_on),
-            "ExpirationTime": _moment(message.expires_on),
-            "NextVisibleTime": _moment(message.next_visible_on),
-        }
         try:
-            self.invoke(function, Datum(message.content, "string"), metadata)
-        except InvocationFailed as error:
+            content = base64.b64decode(message.content, validate=True)
+        except (binascii.Error, ValueError):
+            log.warning("%s: a message that can't be decoded is put aside", function.name)
+            self._put_aside(function, queue, message)
+            return
+        done = threading.Event()
+        renewing = threading.Thread(target=self._keep_hidden, args=(queue, message, done), daemon=True)
+        renewing.start()
+        try:
+            self.invoke(function, Datum(content.decode(), "string"), _metadata(message))
+        except (InvocationFailed, UnicodeDecodeError) as error:
             log.warning("%s failed (%s): %s", function.name, message.dequeue_count, error)
-            if message.dequeue_count < settings["maxDequeueCount"]:
-                queue.update_message(message, visibility_timeout=_seconds(settings["visibilityTimeout"]))
-                return
-            if not queue.queue_name.endswith("-poison"):
-                self._put({**function.trigger, "queueName": f"{queue.queue_name}-poison"}, [message.content])
-        try:
-            queue.delete_message(message)
-        except ResourceNotFoundError:
-            log.warning("%s: the message was somebody else's by now", function.name)
+            left = settings["maxDequeueCount"] - message.dequeue_count
+        else:
+            left = None
+        done.set()
+        renewing.join()
+        if left is None:
+            _delete(queue, message)
+        elif left > 0:
+            queue.update_message(message, visibility_timeout=_seconds(settings["visibilityTimeout"]))
+        else:
+            self._put_aside(function, queue, message)
+
+    def _keep_hidden(self, queue: QueueClient, message: QueueMessage, done: threading.Event) -> None:
+        """A message in hand stays hidden, however long that is."""
+        while not done.wait(_HIDDEN_SECONDS / 2):
+            message.pop_receipt = queue.update_message(message, visibility_timeout=_HIDDEN_SECONDS).pop_receipt
+
+    def _put_aside(self, function: Function, queue: QueueClient, message: QueueMessage) -> None:
+        """Into the poison queue, as it is; what is in that one already is dropped."""
+        if not queue.queue_name.endswith("-poison"):
+            self._queue({**function.trigger, "queueName": f"{queue.queue_name}-poison"}).send_message(message.content)
+        _delete(queue, message)
 
     def _send(self, binding: Mapping[str, Any], datum: Datum) -> None:
         """A text is one message, a JSON list are several."""
@@ -133,14 +180,12 @@ class Host:
     def _put(self, binding: Mapping[str, Any], contents: list[str]) -> None:
         queue = self._queue(binding)
         for content in contents:
-            queue.send_message(content)
+            queue.send_message(base64.b64encode(content.encode()).decode())
 
     def _queue(self, binding: Mapping[str, Any]) -> QueueClient:
         queue = QueueClient.from_connection_string(
             self.environ[binding["connection"]],
             self._expanded(binding["queueName"]),
-            message_encode_policy=TextBase64EncodePolicy(),
-            message_decode_policy=TextBase64DecodePolicy(),
         )
         try:
             queue.create_queue()
@@ -194,6 +239,24 @@ def _ended(free: threading.Semaphore, taken: Future[None]) -> None:
         log.warning("a message is left to itself", exc_info=error)
 
 
+def _delete(queue: QueueClient, message: QueueMessage) -> None:
+    try:
+        queue.delete_message(message)
+    except ResourceNotFoundError:
+        log.warning("%s: the message was somebody else's by now", queue.queue_name)
+
+
+def _metadata(message: QueueMessage) -> dict[str, Datum]:
+    return {
+        "Id": Datum(json.dumps(message.id), "json"),
+        "DequeueCount": Datum(json.dumps(message.dequeue_count), "json"),
+        "PopReceipt": Datum(json.dumps(message.pop_receipt), "json"),
+        "InsertionTime": _moment(message.inserted_on),
+        "ExpirationTime": _moment(message.expires_on),
+        "NextVisibleTime": _moment(message.next_visible_on),
+    }
+
+
 def _moment(moment: datetime | None) -> Datum:
     return Datum(json.dumps(f"{moment:%Y-%m-%dT%H:%M:%S+00:00}" if moment else ""), "json")
 
@@ -215,9 +278,9 @@ def with_overrides(configured: dict[str, Any], environ: Mapping[str, str]) -> di
     return configured
 
 
-def run(worker: Worker, folder: Path, *, timers: bool, port: int) -> Host:
+def run(worker: Worker, folder: Path, *, timers: bool, port: int, end_worker: Callable[[], None]) -> Host:
     """A host that runs, with the environment as its app settings."""
-    host = Host(worker, folder, os.environ, timers=timers, port=port)
+    host = Host(worker, folder, os.environ, end_worker=end_worker, timers=timers, port=port)
     with_overrides(host.configured, os.environ)
     host.start()
     return host

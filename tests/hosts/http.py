@@ -7,7 +7,7 @@ import logging
 import threading
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.functions.meta import Datum
 
@@ -29,7 +29,8 @@ def handler(host: Host) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             status, headers, answer = _answered(host, self.command, self.path, dict(self.headers), body)
             self.send_response(status)
-            for name, value in [*headers, ("Content-Length", str(len(answer)))]:
+            told = any(name.lower() == "content-length" for name, _ in headers)
+            for name, value in [*headers, *([] if told else [("Content-Length", str(len(answer)))])]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
@@ -63,7 +64,7 @@ def _answered(host: Host, method: str, target: str, headers: dict[str, str], bod
     for function, route_params in found:
         if method in function.trigger["methods"]:
             return _called(host, function, method, target, headers, body, route_params)
-    return (405 if found else 404), [], b""
+    return 404, [], b""  # for a method that is not bound, too
 
 
 def _administered(host: Host, name: str, body: bytes) -> Answer:
@@ -88,7 +89,7 @@ def _route(wanted: list[str], parts: list[str]) -> dict[str, str] | None:
     for want, part in zip(wanted, parts, strict=True):
         if want.startswith("{"):
             given[want.strip("{}").partition(":")[0]] = part
-        elif want != part:
+        elif want.casefold() != unquote(part).casefold():
             return None
     return given
 

@@ -6,6 +6,7 @@ names and with the platform's own library; and with Core Tools where they are.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import signal
@@ -21,8 +22,8 @@ import pytest
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from bic_lib.core.model import State
-from bic_lib.ledger import Ledger
+from bic_lib.core.model import State, Visit
+from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.notices import Notices
 from bic_lib.ledger.stores import azure_table
 from bic_lib.simulator import Fault, Profile, Simulator
@@ -59,6 +60,11 @@ class World:
     def send(self, content: str, queue: str = "bic-visits") -> None:
         connection = self.storage.connection()
         with QueueClient.from_connection_string(connection, queue, message_encode_policy=TextBase64EncodePolicy()) as client:
+            client.send_message(content)
+
+    def send_raw(self, content: str) -> None:
+        """As somebody sends it who knows nothing of the queue's encoding."""
+        with QueueClient.from_connection_string(self.storage.connection(), "bic-visits") as client:
             client.send_message(content)
 
     def recordings(self) -> list[Path]:
@@ -201,6 +207,36 @@ def test_a_visit_that_makes_no_sense_is_dropped(world: World, host: RunningHost)
     assert Notices(world.ledger.store).read().notices == []
 
 
+def test_what_no_host_can_decode_stops_nothing(world: World) -> None:
+    """Bytes that are no base64 are put aside without a try, text that is no UTF-8 after all its tries, by the platform itself:
+    no function of ours ever sees them, nobody is told of a visit that breaks down, and the work goes on.
+    """
+    world.send_raw("not base64")
+    world.send_raw(base64.b64encode(b"\xff\xfe").decode())
+    with running_host("sdk", world.folder, world.environ) as host:
+        until(lambda: host.log.read_text().count("can't be decoded is put aside") == 2, "both ends of the first", host)
+        until(lambda: "perform_poison failed (5)" in host.log.read_text(), "the end of the second", host)
+        until(world.is_complete, "everything", host)
+    assert Notices(world.ledger.store).read().notices == []
+
+
+@pytest.mark.slow
+def test_the_end_of_a_worker_takes_all_that_it_has_in_hand(world: World) -> None:
+    """`functionTimeout` ends the worker with every invocation in it, and gives the code no signal: what was in hand is done again
+    by visits of the next ticks, everything arrives once, and the platform's abort is no breakdown of ours.
+    """
+    world.sim.faults.standing = [Fault(on="SupportSessionRecording", bytes_per_second=2_000)]
+    environ = {**world.environ, "AzureFunctionsJobHost__functionTimeout": "00:00:05"}
+    with running_host("sdk", world.folder, environ) as host:
+        until(lambda: "ends its worker" in host.log.read_text(), "the worker's end", host)
+        assert not world.is_complete()
+        world.sim.faults.standing = []  # not later: a step that was killed again and again waits for longer than a test does
+        until(world.is_complete, "everything", host)
+        until(lambda: not list(world.folder.rglob(".bic-*")), "nothing left half-written", host)
+    world.demand_everything_once()
+    assert breakdowns.of_a_day(world.ledger.store, Visit("support")) == 0
+
+
 def test_a_poisoned_visit_is_told(world: World, host: RunningHost) -> None:
     """A message in the poison queue becomes a notice that names the site."""
     world.send(visit(), "bic-visits-poison")
@@ -245,7 +281,8 @@ def test_the_routes_answer(world: World, host: RunningHost) -> None:
     assert host.call("GET", "/api/ui/sites/support", headers=cookie).status_code == 200
     assert host.call("GET", "/api/nothing").status_code == 404
     assert host.call("GET", "/api/runs/1-nothing").status_code == 404
-    assert host.call("GET", "/api/download").status_code in (404, 405)
+    assert host.call("GET", "/api/download").status_code == 404
+    assert host.call("HEAD", "/API/%53tatus").status_code == 200
     bad = host.call("POST", "/api/download", json={"sites": ["nobody"], "surprise": 1})
     assert bad.status_code == 400
     assert len(bad.json()["problems"]) > 1

@@ -168,6 +168,16 @@ def test_without_any_good_settings_a_tick_names_the_problem(environ: dict[str, s
     assert record.exc_info is None
 
 
+@pytest.mark.parametrize("path", ["ui/", "ui/sites/support", "ui/login", "dashboard", "ui/nothing"])
+def test_pages_without_any_good_settings_are_closed(environ: dict[str, str], path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No bug is reported, and who has shown no key is not told what stands in the settings."""
+    Path(environ["BIC_SETTINGS"]).write_text('[sites.support]\nhots = "a.example.com"\n')
+    answered, _ = Host(environ).answer("GET", f"https://a.example.net/api/{path}", {}, b"")
+    assert answered.status in (302, 503)
+    assert b"hots" not in answered.body
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_an_instance_s_own_disk_is_no_archive(environ: dict[str, str]) -> None:
     """In Azure a local folder must be a mount, or the settings are refused with the folder's name; /proc is one here."""
     cloud = {**environ, "WEBSITE_INSTANCE_ID": "1"}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import flask
 import jinja2
 
-from bic_lib.core.errors import UsageError
+from bic_lib.core.errors import BicError, UsageError
 from bic_lib.web.guard import Door, Visitor, demand_own_page
 from bic_lib.web.http import Refusal, Request, Response, refuse, respond
 from bic_lib.web.pages import doing, files, home, lists, login, ones, sessions, showing, tester
@@ -109,6 +109,8 @@ def refused(host: Host, request: Request, refusal: Refusal) -> Response:
         visitor = door.visitor(request)
     except Refusal:
         return refuse(refusal)
+    except BicError:  # nobody can be asked for a key, so nobody is told what is wrong
+        return refuse(Refusal(503, ["nobody can be let in: the log says why"]))
     if visitor is None:
         return refuse(refusal)
     title = {404: "There is no such page", 403: "Not with this key", 400: "That can't be done"}.get(refusal.status, "That failed")
