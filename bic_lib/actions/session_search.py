@@ -89,7 +89,7 @@ def shown(match: Match) -> dict[str, Any]:
         "start": iso_text(one.start),
         "end": iso_text(one.end),
     }
-    return {**told, "customer": one.customer, "machine": one.machine, "representative": one.representative}
+    return {**told, "customer": one.customer, "machine": one.machine, "representative": one.representative, "files": one.files}
 
 
 def iso_text(text: str) -> str | None:

@@ -27,7 +27,9 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class FoundSession:
-    """One session, with what tells it from others; times are UTC text, empty where it has none."""
+    """One session, with what tells it from others; times are UTC text, empty where it has none. `files`: how many were moved,
+    None where nothing says it.
+    """
 
     host_name: str
     lsid: str
@@ -37,6 +39,7 @@ class FoundSession:
     customer: str
     machine: str
     representative: str
+    files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

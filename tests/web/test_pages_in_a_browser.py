@@ -199,7 +199,8 @@ def three(tmp_path: Path) -> Iterator[Service]:
         names = ("support", "north", "south")
         sites = [site(appliance, name, host=f"{name}.example.com") for name in names]
         schedules = [hourly("sessions", "site_backups", name=f"hourly-{name}", site=name) for name in names]
-        with serving(tmp_path, appliance, "".join(sites) + archive() + "".join(schedules)) as running:
+        rows = '[destinations.rows]\nkind = "sql_database"\nconnection_string = "sqlite:///rows.sqlite"\n'
+        with serving(tmp_path, appliance, "".join(sites) + archive() + rows + "".join(schedules)) as running:
             app = running.current.held.app
             now = app.ledger.now()
             for name in names:
@@ -227,10 +228,10 @@ def test_texts_of_a_thousand_characters_stick_out_nowhere(three: Service, browse
     """Nor does script in any of them run: the session's page and the search that finds it, on a phone and on a desk."""
     lsid = "e" * 32
     [session] = (three.appliance.session_xml(one.lsid) for one in three.appliance.sessions())
-    sent = {"destinations": "archive", "sites": "support", "wait": "60"}
+    sent = {"destinations": "archive,rows", "sites": "support", "wait": "60"}
     files = {"files": (f"support-{lsid}.xml", hostile(session, lsid))}
-    assert three.post("/api/download", files=files, data=sent).json()["stored"] == 1
-    for place, title in ((f"sessions/{lsid}", f"Session {lsid} · bic"), (f"sessions?q={lsid}", "Sessions · bic")):
+    assert three.post("/api/download", files=files, data=sent).json()["stored"] == 2
+    for place, title in ((f"sessions/{lsid}", f"Session {lsid} · bic"), ("sessions?q=javascript", "Sessions · bic")):
         look(browser, three, place, 1366)
         for width in (390, 1366):
             browser.resize(width)
@@ -252,7 +253,7 @@ def test_pages_can_be_heard(eventful: Service, browser: Page, width: int) -> Non
     """A screen reader finds headings, landmarks, the list of troubles, tables with their columns, the chart with its words."""
     look(browser, eventful, "failures", width)
     named = _named(browser)
-    assert {("heading", "Failures"), ("columnheader", "Forgotten on"), ("search", "")} <= named
+    assert {("heading", "Failures"), ("columnheader", "Forgotten on"), ("search", "This list")} <= named
     look(browser, eventful, "", width)
     named = _named(browser)
     assert {("navigation", "Pages"), ("list", "Troubles"), ("main", "")} <= named

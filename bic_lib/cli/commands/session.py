@@ -85,6 +85,7 @@ JSON = {
                 "end": Key("its end", "2026-08-01T02:25:00Z", null="it has none"),
                 "customer": Key("the customer's name", "Ann"),
                 "machine": Key("the customer's machine", "NB-00073"),
+                "files": Key("files that were moved", 2, null="where nothing says it"),
                 "representative": Key("who supported", "Bo Tester"),
             }
         ],

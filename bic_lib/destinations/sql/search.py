@@ -17,7 +17,9 @@ from bic_lib.destinations.sql.views import CUSTOMER, MACHINE, REPRESENTATIVE, Di
 NEWEST_DAYS = 90
 """Without an index of words each session is read: so far back from the newest one, as long as an appliance keeps them."""
 
-_CHOSEN = f"s.host_name, s.lsid, s.start_time, s.end_time, s.external_key, {CUSTOMER}, {MACHINE}, {REPRESENTATIVE}"
+_CHOSEN = (
+    f"s.host_name, s.lsid, s.start_time, s.end_time, s.file_transfers, s.external_key, {CUSTOMER}, {MACHINE}, {REPRESENTATIVE}"
+)
 
 
 def search(transaction: Transaction, dialect: Dialect, sought: Sought) -> Search:
@@ -59,5 +61,7 @@ def _newest(transaction: Transaction) -> str:
 
 
 def _found(row: Any) -> FoundSession:
-    host, lsid, start, end, *texts = row
-    return FoundSession(host, lsid, *(str(when or "")[:19] for when in (start, end)), *(text or "" for text in texts))
+    host, lsid, start, end, files, *texts = row
+    began, ended = (str(when or "")[:19] for when in (start, end))
+    key, customer, machine, representative = (text or "" for text in texts)
+    return FoundSession(host, lsid, began, ended, key, customer, machine, representative, files)

@@ -16,7 +16,7 @@ from bic_lib.core.searching import Sought
 from bic_lib.ledger.index import Place
 from bic_lib.logs import shown as written
 from bic_lib.web.http import LONGEST_VALUE, Response, answer
-from bic_lib.web.pages.asked import HOME, Asked
+from bic_lib.web.pages.asked import HOME, Asked, to
 from bic_lib.web.pages.files import can_be_taken, place_of, plays
 from bic_lib.web.pages.words import part, query, second
 
@@ -38,9 +38,12 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def search(asked: Asked) -> Response:
-    """The form, and what was found."""
+    """The form, and what was found; by the id or key of one session, its page."""
     q = asked.request.args.get("q", "").strip()[:LONGEST_VALUE]
-    return asked.page("sessions.html", q=q, **_found(asked, q))
+    found = _found(asked, q)
+    if [q] in ([one[name] for one in found["sessions"]] for name in ("lsid", "external_key")):
+        return to(found["sessions"][0]["place"])
+    return asked.page("sessions.html", q=q, **found)
 
 
 def search_json(asked: Asked) -> Response:
@@ -70,7 +73,7 @@ def _match(match: Match) -> Values:
 
 
 def _row(place: Place) -> Values:
-    unknown = dict.fromkeys(("start", "customer", "machine", "representative"))
+    unknown = dict.fromkeys(("start", "customer", "machine", "representative", "files"))
     return {**unknown, **session.brief(place), "place": f"{HOME}sessions/{part(place.lsid)}?{query(site=place.site)}"}
 
 

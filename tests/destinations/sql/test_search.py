@@ -91,7 +91,7 @@ def test_what_is_found(database: SqlDatabase, what: str, text: str, found: bool)
     if found:
         [one] = answer.sessions
         assert (one.host_name, one.start, one.external_key) == (HOST, "2025-03-11 14:02:17", "INC0012345")
-        assert (one.customer, one.machine, one.representative) == ("Ada Example", "NB-00871", "Bo Tester")
+        assert (one.customer, one.machine, one.representative, one.files) == ("Ada Example", "NB-00871", "Bo Tester", 3)
 
 
 def test_the_newest_come_first(database: SqlDatabase) -> None:
