@@ -39,6 +39,8 @@ def strangers(destination: Destination, known: Collection[str], patterns: Sequen
             location = f"session/{host}/{lsid}"
             if location not in known:
                 yield Problem(destination.name, location, lsid, "foreign", "rows of a session that the ledger does not know")
+        for table, count in sorted(destination.table.strays().items()):
+            yield Problem(destination.name, f"{table}/", "", "foreign", f"{count:,} rows that belong to no session")
     elif isinstance(destination, FileDestination):
         unknown = (entry for entry in _files(destination) if entry.location not in known)
         yield from _strange_files(destination, unknown, patterns)

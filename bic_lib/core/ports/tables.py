@@ -89,6 +89,10 @@ class TableDestination(Protocol):
         """
         raise Unsupported("this kind of destination can't list the sessions that it holds")
 
+    def strays(self) -> Mapping[str, int]:
+        """How many rows each table has that belong to no session, where it has any. Raises DestinationError."""
+        return {}
+
     def search(self, sought: Sought) -> Search:
         """The newest sessions that have all that is sought; the answer tells what was not looked at.
 

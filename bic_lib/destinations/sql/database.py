@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -23,6 +23,7 @@ from bic_lib.destinations.sql import connection_strings, odbc, schema, sqlite, s
 from bic_lib.destinations.sql.load import Loader, tried
 from bic_lib.destinations.sql.reading import Reader
 from bic_lib.destinations.sql.search import search
+from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION
 from bic_lib.destinations.sql.transaction import Transaction
 from bic_lib.destinations.sql.views import Dialect
 
@@ -78,6 +79,12 @@ def _row(session: int, file: StoredFile) -> tuple[Value, ...]:
 _SESSIONS = "SELECT s.host_name, s.lsid, l.session_id FROM session AS s LEFT JOIN bic_load AS l ON l.session_id = s.id"
 
 
+def _strays(table: Table) -> str:
+    """How many of its rows have no parent: what keeps that from happening may be switched off, or never have been there."""
+    parent = "session_event" if table in OF_EVENT else "session"
+    return f"SELECT COUNT(*) FROM {table.name} AS c LEFT JOIN {parent} AS p ON p.id = c.{parent}_id WHERE p.id IS NULL"  # noqa: S608
+
+
 class SqlDatabase:
     """A TableDestination (ports.py). Tables are made at first use; threads may share it."""
 
@@ -131,6 +138,12 @@ class SqlDatabase:
         with self.opened() as transaction:
             for host, lsid, load in transaction.stream(_SESSIONS):
                 yield host or "", lsid or "", load is not None
+
+    def strays(self) -> Mapping[str, int]:
+        self._prepare()
+        with self.opened() as transaction:
+            counts = [(table.name, *next(transaction.stream(_strays(table)))) for table in (*OF_SESSION, *OF_EVENT)]
+        return {name: count for name, count in counts if count}
 
     def search(self, sought: Sought) -> Search:
         self._prepare()
