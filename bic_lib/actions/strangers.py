@@ -13,7 +13,7 @@ from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.engine.proving import Problem
 
 _SEALS = "seals/"
-"""Below it lie the statements of sealed days, which are checked by themselves."""
+"""Below it lie the statements of sealed days, which are checked by themselves. None is a session or a recording."""
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes of a file that is read whole to see whether it holds sessions (docs/design.md 2)."""
 
@@ -63,10 +63,9 @@ def others_like(destination: Destination, known: Collection[str], pattern: str) 
 def _strange_files(destination: FileDestination, entries: Iterable[FileEntry], patterns: Sequence[str]) -> Iterator[Problem]:
     others: Counter[str] = Counter()
     for entry in entries:
-        if entry.location.startswith(_SEALS):
-            continue
         told = _told(destination, entry)
-        if told is None and any(fnmatchcase(entry.location, pattern) for pattern in patterns):
+        passed_over = entry.location.startswith(_SEALS) or any(fnmatchcase(entry.location, pattern) for pattern in patterns)
+        if told is None and passed_over:
             continue
         if told is None:
             others[entry.location.rpartition("/")[0]] += 1

@@ -154,8 +154,9 @@ def test_strict_names_what_the_ledger_does_not_know(filled: Bic) -> None:
     """A forged session file and a recording are named one by one, other files by folder, rows by session; until they are gone."""
     assert filled("verify", "--strict").status == 0
     folder = filled.folder / "archive"
-    forged, extra = folder / "sub" / "any.name", folder / "film"
-    forged.parent.mkdir()
+    forged, extra = folder / "sub" / "any.name", folder / "seals" / "film"
+    for one in (forged, extra):
+        one.parent.mkdir()
     shutil.copyfile(some_file(filled), forged)
     extra.write_bytes(b"FLV\x01" + bytes(100))
     (folder / "readme.txt").write_text("hello")
@@ -165,7 +166,7 @@ def test_strict_names_what_the_ledger_does_not_know(filled: Bic) -> None:
     ended = filled("verify", "--strict", "--json")
     found = {(one["destination"], one["location"]) for one in ended.json["problems"] if one["problem"] == "foreign"}
     assert ended.status == 1
-    in_folder = {("archive", "sub/any.name"), ("archive", "film"), ("archive", "/")}
+    in_folder = {("archive", "sub/any.name"), ("archive", "seals/film"), ("archive", "/")}
     assert found == in_folder | {("warehouse", "session/elsewhere/forged")}
     told = filled("failures", "--json").json["failures"]
     assert {one["state"] for one in told} == {"foreign"}

@@ -62,7 +62,6 @@ _MALFORMATIONS: list[Malformation] = [
     "bad_utf8",
     "unclosed",
     "unknown_entity",
-    "huge_values",
 ]
 _TOO_LARGE: list[Malformation] = ["many_attributes", "many_attributes_in_a_language", "many_elements", "deep", "long_name"]
 

@@ -24,8 +24,10 @@ from bic_lib.ledger.streams import StreamState
 log = logging.getLogger("bic.transfers")
 
 States = Mapping[Stream, StreamState]
-_LONGEST_SESSION = 2 * DAY
+_LONGEST_SESSION = 30 * DAY
 """A session stands on the day of its start: so long before it ended it is looked for."""
+_PASS_SECONDS = 2 * DAY
+"""The daily pass comes each day, and later where the site rests."""
 _HAS_A_STEP = (State.PLANNED, State.WAITING)
 _REASON = "the appliance forgot it before it was delivered, and no other destination has it"
 
@@ -113,7 +115,7 @@ def _first_shown(job: Job, kind: ReportKind, hole: Sequence[Window]) -> int | No
 def _settle_stream(job: Job, known: StreamState, hole: Sequence[Window], shown: int | None, states: States) -> None:
     gone = losses.within(hole, Window(0, hole[-1].end if shown is None else shown))
     lost = losses.without(gone, known_to_others(known.stream, states))
-    _bring_over(job, known.stream, gone)
+    _bring_over(job, known, gone)
     tell_lost(job.ledger, known, lost, job.observe)
     unfounded = losses.without(hole, lost)
     job.ledger.troubles.change_lost(known.stream, lambda before: losses.without(before, unfounded))
@@ -138,11 +140,12 @@ def _write(job: Job, known: StreamState, change: Callable[[StreamState], StreamS
         return
 
 
-def _bring_over(job: Job, stream: Stream, gone: Sequence[Window]) -> None:
+def _bring_over(job: Job, known: StreamState, gone: Sequence[Window]) -> None:
     """Plan the repair of what another destination has; what is known and nobody has is lost."""
     repairs: list[Record] = []
     lost: list[Record] = []
-    for transfers in _known_items(job, stream, gone):
+    stream = known.stream
+    for transfers in _known_items(job, known, gone):
         own = transfers.get(stream.destination)
         if own and (own.outcome.state in (*SETTLED, State.LOST) or own.next_try or own.outcome.state in _HAS_A_STEP):
             continue
@@ -155,8 +158,9 @@ def _bring_over(job: Job, stream: Stream, gone: Sequence[Window]) -> None:
         job.tell(record.item, record.destination, record.outcome)
 
 
-def _known_items(job: Job, stream: Stream, gone: Sequence[Window]) -> Iterator[dict[str, Record]]:
+def _known_items(job: Job, known: StreamState, gone: Sequence[Window]) -> Iterator[dict[str, Record]]:
     """Each item of this data type that ended in the time that is gone: its newest transfer at each destination."""
+    stream = known.stream
     days = {
         partition(Item(job.site.name, stream.data, "", start=begin))
         for one in gone
@@ -168,10 +172,21 @@ def _known_items(job: Job, stream: Stream, gone: Sequence[Window]) -> Iterator[d
             record = read_record(row, job.site.name)
             items.setdefault(item_key(record.item), {})[record.destination] = record
         for transfers in items.values():
-            item = next(iter(transfers.values())).item
-            ended = item.end or item.start
-            if any(one.begin <= ended < one.end for one in gone):
+            ended = _ended(job.site, known, next(iter(transfers.values())).item)
+            if any(one.begin < ended.end and ended.begin < one.end for one in gone):
                 yield transfers
+
+
+def _ended(site: Site, known: StreamState, item: Item) -> Window:
+    """When an item can have become deliverable; one without an end is declared ended by a daily pass, a while after its start.
+
+    Of these the stream has none that began before it.
+    """
+    if item.end is not None:
+        return Window(item.end, item.end + 1)
+    if item.start < (known.begin or 0):
+        return Window(item.start, item.start)
+    return Window(item.start, item.start + site.abnormal_after + _PASS_SECONDS)
 
 
 def _missing(job: Job, known: Record, destination: str) -> Record:

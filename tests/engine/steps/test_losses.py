@@ -170,6 +170,27 @@ def test_a_destination_away_is_filled_from_the_other(tmp_path: Path, sim: Simula
     world.demand_agreement("archive", "second")
 
 
+def test_a_stream_that_was_parked_gets_sessions_without_an_end_too(tmp_path: Path) -> None:
+    """They had begun before it was parked and were declared ended later, and the appliance forgot them meanwhile."""
+    begun = time.time()
+    with Simulator(Profile(sessions=12, days=2, presentations=0, seed=5, abnormal_every=2), clock=lambda: begun) as sim:
+        sim.faults.keeps = 20 * DAY
+        world = World(tmp_path, sim)
+        world.configure(destinations=("archive", "second"), site=KEEPS)
+        world.once()
+        waited = {one.lsid for one in sim.sessions() if one.end is None} - set(world.delivered("second"))
+        assert waited
+        world.configure(destinations=("archive",), site=KEEPS)
+        for _ in range(3):
+            world.pass_time(10 * DAY)
+            world.once()
+        assert waited <= set(world.delivered("archive"))
+        world.configure(destinations=("archive", "second"), site=KEEPS)
+        days(world, 2)
+        assert world.delivered("second") == world.delivered("archive")
+        assert lost(world) == []
+
+
 def test_a_copy_that_does_not_fit_its_record_is_not_brought_over(tmp_path: Path, sim: Simulator) -> None:
     """Altered or gone where it was: the item is lost by its id, and the reason says where and why."""
     world = World(tmp_path, sim)

@@ -202,7 +202,8 @@ class World:
         sim = sim or self.sim
         files = self.files(destination)
         expected = {truth.lsid: truth for truth in wanted(sim, abnormal_after)}
-        assert self.delivered(destination) == Counter(expected.keys())
+        delivered, once = self.delivered(destination), Counter(expected.keys())
+        assert delivered == once, f"{destination} lacks {once - delivered}, has too much {delivered - once}"
         served = {lsid: fingerprint(sim, lsid) for lsid in expected}
         for name, content in files.items():
             if name.endswith(".xml"):
