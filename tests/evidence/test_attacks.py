@@ -95,6 +95,13 @@ def replace_the_key(root: Path, folder: Path) -> None:
         before = statement.digest(path.read_bytes())
 
 
+def call_an_older_chain_otherwise(root: Path, folder: Path) -> None:
+    """All of the chain goes but its beginning, which lies there as that of another ledger."""
+    for path in [*folder.glob("00001-*"), *folder.glob("00002-*")]:
+        path.unlink()
+    folder.rename(folder.with_name("f" * 16))
+
+
 def no_seals(root: Path, folder: Path) -> None:
     shutil.rmtree(root / "seals")
 
@@ -109,6 +116,7 @@ ATTACKS: dict[Attack, str] = {
     drop_a_day: "gap",
     strip_a_signature: "signature",
     replace_the_key: "key",
+    call_an_older_chain_otherwise: "key",
     no_seals: "gap",
 }
 
@@ -136,13 +144,24 @@ def test_it_is_named(attack: Attack, thrice: Sealed, tmp_path: Path) -> None:
 
 
 def test_what_is_added_is_in_no_list(thrice: Sealed, tmp_path: Path) -> None:
-    """A file more breaks nothing, and is named where that is asked for."""
+    """A file more, a key, a signature breaks nothing, and is named where that is asked for."""
     root = tmp_path / "copy"
     shutil.copytree(thrice.root, root)
-    (root / "more.xml").write_bytes(b"<more/>")
+    own, _ = keys.FileKeys(tmp_path / "own.pem").first()
+    folder = f"seals/{thrice.ledger}"
+    last = statement_of(root / folder, 2)
+    more = {
+        "more.xml": b"<more/>",
+        f"{folder}/keys/{own.public.id}.pem": own.public.pem,
+        f"{folder}/{last.name}.{own.public.id}.sig": own.sign(last.read_bytes()),
+        f"{folder}/keys/time-stamp-0.pem": b"none",
+    }
+    for name, content in more.items():
+        (root / name).write_bytes(content)
     assert seals.check(root, [thrice.fingerprint]).state == "proven"
-    [problem] = seals.check(root, [thrice.fingerprint], strict=True).problems
-    assert (problem.problem, problem.location) == ("foreign", "more.xml")
+    problems = seals.check(root, [thrice.fingerprint], strict=True).problems
+    assert {str(one.problem) for one in problems} == {"foreign"}
+    assert {one.location for one in problems} == set(more)
 
 
 def test_a_roll_back_of_everything_is_seen_by_who_kept_the_head(thrice: Sealed, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +83,18 @@ def test_a_day_without_a_listing_says_why(sealed: Sealed) -> None:
     told = days(sealed, last.number)[last.day.isoformat()]
     assert (told["listed"], told["listing"]) == (None, "none")
     assert "no listing" in told["why"]
+
+
+def test_a_day_is_told_a_last_time_when_the_appliance_forgets_it(fresh: Sealed) -> None:
+    """Once, as final, with the figures of then."""
+    keeps = fresh.parts()[1].around.reports["support"].keeps // DAY
+    [oldest, *_] = sorted(truth(fresh.world.sim))
+    fresh.next_day()
+    fresh.pass_time((keeps - 4) * DAY)
+    found: list[dict[str, Any]] = []
+    for head in [*fresh.seal(), *fresh.next_day(), *fresh.next_day()]:
+        found += [{**one, "at": head.day.isoformat()} for one in days(fresh, head.number).values() if one["final"]]
+    first = next(one for one in found if one["day"] == oldest)
+    assert (date.fromisoformat(first["at"]) - date.fromisoformat(oldest)).days == keeps
+    assert first["listed"] == first["destinations"]["archive"]["delivered"] == truth(fresh.world.sim)[oldest]
+    assert Counter(one["day"] for one in found).most_common(1)[0][1] == 1

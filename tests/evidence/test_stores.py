@@ -17,7 +17,7 @@ from bic_lib.core.errors import ItemError
 from bic_lib.core.model import DAY
 from bic_lib.core.ports.files import FileStore
 from bic_lib.destinations import azure_blob, smb_share
-from bic_lib.evidence import against, sealing
+from bic_lib.evidence import against, files, sealing
 from bic_lib.evidence import folder as evidence_folder
 from bic_lib.evidence.names import Stem
 from bic_lib.ledger.seals import Seals
@@ -69,3 +69,55 @@ def test_a_chain_stands_where_nothing_can_be_replaced(
     assert (chain.problems, len(chain.heads), chain.rooted) == ([], 2, True)
     assert store.look(f"{folder}/{Stem(1, day, 1)}.json.sig")
     assert b"".join(store.read(f"{folder}/{Stem(1, day)}.json")) == b"somebody's"
+
+
+@pytest.fixture(params=["container", "share"])
+def open_store(request: pytest.FixtureRequest) -> FileStore:
+    """One in which whoever has its key may do everything."""
+    if request.param == "share":
+        server: Samba = request.getfixturevalue("samba")
+        return smb_share.create(rf"{server.unc}\{uuid.uuid4().hex}", server.username, server.password, port=server.port)
+    emulator: Azurite = request.getfixturevalue("azurite")
+    return azure_blob.create(connection_string=emulator.connection_string, container=f"open-{uuid.uuid4().hex}")
+
+
+def test_an_insider_is_found_there_too(thrice: Sealed, open_store: FileStore) -> None:
+    """A file altered, swapped, deleted; a list, a statement, the end of the chain, all of the seals: each is named."""
+    for path in sorted(thrice.root.rglob("*")):
+        if path.is_file():
+            open_store.put(path.relative_to(thrice.root).as_posix(), path.read_bytes(), replace=False)
+    ledger, setup = thrice.parts()
+    setup = replace(setup, store=lambda: open_store)
+    noted = against.noted(ledger)
+
+    def found() -> set[str]:
+        chain = against.chain(setup, noted, ledger.names)
+        must = {location: line.sha256 for location, line in chain.at() if line.sha256}
+        wrong = (*chain.problems, *against.rolled_back(noted, chain), *files.wrong(open_store, must))
+        return {str(one.problem) for one in wrong}
+
+    assert found() == set()
+    one, other = (record.outcome.location for record in thrice.documents()[:2])
+    folder = f"seals/{thrice.ledger}"
+    [last] = [path.name for path in thrice.folder.glob("00002-*.json") if path.name.count(".") == 1]
+    [listed] = [path.name for path in thrice.folder.glob("00000-*.sha256")]
+    swapped = {one: thrice.root / other, other: thrice.root / one}
+    attacks: list[tuple[dict[str, bytes | None], str]] = [
+        ({one: (thrice.root / one).read_bytes()[::-1]}, "altered"),
+        ({name: path.read_bytes() for name, path in swapped.items()}, "altered"),
+        ({one: None}, "missing"),
+        ({f"{folder}/{listed}": (thrice.folder / listed).read_bytes()[:-1] + b"x\n"}, "list"),
+        ({f"{folder}/{last}": (thrice.folder / last).read_bytes().replace(b"bic", b"bac")}, "signature"),
+        ({f"{folder}/{path.name}": None for path in thrice.folder.glob("00002-*")}, "gap"),
+        ({f"{folder}/{path.relative_to(thrice.folder)}": None for path in thrice.folder.rglob("*") if path.is_file()}, "gap"),
+    ]
+    for changed, named in attacks:
+        for location, content in changed.items():
+            if content is None:
+                open_store.remove(location)
+            else:
+                open_store.put(location, content, replace=True)
+        assert named in found(), changed.keys()
+        for location in changed:
+            open_store.put(location, (thrice.root / location).read_bytes(), replace=True)
+    assert found() == set()
