@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class _Bag:
         seals = dict(self._seals())
         self.bagged.unsealed = sum(not one.stem for one in self.bagged.files)
         self.bagged.tokens = sorted(path.rpartition("/")[2] for path in self.sums if path.endswith(names.TOKEN))
+        self.bagged.days = list(self._days(seals))
         payload = "".join(f"{sha256}  {path}\n" for path, (sha256, _) in sorted(self.sums.items()))
         octets = f"{sum(size for _, size in self.sums.values())}.{len(self.sums)}"
         tags = {
@@ -168,6 +169,14 @@ class _Bag:
         for name in sorted(found):
             if name.startswith(f"{names.KEYS}/"):
                 self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))
+
+    def _days(self, stems: Iterable[str]) -> Iterator[str]:
+        """Of the files of completeness those that tell of the session's day."""
+        for stem in stems:
+            name = f"{stem}.{self.bagged.sites[stem]}{names.STATEMENT}"
+            path = self.root / f"data/{names.SEALS}/{self.chain['ledger']}/{name}"
+            if path.exists() and f'"day":"{self.session.place.day}"' in path.read_text(encoding="utf-8"):
+                yield name
 
     def _of_day(self) -> str:
         """The seal of the day on which the session began: its completeness tells of it."""

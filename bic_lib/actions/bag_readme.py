@@ -25,7 +25,8 @@ class Packed:
 
 @dataclass(slots=True)
 class Bagged:
-    """What a bag holds, and what it lacks: a line each. `tokens`: names of its time stamps; `sites`: by stem, what the seal calls
+    """What a bag holds, and what it lacks: a line each. `tokens`: names of its time stamps; `days`: of what tells what the
+    appliance listed of the session's day; `sites`: by stem, what the seal calls
     the session's site.
     """
 
@@ -33,6 +34,7 @@ class Bagged:
     unsealed: int = 0
     lacking: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    days: list[str] = field(default_factory=list)
     sites: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,7 +54,8 @@ def readme(place: Place, host: str, bagged: Bagged, seals: Mapping[str, bytes], 
 
 
 _WHOLE = """
-Check it: type these lines in this folder, in a shell (sh) with sha256sum and openssl. Each must say OK, and none may fail.
+Check it: type these lines, or paste them, in this folder, in a shell with sha256sum and openssl. Each must say OK, none may fail.
+(On a Mac first: alias sha256sum='shasum -a 256')
 
   # 1. Nothing in this bag was changed since it was made.
   sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt && echo OK || echo FAILED
@@ -61,16 +64,13 @@ Check it: type these lines in this folder, in a shell (sh) with sha256sum and op
 _NO_SEALS = "This ledger's days are not sealed, or not those of this session: there is nothing more to check.\n"
 
 _LIMITS = """
-The sealed day says too what the appliance itself listed of it, and what became of that: in the file of the day that ends
-with .SITE.json, "listed", "delivered", "missing".
-
 What this bag can't show: a session that the appliance never listed; what happened before sealing began (statement 00000 is an
 inventory); that nothing was sealed and taken back since: the whole chain, and a head that somebody kept elsewhere, show that.
 Who made this bag wrote these lines too: read them before you type them. Each is sha256sum, openssl and grep, no program of ours.
 """.lstrip("\n")
 
 _KEY = r"""
-  # 2. The key. Put in the fingerprint that you have from elsewhere (a mail, a contract), 64 digits: a bag can't vouch for itself.
+  # 2. The key. In place of PUT_IT_HERE type the fingerprint that you have from elsewhere (a mail, a contract), 64 digits.
   known=PUT_IT_HERE
   S=data/seals/{ledger}
   print_of() {{ openssl pkey -pubin -in "$1" -outform DER 2>/dev/null | sha256sum | cut -c1-64; }}
@@ -80,7 +80,7 @@ _KEY = r"""
   # 3. Each statement is signed by that key, or by one to which it handed over.
 """.strip("\n")
 _LOST = """
-  # From here on the chain is of another key: one was lost. Put in the fingerprint that was told for it.
+  # From here on the chain is of another key: one was lost. Type the fingerprint that was told for it.
   known=PUT_THE_OTHER_HERE
   key=$(key_of "$known"); [ -n "$key" ] && echo OK || echo "FAILED: no key of this bag has that fingerprint"
 """.strip("\n")
@@ -100,6 +100,10 @@ def _commands(place: Place, bagged: Bagged, seals: Mapping[str, bytes], ledger: 
     if bagged.tokens:
         yield "\n  # 6. Somebody else's clock: each statement was there when its time stamp says."
         yield from map(_token, bagged.tokens)
+    if bagged.days:
+        yield f"\n  # Was anything left out? What the appliance listed of {place.day}, and what of that is missing."
+        yield from (f'  grep -o \'{{"asked_at[^]]*"day":"{place.day}"[^]]*]\' $S/{name}' for name in bagged.days)
+    yield ""
 
 
 def _signatures(seals: Mapping[str, bytes]) -> Iterator[str]:

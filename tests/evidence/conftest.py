@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.core.model import DAY
 from bic_lib.simulator import Profile, Simulator
 from tests.engine.steps.world import World
 from tests.evidence.sealed import SEAL, Sealed
@@ -35,6 +36,18 @@ def begun(folder: Path, delivered: World, seal: str = SEAL) -> Sealed:
         settings.write(seal)
     made = Sealed(World(folder, delivered.sim))
     made.begin()
+    return made
+
+
+def begun_before(days: int, folder: Path, delivered: World) -> Sealed:
+    """A chain that was begun so many days ago, and not gone on with."""
+    shutil.copytree(delivered.folder, folder, dirs_exist_ok=True)
+    made = Sealed(World(folder, delivered.sim))
+    made.world.clock.offset = -days * DAY
+    with (folder / "bic.toml").open("a") as settings:
+        settings.write(SEAL)
+    made.begin()
+    made.world.clock.offset = 0.0
     return made
 
 

@@ -17,6 +17,8 @@ from bic_lib.actions.session import find, look
 from bic_lib.core.errors import UsageError
 from bic_lib.evidence import keys, sealing, statement
 from bic_lib.settings import loading
+from tests.engine.steps.world import World
+from tests.evidence.conftest import begun_before
 from tests.evidence.sealed import BARE, Sealed
 
 
@@ -41,7 +43,7 @@ def checked(folder: Path, known: str, other: str = "") -> subprocess.CompletedPr
 def demand_well(folder: Path, fingerprint: str) -> None:
     done = checked(folder, fingerprint)
     assert done.stderr == ""
-    told = done.stdout.splitlines()
+    told = [line for line in done.stdout.splitlines() if not line.startswith('{"asked_at"')]
     assert set(told) == {"OK", "Verified OK"}
     assert told.count("Verified OK") >= 1
     assert told.count("OK") >= 5
@@ -125,6 +127,20 @@ def test_after_a_lost_key_both_fingerprints_are_asked_for(sealed: Sealed, tmp_pa
     done = checked(target, sealed.fingerprint, other)
     assert set(done.stdout.splitlines()) == {"OK", "Verified OK"}
     assert done.stdout.count("Verified OK") == 2
+
+
+def test_its_readme_shows_what_the_appliance_listed_of_its_day(tmp_path: Path, delivered: World) -> None:
+    """As the sealed file of the day has it, and no other day."""
+    made = begun_before(4, tmp_path, delivered)
+    made.seal()
+    target = tmp_path / "bag"
+    bagged(made, target)
+    demand_well(target, made.fingerprint)
+    [line] = [one for one in checked(target, made.fingerprint).stdout.splitlines() if one.startswith('{"asked_at"')]
+    told = json.loads(line.partition(',"missing"')[0] + "}")
+    day = (target / "bag-info.txt").read_text().partition("begun ")[2].partition("\n")[0]
+    assert told["day"] == day
+    assert told["destinations"]["archive"]["delivered"] > 0
 
 
 def test_nothing_of_others_is_in_it(sealed: Sealed, tmp_path: Path) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 from azure.storage.queue import QueueClient
 
-from bic_lib.core.model import DAY
 from bic_lib.evidence.statement import Head
 from tests.engine.steps.world import World
-from tests.evidence.sealed import SEAL, Sealed, problems
+from tests.evidence.conftest import begun_before
+from tests.evidence.sealed import Sealed, problems
 from tests.hosts.emulator import emulator
 from tests.hosts.running import running_host
 from tests.hosts.test_serve import serving
@@ -21,18 +20,6 @@ from tests.support import Bic, end
 
 _DAYS = 60
 """A second or two of sealing: a stop comes in its middle."""
-
-
-def begun_before(days: int, folder: Path, delivered: World) -> Sealed:
-    """A chain that was begun so many days ago, and not gone on with."""
-    shutil.copytree(delivered.folder, folder, dirs_exist_ok=True)
-    made = Sealed(World(folder, delivered.sim))
-    made.world.clock.offset = -days * DAY
-    with (folder / "bic.toml").open("a") as settings:
-        settings.write(SEAL)
-    made.begin()
-    made.world.clock.offset = 0.0
-    return made
 
 
 @pytest.fixture
