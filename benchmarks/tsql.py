@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -30,7 +29,7 @@ from bic_lib.destinations.sql.tables import OF_EVENT, OF_SESSION, metadata
 from bic_lib.destinations.sql.views import views
 from tests.destinations.sql import tds
 from tests.destinations.sql.drivers import microsofts
-from tests.destinations.sql.stand_in import Connection, going, stand_in
+from tests.destinations.sql.stand_in import going
 
 HOST = "support.example.com"
 SESSIONS = 100
@@ -41,9 +40,9 @@ _OF_ITSELF = 2
 _PLAN = "{http://schemas.microsoft.com/sqlserver/2004/07/showplan}"
 
 
-def destination(string: str, way: Way, *, dialect: Any = "mssql") -> SqlDatabase:
+def destination(string: str, way: Way) -> SqlDatabase:
     parts = connection_strings.parse(string)
-    kind = Kind(dialect, going(way), sqlserver_errors.translated)
+    kind = Kind("mssql", going(way), sqlserver_errors.translated)
     return SqlDatabase(kind, lambda: odbc.engine(parts, token=None, wait=30), connection_strings.name(parts), True)
 
 
@@ -128,26 +127,10 @@ def plan(xml: str) -> str:
     return f"{'+'.join(spent) or '?'} ms  {' '.join(statement.split())[:60]}  {', '.join(reads)}  {', '.join(warnings)}"
 
 
-@contextmanager
-def before_the_stand_in(way: Way) -> Iterator[tuple[SqlDatabase, tds.Front]]:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "t.sqlite")
-        stand_in(file, []).checks()
-
-        def connect() -> Connection:
-            return Connection(file, [], lambda _: None, lambda _: None, keeps=False, trigger=())
-
-        with tds.front(connect) as front:
-            string = f"DRIVER={microsofts()};SERVER=127.0.0.1,{front.port};UID=u;PWD=p;DATABASE=bic;Encrypt=no"
-            to = destination(string, way, dialect="sqlite")
-            yield to, front
-            to.engine.dispose()
-
-
 def without_a_server(sessions: int) -> None:
     rows = rows_of(sessions)
     for way in Way:
-        with before_the_stand_in(way) as (to, front):
+        with tempfile.TemporaryDirectory() as folder, tds.through(microsofts(), Path(folder, "t.sqlite"), way=way) as (to, front):
             seconds(to, 1, first=10_000_000)
             taken = []
             for number in range(ROUNDS):

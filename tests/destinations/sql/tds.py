@@ -13,10 +13,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from bic_lib.destinations.sql import SqlDatabase, connection_strings, odbc, sqlserver_errors
+from bic_lib.destinations.sql.database import Kind
+from bic_lib.destinations.sql.sqlserver import SqlServerTransaction, Way
 from tests.destinations.sql.listener import Gone, exactly
-from tests.destinations.sql.stand_in import Connection, Cursor, pyodbc
+from tests.destinations.sql.stand_in import Connection, Cursor, Set, going, pyodbc, stand_in
 
 _BATCH, _RPC, _ANSWER, _ATTENTION, _LOGIN, _PRELOGIN = 1, 3, 4, 6, 16, 18
 _NO_ENCRYPTION = bytes([0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 255, 16, 0, 16, 0, 0, 0, 2])
@@ -290,3 +294,24 @@ def front(connect: Callable[[], Connection]) -> Iterator[Front]:
         threading.Thread(target=accept, daemon=True).start()
         yield served
         bound.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def through(
+    driver: str, file: Path, *, trigger: Sequence[Set | Exception] = (), way: Way = SqlServerTransaction.way
+) -> Iterator[tuple[SqlDatabase, Front]]:
+    """A destination that reaches the stand-in by a driver, its tables made; and the server, for what it sends from then on."""
+    stand_in(file, []).checks()
+
+    def connect() -> Connection:
+        return Connection(file, [], lambda _: None, lambda _: None, keeps=False, trigger=trigger)
+
+    with front(connect) as served:
+        place = f"127.0.0.1;PORT={served.port};TDS_Version=7.4" if driver == "FreeTDS" else f"127.0.0.1,{served.port}"
+        parts = connection_strings.parse(f"DRIVER={driver};SERVER={place};UID=u;PWD=p;DATABASE=bic;Encrypt=no")
+        kind = Kind("sqlite", going(way), sqlserver_errors.translated)
+        destination = SqlDatabase(kind, lambda: odbc.engine(parts, token=None, wait=5), "the front", True)
+        destination.loaded("nobody", [])
+        served.requests.clear()
+        yield destination, served
+        destination.engine.dispose()

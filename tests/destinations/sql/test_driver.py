@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,11 +12,9 @@ import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, document, small
 from bic_lib.core.model import State
-from bic_lib.destinations.sql import SqlDatabase, connection_strings, odbc, sqlserver_errors
-from bic_lib.destinations.sql.database import Kind
-from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
+from bic_lib.destinations.sql import SqlDatabase
 from tests.destinations.sql import tds
-from tests.destinations.sql.stand_in import A_MESSAGE, Connection, Set, pyodbc, stand_in
+from tests.destinations.sql.stand_in import A_MESSAGE, pyodbc
 from tests.destinations.sql.test_sqlite import query
 
 Opened: TypeAlias = Callable[..., AbstractContextManager[tuple[SqlDatabase, tds.Front]]]
@@ -30,25 +29,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
         pytest.skip("FreeTDS is not installed")
     name = "FreeTDS" if request.param == "FreeTDS" else request.getfixturevalue("microsofts")
 
-    @contextmanager
-    def opening(trigger: Sequence[Set | Exception] = ()):  # type: ignore[no-untyped-def]  # as Opened says
-        file = tmp_path / "t.sqlite"
-        stand_in(file, []).load(HOST, [small("first")])
-
-        def connect() -> Connection:
-            return Connection(file, [], lambda _: None, lambda _: None, keeps=False, trigger=trigger)
-
-        with tds.front(connect) as front:
-            place = f"127.0.0.1;PORT={front.port};TDS_Version=7.4" if name == "FreeTDS" else f"127.0.0.1,{front.port}"
-            parts = connection_strings.parse(f"DRIVER={name};SERVER={place};UID=u;PWD=p;DATABASE=bic;Encrypt=no")
-            kind = Kind("sqlite", SqlServerTransaction, sqlserver_errors.translated)
-            destination = SqlDatabase(kind, lambda: odbc.engine(parts, token=None, wait=5), "the front", True)
-            destination.loaded(HOST, [])
-            front.requests.clear()
-            yield destination, front
-            destination.engine.dispose()
-
-    return opening
+    return partial(tds.through, name, tmp_path / "t.sqlite")
 
 
 def test_a_load_is_six_round_trips(opened: Opened) -> None:
@@ -76,8 +57,8 @@ def test_a_batch_is_one_statement_to_the_server(opened: Opened) -> None:
 def test_an_error_behind_a_message_is_met(opened: Opened, tmp_path: Path) -> None:
     """What a driver tells of an error only when it is asked for the next answer fails the load."""
     failed = pyodbc.IntegrityError("23000", "[23000] a trigger refuses this (547)")
-    with opened([A_MESSAGE, ((("n", None),), [(1,)]), failed]) as (destination, _):
+    with opened(trigger=[A_MESSAGE, ((("n", None),), [(1,)]), failed]) as (destination, _):
         [outcome] = destination.load(HOST, [small("a")])
     assert outcome.state is State.FAILED
     assert "a trigger refuses this" in outcome.reason
-    assert query(tmp_path / "t.sqlite")("SELECT lsid FROM session") == [("first",)]
+    assert query(tmp_path / "t.sqlite")("SELECT lsid FROM session") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from bic_lib.destinations.sql.search import statement
 from bic_lib.destinations.sql.sqlserver import LOCK_SECONDS, SqlServerTransaction, Way
 from bic_lib.destinations.sql.tables import metadata
 from bic_lib.destinations.sql.transaction import Having
+from tests.destinations.sql import drivers, tds
 from tests.destinations.sql.stand_in import A_MESSAGE, Set, pyodbc, stand_in
 from tests.destinations.sql.test_sqlite import query
 from tests.destinations.sql.test_views import QUERIES
@@ -39,8 +41,14 @@ class TestStandIn(TableDestinationContract):
     """The course of loading keeps the contract, whatever carries out its statements."""
 
     @pytest.fixture
-    def database(self, tmp_path: Path) -> Database:
-        return Database(stand_in(tmp_path / "t.sqlite", []), query(tmp_path / "t.sqlite", cascades=True))
+    def database(self, tmp_path: Path) -> Iterator[Database]:
+        """Behind Microsoft's driver, where that is installed."""
+        ask = query(tmp_path / "t.sqlite", cascades=True)
+        if not (driver := drivers.microsofts()):
+            yield Database(stand_in(tmp_path / "t.sqlite", []), ask)
+            return
+        with tds.through(driver, tmp_path / "t.sqlite") as (destination, _):
+            yield Database(destination, ask)
 
 
 @pytest.mark.skipif(not SERVER, reason="BIC_TEST_MSSQL names no SQL Server to try")
