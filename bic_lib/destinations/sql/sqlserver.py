@@ -6,7 +6,8 @@ Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getap
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
@@ -24,7 +25,7 @@ from bic_lib.destinations.sql.change import Change
 from bic_lib.destinations.sql.fitting import cut
 from bic_lib.destinations.sql.inspection import Described, Found, Index
 from bic_lib.destinations.sql.one_batch import column_type
-from bic_lib.destinations.sql.transaction import Having, Transaction, as_json
+from bic_lib.destinations.sql.transaction import ROWS_AT_ONCE, Having, Transaction, as_json
 
 LOCK_SECONDS = 120
 """How long a batch waits for another process that loads sessions of the same site."""
@@ -98,15 +99,27 @@ class SqlServerTransaction(Transaction):
         All that the server answers is read, for it may tell an error behind rows.
         """
         rows: Sequence[Any] = []
+        with self._wrapped(statement):
+            odbc.execute(self._cursor, statement, parameters)
+            rows = self._cursor.fetchall() if self._cursor.description else rows
+            while self._cursor.nextset():
+                rows = self._cursor.fetchall() if self._cursor.description else rows
+        return rows
+
+    def stream(self, statement: str, *parameters: Any) -> Iterator[Sequence[Any]]:
+        """Rows of a query, a few at a time, until the next statement."""
+        with self._wrapped(statement):
+            odbc.execute(self._cursor, statement, parameters)
+            while some := self._cursor.fetchmany(ROWS_AT_ONCE):
+                yield from some
+
+    @contextmanager
+    def _wrapped(self, statement: str) -> Iterator[None]:
+        """The driver's errors as SQLAlchemy has them."""
         try:
-            cursor = self._cursor
-            odbc.execute(cursor, statement, parameters)
-            rows = cursor.fetchall() if cursor.description else rows
-            while cursor.nextset():
-                rows = cursor.fetchall() if cursor.description else rows
+            yield
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise DBAPIError(statement, None, error, hide_parameters=True) from error
-        return rows
 
     def write(self, change: Change) -> None:
         form = self.way.value

@@ -46,7 +46,7 @@ class Having:
 CHANGING = tuple(column for column in COLUMNS["session"] if column not in {"host_name", "lsid"})
 """The columns of a session that is there which a load changes."""
 
-_ROWS_AT_ONCE = 1_000
+ROWS_AT_ONCE = 1_000
 """Rows that a query's answer is taken in: few enough to be held, many enough that taking them costs nothing."""
 
 
@@ -88,7 +88,7 @@ class Transaction(ABC):
     def stream(self, statement: str, *parameters: Any) -> Iterator[Sequence[Any]]:
         """Rows of a query, a few at a time."""
         result = self._connection.exec_driver_sql(statement, parameters)
-        while some := result.fetchmany(_ROWS_AT_ONCE):
+        while some := result.fetchmany(ROWS_AT_ONCE):
             yield from some
 
     # --- what is there ---
