@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -19,7 +20,7 @@ from typing import Any
 
 from bic_lib.core.errors import LedgerError, UsageError
 from bic_lib.core.ports.store import BATCH, Put, Row, Store
-from bic_lib.ledger import migration
+from bic_lib.ledger import leases, migration
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.index import INDEX
 from bic_lib.ledger.journal import JOURNAL
@@ -30,7 +31,7 @@ from bic_lib.ledger.work import DUE
 
 TABLES = (STATE, ITEMS, DUE, RUNS, INDEX, JOURNAL, SEALS)
 """All tables of a ledger."""
-_WHAT = {"bic": "ledger", "v": 1}
+_VERSION = 1
 _LANE = "lane|"
 _MADE_BY_ITSELF = frozenset({"ledger", "places", "settings", "scheduler"})
 """What any command writes into the state of a new ledger."""
@@ -62,7 +63,7 @@ def export(store: Store, file: Path, seen: Seen = _unseen) -> Copied:
     if file.exists():
         raise UsageError(f"There is a file {file} already.", hint="Name a new one: a copy is never written over.")
     part = file.with_name(f".{file.name}.part")
-    before = _at_work(store)
+    before = _resting(store)
     try:
         with (
             os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw,
@@ -71,17 +72,28 @@ def export(store: Store, file: Path, seen: Seen = _unseen) -> Copied:
             copied = _write(packed, _rows(store), seen)
         with part.open("rb") as written:
             os.fsync(written.fileno())
-        if _at_work(store) != before:
-            raise LedgerError("Somebody was at work in the ledger while it was copied.", hint="Stop `bic`, then call this again.")
+        if _resting(store) != before:
+            raise _busy()
         os.link(part, file)
     finally:
         part.unlink(missing_ok=True)
     return copied
 
 
-def _at_work(store: Store) -> dict[tuple[str, str], str]:
-    """The versions of all that a visit changes first and last; a tick without work changes only its own row."""
-    return {(row.partition, row.key): row.version for row in store.everything(STATE) if (row.partition, row.key) != _TICK}
+def _resting(store: Store) -> dict[tuple[str, str], str]:
+    """The versions of all that a visit changes first and last; a tick without work changes only its own row.
+
+    Raises LedgerError while somebody holds any of it: between two renewals of a lease no version tells what its holder stores.
+    """
+    rows = [row for row in store.everything(STATE) if (row.partition, row.key) != _TICK]
+    if not all(leases.is_free(store, row) for row in rows):
+        raise _busy()
+    return {(row.partition, row.key): row.version for row in rows}
+
+
+def _busy() -> LedgerError:
+    hint = "Stop `bic`, then call this again; what was killed is let go of after two minutes."
+    return LedgerError("Somebody is at work in the ledger, so that no copy would be whole.", hint=hint)
 
 
 def _rows(store: Store) -> Iterator[tuple[str, Row]]:
@@ -99,7 +111,7 @@ def _write(packed: gzip.GzipFile, rows: Iterator[tuple[str, Row]], seen: Seen) -
         digest.update(text)
         packed.write(text)
 
-    line({**_WHAT, "form": migration.FORM})
+    line({"bic": "ledger", "v": _VERSION, "form": migration.FORM})
     for table, row in rows:
         line([table, row.partition, row.key, _free(row.body)])
         count += 1
@@ -145,7 +157,7 @@ def check(file: Path) -> Copied:
     digest, count, end = hashlib.sha256(), 0, None
     for text, value in _lines(file):
         if end is not None or (isinstance(value, dict) and "rows" in value):
-            if end is not None or (value["rows"], value["sha256"]) != (count, digest.hexdigest()):
+            if end is not None or (value["rows"], value.get("sha256")) != (count, digest.hexdigest()):
                 raise _damaged(file)
             end = Copied(count, digest.hexdigest())
         else:
@@ -169,15 +181,22 @@ def _lines(file: Path) -> Iterator[tuple[bytes, Any]]:
         with gzip.open(file) as packed:
             for number, text in enumerate(packed):
                 value = json.loads(text)
-                if number == 0 and not (isinstance(value, dict) and _WHAT.items() <= value.items()):
-                    raise UsageError(f"{file} is no copy of a ledger.", hint="`bic ledger export FILE` writes one.")
-                if number == 0 and value["form"] > migration.FORM:
-                    raise UsageError(f"{file} was written by a newer bic.", hint="Run that one, or newer.")
+                if number == 0:
+                    _demand_copy(value, file)
                 yield text, value
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {file}.") from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise _damaged(file) from error
+
+
+def _demand_copy(head: object, file: Path) -> None:
+    match head:
+        case {"bic": "ledger", "v": int(version), "form": int(form)}:
+            if version > _VERSION or form > migration.FORM:
+                raise UsageError(f"{file} was written by a newer bic.", hint="Run that one, or newer.")
+        case _:
+            raise UsageError(f"{file} is no copy of a ledger.", hint="`bic ledger export FILE` writes one.")
 
 
 def _damaged(file: Path) -> UsageError:

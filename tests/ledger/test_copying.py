@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +29,7 @@ Rows = dict[tuple[str, str, str], Any]
 
 @pytest.fixture
 def full(ledger: Ledger) -> Store:
-    """A ledger with something in every table, with a lane, a claim that is held and a chain of seals."""
+    """A ledger with something in every table, with a lane and a claim of a worker that was lost, and a chain of seals."""
     store = ledger.store
     migration.bring_up(store)
     items = [Item("support", DataType.SESSIONS, f"{number:032x}", start=86_400 * (number + 1)) for number in range(120)]
@@ -36,7 +38,7 @@ def full(ledger: Ledger) -> Store:
     ledger.streams.make_due(Stream("support", DataType.SESSIONS, "archive"), None, store.now())
     store.commit("due", "support|fresh", [Insert("due|1", {"odd": "ä\n|\u2028"})])
     store.commit("runs", "runs|2026-11", [Insert("1|hourly", {"outcome": "ok"})])
-    held = {"epoch": 7, "holder": "host|boot|us|start|0", "until": store.now() + 99}
+    held = {"epoch": 7, "holder": "host|boot|us|start|0", "until": store.now() - 1}
     store.commit(STATE, "site|support", [Insert("lane|0", held), Insert("claim|support", {"span": 60, **held})])
     store.commit("seals", "chain", [Insert("chain", {"ledger": "5f2b8a1c9d3e7f60", "epoch": 2, "holder": "", "until": 0.0})])
     return store
@@ -95,6 +97,44 @@ def test_a_cut_file_writes_nothing(full: Store, empty: Store, tmp_path: Path, sh
     (tmp_path / "cut.gz").write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(UsageError, match="cut or damaged"):
         copying.restore(empty, tmp_path / "cut.gz")
+    assert rows(empty) == {}
+
+
+def test_a_damaged_packing_writes_nothing(full: Store, empty: Store, tmp_path: Path) -> None:
+    """A byte that is another one, wherever it stands behind the head that gzip itself does not look at."""
+    copying.export(full, tmp_path / "copy.gz")
+    whole = (tmp_path / "copy.gz").read_bytes()
+    for place in range(10, len(whole), len(whole) // 50):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        (tmp_path / "bad.gz").write_bytes(damaged)
+        with pytest.raises(UsageError, match="cut or damaged"):
+            copying.restore(empty, tmp_path / "bad.gz")
+    assert rows(empty) == {}
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ({"bic": "ledger", "v": 2, "form": 1}, "newer bic"),
+        ({"bic": "ledger", "v": 1, "form": migration.FORM + 1}, "newer bic"),
+        ({"bic": "ledger", "v": 1}, "no copy"),
+        ({"bic": "ledger", "v": "1", "form": 1}, "no copy"),
+        ({"bic": "ledger", "v": 1, "form": "x"}, "no copy"),
+        ({"bic": "ledger", "form": 1}, "no copy"),
+        ({"bic": "seal", "v": 1, "form": 1}, "no copy"),
+        ([], "no copy"),
+        (None, "no copy"),
+    ],
+    ids=str,
+)
+def test_a_copy_says_what_it_is(full: Store, empty: Store, tmp_path: Path, head: object, says: str) -> None:
+    """A newer bic's is told from what is no copy at all."""
+    copying.export(full, tmp_path / "copy.gz")
+    _, *others = gzip.decompress((tmp_path / "copy.gz").read_bytes()).splitlines(keepends=True)
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(b"".join([json.dumps(head).encode() + b"\n", *others])))
+    with pytest.raises(UsageError, match=says):
+        copying.restore(empty, tmp_path / "bad.gz")
     assert rows(empty) == {}
 
 
@@ -162,7 +202,32 @@ def test_what_changes_meanwhile_is_no_copy(full: Store, tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="at work"):
         copying.export(full, tmp_path / "copy.gz", work)
     assert list(tmp_path.glob("*copy*")) == []
+    full.commit(STATE, "site|support", [Put("lane|1", {"holder": "", "until": 0.0})])
     copying.export(full, tmp_path / "copy.gz", tick)
+
+
+@pytest.mark.parametrize("held", ["lane|0", "claim|support"])
+def test_nobody_is_at_work_when_a_copy_begins(full: Store, tmp_path: Path, held: str) -> None:
+    """A visit renews its leases each 30 seconds: within these nothing tells that it stores things, but that it holds them."""
+    free = full.get(STATE, "site|support", held)
+    assert free
+    full.commit(STATE, "site|support", [Put(held, {**free.body, "until": full.now() + 60})])
+    with pytest.raises(LedgerError, match="at work"):
+        copying.export(full, tmp_path / "copy.gz")
+    assert list(tmp_path.glob("*copy*")) == []
+
+
+def test_rows_pass_by(full: Store, empty: Store, tmp_path: Path) -> None:
+    """Rows of twelve megabytes together take what a page of a thousand takes, both ways."""
+    for day in range(60):
+        full.commit("items", f"support|{day}", [Put(f"sessions|{number:032x}", {"text": "x" * 4_000}) for number in range(50)])
+    tracemalloc.start()
+    try:
+        copied = copying.export(full, tmp_path / "copy.gz")
+        assert copying.restore(empty, tmp_path / "copy.gz") == copied
+        assert tracemalloc.get_traced_memory()[1] < 7_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_copy_is_never_written_over(full: Store, tmp_path: Path) -> None:
