@@ -32,6 +32,7 @@ from bic_lib.ledger.work import DUE
 TABLES = (STATE, ITEMS, DUE, RUNS, INDEX, JOURNAL, SEALS)
 """All tables of a ledger."""
 _VERSION = 1
+"""Of the file; what stands in its rows has a form of its own."""
 _LANE = "lane|"
 _MADE_BY_ITSELF = frozenset({"ledger", "places", "settings", "scheduler"})
 """What any command writes into the state of a new ledger."""
