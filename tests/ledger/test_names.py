@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bic_lib.core.errors import SettingsError
-from bic_lib.core.model import DataType, Item, Outcome, State, Stream
-from bic_lib.core.ports.store import Row, Store
-from bic_lib.ledger import Ledger, names
+from bic_lib.core.model import DataType, Item, Outcome, State, Stream, Visit
+from bic_lib.core.ports.store import Put, Row, Store
+from bic_lib.engine.verifying import order
+from bic_lib.ledger import Ledger, breakdowns, names
+from bic_lib.ledger.history import RunId
 from bic_lib.ledger.names import Named, Names, take_over
 from bic_lib.ledger.notes import stopped
+from bic_lib.ledger.notices import Cause, Lasts, Notices
 from bic_lib.ledger.records import ITEMS, Record
 from bic_lib.ledger.renamed import Renamed
 from bic_lib.ledger.streams import STATE
@@ -62,6 +65,26 @@ class NamesContract:
             assert [one.site for one in ledger.streams.read("new").streams] == ["new"]
             assert not ledger.streams.read("old").rows
         assert len(written(store)) == 2
+
+    def test_what_people_were_told_is_told_of_the_new_name(self, store: Store) -> None:
+        """The cause of a mail goes on, so that none says that it is over; runs, breakdowns and places of verify as well."""
+        before = called(store, old=Named(HOST), older=Named(OTHER))
+        deliver(before)
+        for key in ("failing|site old", "lost|old", "poison|old", "failing|site older", "sealed|1"):
+            Notices(before.store).tell(Cause(key, "so", "so", 1.0, Lasts.SEEN))
+        breakdowns.note(before.store, Visit("old"))
+        before.history.begin(RunId(1_795_000_000, "hourly"), "hourly", ["old|sessions|archive"], seconds=60)
+        cursor = {"after": order(next(before.proof.records()))}
+        before.store.commit(STATE, "verify", [Put("old|archive|", cursor)])
+        after = called(store, new=Named(HOST, "old"), older=Named(OTHER))
+        keys = {notice.cause.key for notice in Notices(after.store).read().notices}
+        assert keys == {"failing|site new", "lost|new", "poison|new", "failing|site older", "sealed|1"}
+        assert (breakdowns.of_a_day(after.store, Visit("new")), breakdowns.of_a_day(after.store, Visit("old"))) == (1, 0)
+        [going] = (after.history.going(row) for row in after.history.open())
+        assert going.units == {"new|sessions|archive"}
+        row = after.store.get(STATE, "verify", "new|archive|")
+        assert row
+        assert row.body["after"] == order(next(after.proof.records()))
 
     def test_who_works_under_the_old_name_meanwhile_works_at_the_same_rows(self, store: Store) -> None:
         """A lane that a process with the old settings holds is not free, and what it delivers is known at once."""
