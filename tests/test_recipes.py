@@ -123,6 +123,9 @@ def test_operating_is_as_told(tmp_path: Path) -> None:
         edits = {
             'call the destination `archive2`, with `directory = "archive2"`': renamed("archive", "archive2"),
             '`directory = "elsewhere"`': renamed('directory = "archive2"', 'directory = "elsewhere"'),
+            '`[destinations.vault]` instead of `archive2`, with `was = "archive2"`': lambda text: text.replace(
+                "[destinations.archive2]", '[destinations.vault]\nwas = "archive2"'
+            ).replace('destination = "archive2"', 'destination = "vault"'),
             '`[sites.office]` instead of `branch`, with `was = "branch"`': lambda text: text.replace(*taken).replace(*sent),
             "without the site `office`, and its transfer": lambda text: text.replace(taken[1], "").replace(sent[1], ""),
         }

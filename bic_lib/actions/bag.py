@@ -22,9 +22,9 @@ from bic_lib.core.version import VERSION
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination, RowDestination
 from bic_lib.evidence import names
+from bic_lib.evidence.called import Called
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.setup import Setup
-from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger.records import HELD
 from bic_lib.ledger.seals import Seals, Spot
@@ -66,6 +66,7 @@ class _Bag:
         self.root = root
         self.setup = setup
         self.chain = Seals(app.ledger.store).chain() if setup else {}
+        self.called = Called.of(self.chain, app.ledger.names)
         self.bagged = Bagged()
         self.sums: dict[str, tuple[str, int]] = {}
 
@@ -148,7 +149,13 @@ class _Bag:
         spot = Spot(record.item.site, record.destination, record.outcome.location)
         told = Seals(self.app.ledger.store).told(spot) if self.chain else None
         stem = told.stem if told and told.sha256 else ""
-        self.bagged.files.append(Packed(path, spot, digest.hexdigest(), stem))
+        self.bagged.files.append(Packed(path, spot, digest.hexdigest(), stem, self._list(stem, spot) if stem else ""))
+
+    def _list(self, stem: str, spot: Spot) -> str:
+        """The list of a seal that tells of a place, by the names of its day."""
+        number = names.number_in(stem)
+        site, destination = self.called.sites.at(spot.site, number), self.called.destinations.at(spot.destination, number)
+        return f"{stem}.{site}.{destination}{names.LIST}"
 
     # --- the seals ---
 
@@ -158,10 +165,9 @@ class _Bag:
             return
         store, folder = self.setup.store(), f"{names.SEALS}/{self.chain['ledger']}"
         wanted = {one.stem for one in self.bagged.files} | set(self.chain.get("rotations", ())) | {self._of_day()}
-        sites = Sites(self.chain, self.app.ledger.names)
         found = {entry.location.removeprefix(f"{folder}/") for page in store.pages(folder) for entry in page}
         for stem in sorted(wanted & {name.removesuffix(names.STATEMENT) for name in found if names.stem_of(name)}):
-            site = self.bagged.sites[stem] = sites.at(self.session.place.site, names.number_in(stem))
+            site = self.bagged.sites[stem] = self.called.sites.at(self.session.place.site, names.number_in(stem))
             for name in sorted(found):
                 if name.startswith((f"{stem}.json", f"{stem}.{site}.")):
                     self._write(f"data/{folder}/{name}", b"".join(store.read(f"{folder}/{name}")))

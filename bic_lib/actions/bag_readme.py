@@ -15,12 +15,16 @@ from bic_lib.ledger.seals import Spot
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A stored file in the bag: where it lies there, and where it was stored. `stem`: of the seal that lists it, "" for none."""
+    """A stored file in the bag: where it lies there, and where it was stored. `stem`: of the seal that lists it, "" for none.
+
+    `list`: the file of the seal that does so.
+    """
 
     path: str
     spot: Spot
     sha256: str
     stem: str
+    list: str
 
 
 @dataclass(slots=True)
@@ -96,7 +100,7 @@ def _commands(place: Place, bagged: Bagged, seals: Mapping[str, bytes], ledger: 
     yield "\n  # 5. Each file stands in such a list, with this SHA-256."
     for one in bagged.files:
         if one.stem:
-            yield f"  {_listed(one, bagged.sites.get(one.stem, place.site))} && echo OK || echo FAILED"
+            yield f"  {_listed(one)} && echo OK || echo FAILED"
     if bagged.tokens:
         yield "\n  # 6. Somebody else's clock: each statement was there when its time stamp says."
         yield from map(_token, bagged.tokens)
@@ -127,13 +131,13 @@ def _read(content: bytes) -> Statement | None:
         return None
 
 
-def _listed(one: Packed, site: str) -> str:
+def _listed(one: Packed) -> str:
     """The whole line that the list must have, with the digest of the file as it is here."""
     line = lists.text_of(lists.line(one.spot.location, one.sha256)).rstrip("\n")
     before, _, after = line.partition(one.sha256)
     digest = f'"$(sha256sum < {shlex.quote(one.path)} | cut -c1-64)"'
     wanted = f"{shlex.quote(before) if before else ''}{digest}{shlex.quote(after)}"
-    return f"grep -qxF {wanted} $S/{one.stem}.{site}.{one.spot.destination}{names.LIST}"
+    return f"grep -qxF {wanted} $S/{one.list}"
 
 
 def _token(name: str) -> str:

@@ -46,10 +46,12 @@ def check(
     references = access.references(settings, environ)
     for name, data in chosen.items():
         tell(f"site {name}")
-        found += [_unknown(settings, name)] if name in app.ledger.names.unknown else []
+        found += _unknown(f"site {name}", settings.sites[name].was, name in app.ledger.names.sites.unknown)
         found += _referred(f"site {name}", settings.sites[name], references) or _site(app, settings, name, data)
     for name in destinations:
         tell(f"destination {name}")
+        was = getattr(settings.destinations[name], "was", None)
+        found += _unknown(f"destination {name}", was, name in app.ledger.names.destinations.unknown)
         found += _referred(f"destination {name}", settings.destinations[name], references) or _destination(app, name)
         found += _names(settings, name)
         found += _lies_there(app, name, chosen)
@@ -58,10 +60,10 @@ def check(
     return found
 
 
-def _unknown(settings: Settings, name: str) -> Check:
-    """What a site was, and nobody knows: no site, a new ledger, or another spelling."""
-    was = settings.sites[name].was
-    return Check(f"site {name}", "was", ok=True, detail=f"this ledger knows of no site {was}: there is nothing to take over")
+def _unknown(subject: str, was: str | None, unknown: bool) -> list[Check]:
+    """What it was, and nobody knows: a name that never ran, a new ledger, or another spelling."""
+    detail = f"this ledger knows nothing of {was}: there is nothing to take over"
+    return [Check(subject, "was", ok=True, detail=detail)] if unknown else []
 
 
 def _end_rests(app: App, found: Sequence[Check]) -> None:

@@ -5,7 +5,7 @@
 * `keys` P-256 keys and signatures · `time_stamps` of others (RFC 3161)
 * `checking` statements that follow from each other, and their lists · `files` what lies there against them
 * `completeness` what the appliance listed against what became of it
-* `sites` what statements call a site that was renamed
+* `called` what statements call what was renamed
 * `against` the ledger held against the seals, `daily` a part of it each day · `findings` what does not fit
 * `making` a day's seal, byte for byte · `sealing` the act: lists, statement, signature, head · `setup` what it needs
 * `folder` where it is published · `taking_up` a seal that lies there already · `stamping` time stamps for it

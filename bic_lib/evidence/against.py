@@ -7,11 +7,11 @@ from typing import Any
 
 from bic_lib.core.ports.files import FileStore
 from bic_lib.evidence import checking, names, standing
+from bic_lib.evidence.called import Called
 from bic_lib.evidence.checking import Chain
 from bic_lib.evidence.files import Found, Problem
 from bic_lib.evidence.findings import ALTERED, ERASED
 from bic_lib.evidence.setup import Setup
-from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.names import Names
@@ -24,14 +24,15 @@ def noted(ledger: Ledger) -> Mapping[str, Any]:
     return known if head_of(known) else {}
 
 
-def chain(setup: Setup, known: Mapping[str, Any], sites: Names) -> Chain:
+def chain(setup: Setup, known: Mapping[str, Any], called: Names) -> Chain:
     """The ledger's own chain as it lies there, up to the head that was noted: what lies behind that is just being made.
 
-    Its lines are by the names that sites have now. Raises DestinationError.
+    Its lines are by the names that sites and destinations have now (`called`). Raises DestinationError.
     """
-    store, called = setup.store(), Sites(known, sites)
+    store, sealed = setup.store(), Called.of(known, called)
     found = checking.chain(store, known["ledger"], seals_in(store, known), [known["fingerprint"]])
-    found.lines = {(called.now(site), destination): lines for (site, destination), lines in found.lines.items()}
+    lines = found.lines.items()
+    found.lines = {(sealed.sites.now(site), sealed.destinations.now(place)): told for (site, place), told in lines}
     return found
 
 

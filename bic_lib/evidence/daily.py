@@ -16,11 +16,11 @@ from typing import Any
 from bic_lib.core.model import State
 from bic_lib.core.ports.store import Put
 from bic_lib.evidence import against, checking, findings, lists, names
+from bic_lib.evidence.called import Called
 from bic_lib.evidence.checking import Chain, Sealed
 from bic_lib.evidence.files import Problem
 from bic_lib.evidence.findings import ALTERED, DETAILS, ERASED, SEAL, Finding
 from bic_lib.evidence.setup import Setup
-from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.standing import side_by_side
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger import Ledger
@@ -76,7 +76,7 @@ class _Look:
         self.store = setup.store()
         self.names = list(against.seals_in(self.store, noted))
         self.seals = Seals(ledger.store)
-        self.sites = Sites(noted, ledger.names)
+        self.called = Called.of(noted, ledger.names)
         self.changed = against.changed_since(ledger, noted)
         self.read: dict[int, Chain] = {}
         self.wrong = 0
@@ -135,14 +135,16 @@ class _Look:
 
     def _of(self, sealed: Sealed) -> Iterator[_Line]:
         """The lines of a list, as it lies there."""
-        before = "session/" if self.setup.around.is_rows(sealed.destination) else ""
-        folder, site = f"{names.SEALS}/{self.noted['ledger']}", self._site(sealed)
+        site, destination = self._called(sealed)
+        before = "session/" if self.setup.around.is_rows(destination) else ""
+        folder = f"{names.SEALS}/{self.noted['ledger']}"
         for location, sha256 in lists.read(self.store.read(f"{folder}/{sealed.name}")):
-            yield _Line(Spot(site, sealed.destination, before + location), location, "" if sealed.gone else sha256)
+            yield _Line(Spot(site, destination, before + location), location, "" if sealed.gone else sha256)
 
-    def _site(self, sealed: Sealed) -> str:
-        """What the site of a list is called now."""
-        return self.sites.now(sealed.site, names.number_of(sealed.name) or 0)
+    def _called(self, sealed: Sealed) -> tuple[str, str]:
+        """What site and destination of a list are called now."""
+        number = names.number_of(sealed.name) or 0
+        return self.called.sites.now(sealed.site, number), self.called.destinations.now(sealed.destination, number)
 
     def _compare(self, chain: Chain, lines: list[_Line]) -> None:
         found: list[Finding] = []
@@ -176,7 +178,7 @@ class _Look:
         places = {(spot.site, spot.destination) for spot, _ in wanted}
         if chain.stem == stem >= at:  # stems sort by their numbers
             for sealed in chain.lists:
-                for line in self._of(sealed) if (self._site(sealed), sealed.destination) in places else ():
+                for line in self._of(sealed) if self._called(sealed) in places else ():
                     wanted.pop((line.spot, line.sha256), None)
         return list(wanted.values())
 

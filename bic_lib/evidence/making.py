@@ -9,10 +9,10 @@ from typing import Any
 
 from bic_lib.core.version import VERSION
 from bic_lib.evidence import completeness, names
+from bic_lib.evidence.called import Called
 from bic_lib.evidence.completeness import Reports
 from bic_lib.evidence.drafts import Draft, Drafts
 from bic_lib.evidence.names import Stem
-from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.statement import Head, Kind, Listed, Statement, digest
 
 Days = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -56,11 +56,11 @@ class Seal:
 
 
 def made(
-    stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int, days: Days, around: Surroundings, sites: Sites
+    stem: Stem, chain: Mapping[str, Any], drafts: Drafts, passed_over: int, days: Days, around: Surroundings, called: Called
 ) -> Seal:
     """The seal of a day, which follows the chain's head. `days`: by site, what its completeness says.
 
-    `passed_over`: what was stored and replaced before; `sites`: how the statement before calls them.
+    `passed_over`: what was stored and replaced before; `called`: how the statement before calls sites and destinations.
     """
     files: dict[str, Part] = {}
     listed: list[Listed] = []
@@ -72,7 +72,7 @@ def made(
         if draft.lines:
             files[name] = Part(draft.sha256, draft.size, draft.chunks)
     told = sorted({*by_site, *days})
-    was = sites.was(told)
+    was = called.sites.was(told)
     for site in told:
         content = completeness.written(site, by_site[site], days.get(site, ()), was.get(site, ""))
         listed.append(Listed(len(listed) + 1, Kind.COMPLETENESS, digest(content), 1))
@@ -85,12 +85,18 @@ def made(
         key=chain["key"],
         program=f"bic {VERSION}",
         destination=around.destination,
-        destinations=around.places,
+        destinations=_places(around, called),
         files=tuple(listed),
         passed_over=passed_over,
         more=_more(chain),
     )
     return Seal(stem, files, statement.written(), tuple(told))
+
+
+def _places(around: Surroundings, called: Called) -> tuple[Mapping[str, str], ...]:
+    """The destinations, with what the statement before calls those that it calls otherwise."""
+    was = called.destinations.was(place["name"] for place in around.places)
+    return tuple({**place, **({"was": was[place["name"]]} if place["name"] in was else {})} for place in around.places)
 
 
 def _more(chain: Mapping[str, Any]) -> dict[str, Any]:

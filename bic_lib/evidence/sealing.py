@@ -17,13 +17,13 @@ from datetime import UTC, date, datetime, timedelta
 from bic_lib.core.errors import BicError, DestinationError, UsageError
 from bic_lib.core.model import DAY
 from bic_lib.evidence import completeness, making, standing, taking_up
+from bic_lib.evidence.called import Called
 from bic_lib.evidence.drafts import Drafts, drafts
 from bic_lib.evidence.folder import Folder, trouble
 from bic_lib.evidence.keys import Signer
 from bic_lib.evidence.making import Seal
 from bic_lib.evidence.names import Stem
 from bic_lib.evidence.setup import Setup
-from bic_lib.evidence.sites import Sites
 from bic_lib.evidence.stamping import stamp
 from bic_lib.evidence.standing import Standing
 from bic_lib.evidence.statement import Head, Kind, head_of, read
@@ -140,7 +140,7 @@ class _Sealer:
         self.setup = setup
         self.lease = lease
         self.folder = Folder(ledger, setup, lease, check)
-        self.sites = Sites(lease.body, ledger.names)
+        self.called = Called.of(lease.body, ledger.names)
 
     def seal(self, day: date) -> Head:
         """Publish the day's seal, and note it."""
@@ -155,14 +155,15 @@ class _Sealer:
             Seals(self.ledger.store).note(taken.changes(), str(made.stem))
         for site, told in days.items():
             completeness.note(self.ledger, site, told)
-        self.sites.seal(made.stem.number, made.sites)
+        self.called.sites.seal(made.stem.number, made.sites)
+        self.called.destinations.seal(made.stem.number, [place["name"] for place in self.setup.around.places])
         self._note_head(made, found.days)
         return made.head
 
     def _published(self, day: date, taken: Drafts, found: Standing, days: making.Days) -> Seal:
         for attempt in range(_MOST_STEMS):
             stem = self._stem(day, attempt)
-            made = making.made(stem, self.lease.body, taken, found.passed_over, days, self.setup.around, self.sites)
+            made = making.made(stem, self.lease.body, taken, found.passed_over, days, self.setup.around, self.called)
             if self.folder.publish(made, self._signer()):
                 return made
         raise DestinationError(f"{_MOST_STEMS} names for the seal of {day} are taken by others: look at {self.folder.path}.")
@@ -180,7 +181,7 @@ class _Sealer:
         return None
 
     def _take_up(self, stem: Stem, content: bytes, *, ours: bool) -> Head:
-        made = taking_up.take_up(self.folder, stem, content, self._signer(), self.sites, ours=ours)
+        made = taking_up.take_up(self.folder, stem, content, self._signer(), self.called, ours=ours)
         if not ours:
             restored = f"this ledger was restored: statement {stem.number} of {stem.day} is one of its own, and was taken over"
             log.warning("%s", restored)
@@ -212,8 +213,7 @@ class _Sealer:
         """The statement is the head now; a key that it hands over to signs the next one."""
         body, head = self.lease.body, made.head
         body.update(head=head.told(), days=dict(days), at=self.ledger.now())
-        if self.sites.told:
-            body["sites"] = self.sites.told
+        body.update(self.called.kept())
         for name in ("intent", "lost", "previous_key", "previous_kid", "since"):
             body.pop(name, None)
         if (taking_over := body.pop("next", None)) is not None:

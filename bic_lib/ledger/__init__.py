@@ -14,7 +14,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a 
 * `breakdowns` visits that ended by a bug
 * `told` outcomes as runs and days count them · `history` runs · `days` what was stored a day
 * `clearing` what gets too old · `daily` both, once a day
-* `names` what sites are called · `renamed` rows under these names
+* `names` what sites and destinations are called · `taking_over` who was called otherwise · `renamed` rows under these names
 * `notices` · `migration` what older ledgers lack, `old_runs` of it · `contention` rows that many change
 * `stores/` what a ledger can be kept in
 """
@@ -33,11 +33,11 @@ from bic_lib.ledger.work import Work
 
 
 class Ledger:
-    """The parts of a ledger in one hand. `holder` names this process in leases, `names` what sites are called."""
+    """The parts of a ledger in one hand. `holder` names this process in leases; `names` tells what is called otherwise."""
 
     def __init__(self, store: Store, holder: str, names: Names = UNCHANGED) -> None:
         self.names = names
-        self.store = store = Renamed(store, names) if names.keys else store
+        self.store = store = Renamed(store, names) if names else store
         self.holder = holder
         self.troubles = Troubles(store)
         self.journal = Journal(store)

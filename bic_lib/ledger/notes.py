@@ -37,6 +37,14 @@ def all_stopped(notes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
                 yield key, site, destination
 
 
+def of_destination(note: str) -> str:
+    """The destination that a note is about, "" for what is none."""
+    match note.split("|"):
+        case ["begun" | "stopped", _, destination] | ["adopted" | "filled", destination]:
+            return destination
+    return ""
+
+
 def of_site(note: str) -> str:
     """The site that a note is about besides its destination, "" for one that is of the destination alone."""
     match note.split("|"):

@@ -79,16 +79,17 @@ def _hosts(raw: Table) -> Iterator[str]:
 
 
 def _renamed(raw: Table) -> Iterator[str]:
-    """What a site was called before: nobody is called so any more, and one site is what became of it."""
-    sites, first = _tables(raw, "sites"), dict[str, str]()
-    for name, site in sites.items():
-        was = _text(site, "was")
-        if was == name:
-            yield f"sites.{name}.was: is the name that it has; the name that it had before, or no was"
-        elif was in sites:
-            yield f"sites.{name}.was: sites.{was} is still there; no was, or rename sites.{was} away"
-        elif was and first.setdefault(was, name) != name:
-            yield f"sites.{name}.was: sites.{first[was]} was {was} already; one site takes it over"
+    """What was called otherwise before: nothing is called so any more, and one is what became of it."""
+    for section in ("sites", "destinations"):
+        tables, first = _tables(raw, section), dict[str, str]()
+        for name, table in tables.items():
+            path, was = f"{section}.{name}.was", _text(table, "was")
+            if was == name:
+                yield f"{path}: is the name that it has; the name that it had before, or no was"
+            elif was in tables:
+                yield f"{path}: {section}.{was} is still there; no was, or rename {section}.{was} away"
+            elif was and first.setdefault(was, name) != name:
+                yield f"{path}: {section}.{first[was]} was {was} already; one takes it over"
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from bic_lib.settings.problems import joined, within
 from bic_lib.settings.spelling import EVERY_SITE
 
 SITES, DESTINATIONS = "site_defaults", "destination_defaults"
-OWN = {"sites": ("host", "client_id", "was"), "destinations": ("kind",)}
+OWN = {"sites": ("host", "client_id", "was"), "destinations": ("kind", "was")}
 """Keys that each has for itself."""
 _SITE = "{site}"
 _BRACED = re.compile(r"\{\s*\w+\s*\}")

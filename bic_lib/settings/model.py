@@ -118,6 +118,9 @@ class TextsSettings(Section):
     none: SiteTexts = Field(default=(), description="There never was a recording; it is not asked for again.")
 
 
+_WAS = "The name that it had before: it takes over all that the ledger knows of that one, once."
+
+
 class SiteSettings(Section):
     """One appliance and how politely it is asked."""
 
@@ -153,9 +156,7 @@ class SiteSettings(Section):
         default=12_000, ge=1, le=1_000_000, description="Over all lanes. The appliance allows 15,000 per account."
     )
     texts: TextsSettings | None = Field(default=None, description="What the appliance says in its own language.")
-    was: spelling.Name | None = Field(
-        default=None, description="The name that this site had before: it takes over all that the ledger knows of that one, once."
-    )
+    was: spelling.Name | None = Field(default=None, description=_WAS)
 
 
 # --- [destinations.NAME] ---------------------------------------------------------------------------------------------
@@ -184,6 +185,8 @@ class FileDestination(Section):
     retention_count: int | None = Field(
         default=None, ge=0, description="Good backups kept before the newest good one, per site; left out: all are kept."
     )
+
+    was: spelling.Name | None = Field(default=None, description=_WAS)
 
     def formats(self) -> dict[DataType, str]:
         """The configured format of each data type; without an entry the default of :mod:`bic_lib.core.naming` counts."""
@@ -234,6 +237,7 @@ class SqlDatabaseSettings(Section):
         default=None,
         description="Sessions are loaded that often, 1m … 7d, and nothing connects in between; default: with each run.",
     )
+    was: spelling.Name | None = Field(default=None, description=_WAS)
 
 
 Destination = Annotated[

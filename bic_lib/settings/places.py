@@ -52,6 +52,11 @@ def root(configured: BaseModel) -> str:
     return ""
 
 
+def address(configured: BaseModel) -> str:
+    """By what two settings of a destination are known to be of one place."""
+    return root(configured) or masked(str(getattr(configured, "connection_string", "")))
+
+
 def below(settings: Settings, name: str, folder: str) -> str:
     """A folder as a destination's locations begin: told as a path, as the destination's own address goes on, or below its root.
 

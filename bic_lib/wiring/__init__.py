@@ -78,13 +78,15 @@ def ledger(settings: Settings, *, environ: Mapping[str, str] | None = None) -> L
 
     Raises LedgerError, SettingsError.
     """
-    from bic_lib.ledger import migration, names  # noqa: PLC0415
+    from bic_lib.ledger import migration, taking_over  # noqa: PLC0415
     from bic_lib.ledger.stores.holder import holder  # noqa: PLC0415
 
     store = ledger_store(settings, environ)
     migration.bring_up(store)
-    sites = {name: names.Named(site.host, site.was or "") for name, site in settings.sites.items()}
-    return Ledger(store, holder(), names.take_over(store, sites))
+    sites = {name: taking_over.at_host(one.host, one.was or "") for name, one in settings.sites.items()}
+    configured = settings.destinations.items()
+    destinations = {name: taking_over.Named(places.address(one), getattr(one, "was", None) or "") for name, one in configured}
+    return Ledger(store, holder(), taking_over.take_over(store, sites, destinations))
 
 
 def ledger_store(settings: Settings, environ: Mapping[str, str] | None = None) -> Store:

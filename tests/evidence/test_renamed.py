@@ -67,6 +67,30 @@ def test_lines_of_the_old_name_go_by_seals_of_the_new_one(sealed: Sealed) -> Non
     ]
 
 
+def test_a_destination_has_another_name_too(sealed: Sealed, tmp_path: Path) -> None:
+    """The seals' own: statements tell once what it was, and its lines go by seals of the new name; a bag names each as it is."""
+    sealed.world.rename_destination("archive", "vault")
+    assert wrong(sealed) == []
+    recorded = next(one for one in sealed.world.records() if one.item.data == "session_recordings")
+    [document] = [one for one in sealed.documents() if one.item.lsid == recorded.item.lsid]
+    sealed.store_anew(document, b"<newer/>")
+    retired = next(one for one in sealed.documents() if one.item.lsid != recorded.item.lsid)
+    sealed.remove(retired, State.RETIRED)
+    sealed.next_day()
+    sealed.next_day()
+    places = [json.loads(sealed.named(rf"{number:05d}-[0-9-]*\.json").read_bytes())["destinations"] for number in (1, 2, 3)]
+    assert [[(one["name"], one.get("was")) for one in of_day] for of_day in places] == [
+        [("archive", None)],
+        [("vault", "archive")],
+        [("vault", None)],
+    ]
+    sealed.demand_proven()
+    assert wrong(sealed) == []
+    found = bagged(sealed, tmp_path / "bag")
+    assert (len(found.files), found.unsealed, found.lacking) == (2, 0, [])
+    demand_well(tmp_path / "bag", sealed.fingerprint)
+
+
 def test_what_was_erased_is_named_whatever_the_site_was_called(sealed: Sealed) -> None:
     """Sealed under the old name, gone from ledger and archive under the new one: named by both checks."""
     sealed.world.rename("support", "helpdesk")

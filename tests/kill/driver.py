@@ -125,8 +125,10 @@ def begin(folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
 
 
 def rename(folder: Path) -> None:
-    """The site `support` is called `helpdesk` from now on."""
+    """The site `support` is called `helpdesk` from now on, the destination `second` `third`."""
     text = (folder / "bic.toml").read_text().replace("[sites.support]", '[sites.helpdesk]\nwas = "support"')
+    text = text.replace("[destinations.second]", '[destinations.third]\nwas = "second"')
+    text = text.replace('destination = "second"', 'destination = "third"')
     (folder / "bic.toml").write_text(text.replace('site = "support"', 'site = "helpdesk"'))
 
 

@@ -57,14 +57,15 @@ def prepared(folder: Path, sim: Simulator) -> World:
     return world
 
 
-def demand_all(world: World, site: str = "support") -> None:
-    """What must be so after any kill, once a run has come to its end."""
+def demand_all(world: World, site: str = "support", second: str = "second") -> None:
+    """What must be so after any kill, once a run has come to its end. `second`: what that destination is called."""
     for destination in ("archive", "second"):
         world.demand_whole(destination, recordings=True, abnormal_after=ABNORMAL_AFTER)
         files = world.files(destination)
         assert sum(name.endswith(".nsb") for name in files) == 1
         assert not [name for name in files if ".1." in name]
-    world.demand_agreement("archive", "second", site=site)
+    world.demand_agreement("archive", site=site)
+    world.demand_agreement(second, site=site, folder="second")
     assert world.failures(site) == []
     runs = world.ledger().history.runs(world.clock())
     assert [(run.schedule, run.outcome) for run in runs if run.outcome != "ok"] == []
@@ -99,7 +100,7 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, sim: Simu
 
 @pytest.mark.slow
 def test_a_kill_and_another_name_neither_loses_nor_doubles(tmp_path: Path, sim: Simulator) -> None:
-    """Killed anywhere, the site renamed: what was staged, claimed or planned under the old name is done under the new one."""
+    """Killed anywhere, site and destination renamed: what was staged, claimed or planned is done under the new names."""
     prepared(tmp_path, sim)
     assert drive(tmp_path, sim, driver.NEVER, 1, driver.NEVER + 1).wait() == 0
     last = int((tmp_path / f"point-{driver.NEVER}" / "passed").read_text().split()[0])
@@ -108,7 +109,7 @@ def test_a_kill_and_another_name_neither_loses_nor_doubles(tmp_path: Path, sim: 
     wrong = {}
     for folder in sorted(set(tmp_path.glob("point-*")) - {tmp_path / f"point-{driver.NEVER}"}):
         try:
-            demand_all(World(folder, sim), "helpdesk")
+            demand_all(World(folder, sim), "helpdesk", "third")
         except AssertionError as error:
             point = folder / "point"
             wrong[f"{folder.name}: {point.read_text() if point.exists() else 'not killed'}"] = str(error)[:1500]

@@ -15,14 +15,15 @@ from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DataType, Item, Outcome, State, Stream, Visit
 from bic_lib.core.ports.store import Put, Row, Store
 from bic_lib.engine.verifying import order
-from bic_lib.ledger import Ledger, breakdowns, names
+from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.history import RunId
-from bic_lib.ledger.names import Named, Names, take_over
-from bic_lib.ledger.notes import stopped
+from bic_lib.ledger.names import Keys, Names
+from bic_lib.ledger.notes import filled, stopped
 from bic_lib.ledger.notices import Cause, Lasts, Notices
 from bic_lib.ledger.records import ITEMS, Record
 from bic_lib.ledger.renamed import Renamed
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, Rest
+from bic_lib.ledger.taking_over import PLACES, Named, at_host, take_over
 
 HOST, OTHER = "one.example.com", "two.example.com"
 ITEM = Item("old", DataType.SESSIONS, "a" * 32, start=1_795_000_000)
@@ -31,6 +32,14 @@ ITEM = Item("old", DataType.SESSIONS, "a" * 32, start=1_795_000_000)
 def called(store: Store, **sites: Named) -> Ledger:
     """The ledger of a process with these sites."""
     return Ledger(store, "host|boot|1|1|x", take_over(store, sites))
+
+
+def with_destinations(store: Store, **destinations: Named) -> Ledger:
+    """The ledger of a process with the site `old` and these destinations, which it notes as the settings' are."""
+    ledger = Ledger(store, "host|boot|1|1|x", take_over(store, {"old": Named(HOST)}, destinations))
+    for name, named in destinations.items():
+        ledger.store.commit(STATE, PLACES, [Put(name, {"directory": named.where})])
+    return ledger
 
 
 def deliver(ledger: Ledger, site: str = "old") -> None:
@@ -44,7 +53,7 @@ def delivered(ledger: Ledger) -> list[str]:
 
 
 def written(store: Store) -> list[tuple[str, Any]]:
-    return [(row.key, row.body) for row in store.scan(STATE, names.PARTITION)]
+    return [(row.key, row.body) for row in store.scan(STATE, "names")]
 
 
 class NamesContract:
@@ -121,7 +130,7 @@ class NamesContract:
         deliver(called(store, old=Named(HOST)))
         called(store, new=Named(HOST, "old"))
         with pytest.raises(SettingsError, match=r"sites\.old: is called new in this ledger") as refused:
-            called(store, old=Named("ONE.example.com:443"))
+            called(store, old=at_host("ONE.example.com:443"))
         assert 'was = "new"' in (refused.value.hint or "")
 
     def test_what_two_have_delivered_does_not_become_one(self, store: Store) -> None:
@@ -176,12 +185,48 @@ class NamesContract:
         lane[1].release()
         assert delivered(called(store, new=Named(HOST, "old"))) == ["new"]
 
+    def test_a_destination_takes_over_too(self, store: Store) -> None:
+        """Its streams, items, rests and notes, once; back again; and the old name is free for another place."""
+        before = with_destinations(store, archive=Named("one"))
+        deliver(before)
+        before.streams.rest_destination("archive", Rest(until=5.0, failures=1, reason="full"))
+        before.streams.note_place(filled("archive"))
+        for name, was in (("vault", "archive"), ("shelf", "vault"), ("archive", "shelf"), ("vault", "archive")):
+            after = with_destinations(store, **{name: Named("one", was)})
+            assert [record.destination for record in after.proof.records()] == [name]
+            assert [stream.destination for stream in after.streams.read("old").streams] == [name]
+            assert (set(after.streams.rests()), set(after.streams.places().notes)) == ({name}, {filled(name)})
+        reused = with_destinations(store, vault=Named("one"), archive=Named("two"))
+        assert not reused.proof.latest(ITEM, "archive")
+        with pytest.raises(SettingsError, match=r"destinations\.shelf: is called vault in this ledger, at one"):
+            with_destinations(store, shelf=Named("one"))
+
+    def test_a_destination_that_has_begun_takes_over_where_it_took_nothing(self, store: Store) -> None:
+        """Stopped under its new name it leaves nothing; one that took something is told; nobody may be at work."""
+        deliver(with_destinations(store, archive=Named("one")))
+        hasty = with_destinations(store, vault=Named("one"))
+        hasty.streams.make_due(Stream("old", DataType.SESSIONS, "vault"), None, 1.0)
+        hasty.streams.note_place(stopped("old", "vault"), why="so")
+        lane = hasty.streams.take_lane("old", hasty.streams.read("old"), 1)
+        assert lane
+        with pytest.raises(SettingsError, match="somebody is at work"):
+            with_destinations(store, vault=Named("one", "archive"))
+        lane[1].release()
+        ledger = with_destinations(store, vault=Named("one", "archive"))
+        assert [record.destination for record in ledger.proof.records()] == ["vault"]
+        assert [stream.destination for stream in ledger.streams.read("old").streams] == ["vault"]
+        assert not ledger.streams.places().notes
+        hasty = with_destinations(store, another=Named("one"))
+        hasty.proof.settle([Record(ITEM, "another", Outcome(State.STORED, "b.xml", 1, "00"))])
+        with pytest.raises(SettingsError, match=r"destinations\.another\.was: another has taken something itself"):
+            with_destinations(store, another=Named("one", "vault"))
+
     def test_many_at_once_agree(self, store: Store) -> None:
         """Hosts that read the new settings in the same moment."""
         deliver(called(store, old=Named(HOST)))
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda _: take_over(store, {"new": Named(HOST, "old")}), range(4)))
-        assert {tuple(sorted(one.keys.items())) for one in found} == {(("new", "old"), ("old", "new"))}
+        assert {tuple(sorted(one.sites.changed.items())) for one in found} == {(("new", "old"), ("old", "new"))}
         assert delivered(called(store, new=Named(HOST, "old"))) == ["new"]
 
     def test_killed_before_any_write_it_is_done_by_the_next(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +300,7 @@ def test_items_come_in_the_order_of_their_present_names(partitions: set[str], ke
     """Whatever is called how, between any bounds: as if the rows had these names; cursors keep places in that order."""
     named = {name: key for name, key in zip(sorted(keys), keys, strict=True) if name != key}
     store: Any = _Rows(partitions)
-    names_of = Names(named)
-    found = [row.partition for row in Renamed(store, names_of).everything(ITEMS, first, last)]
-    present = sorted(f"{names_of.name(one.partition('|')[0])}|{one.partition('|')[2]}" for one in partitions)
+    keys_of = Keys(named)
+    found = [row.partition for row in Renamed(store, Names(keys_of)).everything(ITEMS, first, last)]
+    present = sorted(f"{keys_of.name(one.partition('|')[0])}|{one.partition('|')[2]}" for one in partitions)
     assert found == [one for one in present if first <= one and (not last or one < last)]

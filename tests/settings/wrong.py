@@ -67,6 +67,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "sites.support.was",
         "sites.other is still there",
     ),
+    "a destination was one that is there": (
+        GOOD.replace("[destinations.archive]", '[destinations.archive]\nwas = "rows"'),
+        "destinations.archive.was",
+        "destinations.rows is still there",
+    ),
     "two were one": (
         after(HOST, 'was = "old"') + OTHER + 'was = "old"',
         "sites.other.was",

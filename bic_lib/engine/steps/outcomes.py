@@ -39,8 +39,9 @@ def is_open(record: Record) -> bool:
 
 
 def staged_as(record: Record, names: Names) -> str:
-    """How a transfer's temporary files are marked: 16 hex digits of item and destination, whatever its site is called by now."""
-    return hashlib.sha256(f"{names.key(record.item.site)}|{transfer_key(record)}".encode()).hexdigest()[:16]
+    """How a transfer's temporary files are marked: 16 hex digits of item and destination, whatever these are called by now."""
+    first_known = replace(record, destination=names.destinations.key(record.destination))
+    return hashlib.sha256(f"{names.sites.key(record.item.site)}|{transfer_key(first_known)}".encode()).hexdigest()[:16]
 
 
 def files(job: Job, name: str) -> FileDestination:

@@ -19,11 +19,11 @@ from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
 from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.names import take_over
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
 from bic_lib.ledger.streams import StreamState
+from bic_lib.ledger.taking_over import take_over
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
 from bic_lib.simulator.population import SessionTruth
@@ -96,6 +96,14 @@ class World:
         settings = self.folder / "bic.toml"
         text = settings.read_text().replace('was = "', '# was = "').replace(f'site = "{before}"', f'site = "{name}"')
         settings.write_text(text.replace(f"[sites.{before}]", f"[sites.{name}]" + (f'\nwas = "{before}"' if was else "")))
+
+    def rename_destination(self, before: str, name: str) -> None:
+        """Call a destination otherwise in `bic.toml`; its folder stays."""
+        settings = self.folder / "bic.toml"
+        text = (
+            settings.read_text().replace('was = "', '# was = "').replace(f'destination = "{before}"', f'destination = "{name}"')
+        )
+        settings.write_text(text.replace(f"[destinations.{before}]", f'[destinations.{name}]\nwas = "{before}"'))
 
     # --- running ---
 
@@ -213,10 +221,10 @@ class World:
         assert binary == Counter(announced)
         assert not [name for name in files if "/.bic-" in f"/{name}"]
 
-    def demand_agreement(self, *destinations: str, site: str = "support") -> None:
+    def demand_agreement(self, *destinations: str, site: str = "support", folder: str = "") -> None:
         """Each stored transfer's file is there with its size and SHA-256, and each file has its stored transfer."""
         for destination in destinations:
-            files = self.files(destination)
+            files = self.files(folder or destination)
             stored = [
                 record.outcome
                 for record in self.records(site)
