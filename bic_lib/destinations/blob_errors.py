@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
+from bic_lib.logs import utc
 from bic_lib.network.gateways import stepped_in
 from bic_lib.network.unanswered import Party, lacks_authorities, unanswered
 
@@ -42,6 +44,19 @@ _RIGHTS = (
     "Give the identity a role on this container, such as Storage Blob Data Contributor (with a connection string: look at its"
     " key), and see that the account's firewall lets bic in."
 )
+_SIGNATURE = "A signature (SAS) needs service blob, types container and object, and the rights r, a, c, w, l (d for retention)."
+_BY_CODE = {
+    "AccountIsDisabled": "The account is disabled, mostly with its subscription: look at both in the portal.",
+    "InsufficientAccountPermissions": "The account may only be read, mostly with its subscription: look at both in the portal.",
+    "KeyBasedAuthenticationNotPermitted": "The account takes no keys: use container_url, entered by [identity].",
+    "AuthenticationFailed": "The key is another, a signature (SAS) has ended, or this machine's clock is wrong: it shows {now}.",
+    "AuthorizationFailure": "The account's firewall or private endpoint keeps this address out; or the key is another.",
+    "AuthorizationPermissionMismatch": f"{_RIGHTS} {_SIGNATURE}",
+    "AuthorizationSourceIPMismatch": "The signature (SAS) is for other addresses than this machine's.",
+    "AuthorizationProtocolMismatch": "The signature (SAS) is for https only: so must the address be.",
+    **dict.fromkeys(("AuthorizationResourceTypeMismatch", "AuthorizationServiceMismatch"), _SIGNATURE),
+}
+"""What to do by the service's own word, where it says more than the status."""
 _HINTS = {
     401: _RIGHTS,
     403: _RIGHTS,
@@ -107,4 +122,5 @@ def _failed(place: str, error: AzureError | OSError) -> BicError:
             hint="The service refuses this one blob: look at the file name format, at who else writes here, and at policies.",
         )
     kind = NotAdmitted if code(error) in _KEY_REFUSED else DestinationError
-    return kind(text, hint=_HINTS.get(error.status_code, _HINT))
+    hint = _BY_CODE.get(code(error)) or _HINTS.get(error.status_code, _HINT)
+    return kind(text, hint=hint.replace("{now}", utc(time.time())))

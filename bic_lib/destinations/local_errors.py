@@ -40,6 +40,10 @@ def refuses_us(error: BaseException | None) -> bool:
 def failed(path: Path, error: OSError) -> BicError:
     """What a refusal by the operating system means."""
     text = f"{path}: {error.strerror or error}."
+    if error.errno == errno.EFBIG:
+        return Unexpected(
+            text, hint="This file system takes no file of that size (FAT32: 4 GB): name a folder on another in the settings."
+        )
     if error.errno in _NAME_REFUSED:
         return Unexpected(text, hint="This file system refuses the name, or something else has it: look at the file name format.")
     return DestinationError(text, hint=HINTS.get(error.errno or 0, _HINT))

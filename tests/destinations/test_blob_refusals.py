@@ -53,6 +53,9 @@ PLACES = {
     "AccountBeingCreated": 409,
     "AccountIsDisabled": 403,
     "AuthenticationFailed": 403,
+    "AuthorizationFailure": 403,
+    "KeyBasedAuthenticationNotPermitted": 403,
+    "AuthorizationSourceIPMismatch": 403,
     "AuthorizationPermissionMismatch": 403,
     "InsufficientAccountPermissions": 403,
     "ServerBusy": 503,
@@ -175,6 +178,27 @@ def test_a_refused_place_rests_the_destination(store: azure_blob.BlobContainer, 
     refusals.marked, refusals.status, refusals.code = "bad.xml", PLACES[code], code
     with pytest.raises(DestinationError, match=code):
         store.put("bad.xml", b"new", replace=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    {
+        "AccountIsDisabled": "subscription",
+        "KeyBasedAuthenticationNotPermitted": "entered by [identity]",
+        "AuthenticationFailed": "clock is wrong: it shows 2",
+        "AuthorizationFailure": "firewall",
+        "AuthorizationSourceIPMismatch": "other addresses",
+        "AuthorizationServiceMismatch": "r, a, c, w, l",
+    }.items(),
+)
+def test_what_rests_a_container_says_what_to_do(
+    store: azure_blob.BlobContainer, refusals: Refusals, code: str, hint: str
+) -> None:
+    """By the service's own word: the status says the same of a firewall, a clock and a signature."""
+    refusals.marked, refusals.status, refusals.code = "bad.xml", 403, code
+    with pytest.raises(DestinationError, match=code) as caught:
+        store.put("bad.xml", b"new", replace=True)
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("code", [*PASSES, "BlobArchived", "BlobImmutableDueToPolicy", "ConditionNotMet"])

@@ -263,6 +263,7 @@ def test_a_file_in_a_folders_place_fails_that_item(store: local_folder.LocalFold
         (errno.ENOSPC, DestinationError),
         (errno.EDQUOT, DestinationError),
         (errno.EROFS, DestinationError),
+        (errno.EFBIG, Unexpected),
         (errno.EACCES, DestinationError),
         (errno.EIO, DestinationError),
         (errno.ENAMETOOLONG, Unexpected),

@@ -25,6 +25,7 @@ from bic_lib.contracts.place import AGAIN, TRANSFER, VIDEO, Place, held, staged,
 from bic_lib.core.errors import DestinationError, Interrupted, Unexpected
 from bic_lib.core.ports.files import Staging
 from bic_lib.destinations import smb_connections, smb_files, smb_share, smb_staging, temporary
+from bic_lib.destinations.smb_errors import failed
 from tests.destinations import places
 from tests.fixtures_servers import SHARE, Samba, run_samba
 
@@ -264,12 +265,16 @@ def test_a_share_that_is_closed_under_us_is_opened_anew(samba: Samba, act: str) 
 ABOUT_A_NAME = {
     "SHARING_VIOLATION", "DELETE_PENDING", "OBJECT_NAME_NOT_FOUND", "OBJECT_PATH_NOT_FOUND", "NO_SUCH_FILE", "NOT_A_DIRECTORY",
     "OBJECT_NAME_INVALID", "OBJECT_PATH_INVALID", "OBJECT_PATH_SYNTAX_BAD", "OBJECT_NAME_COLLISION", "FILE_IS_A_DIRECTORY",
-    "STOPPED_ON_SYMLINK",
+    "STOPPED_ON_SYMLINK", "NAME_TOO_LONG", "FILE_TOO_LARGE", "VIRUS_INFECTED", "CONTENT_BLOCKED",
 }  # fmt: skip
 STATUSES = {
     **{name.removeprefix("STATUS_"): value for name, value in vars(NtStatus).items() if name.startswith("STATUS_")},
     "NETWORK_SESSION_EXPIRED": 0xC000035C,
     "CONNECTION_DISCONNECTED": 0xC000020C,
+    "NAME_TOO_LONG": 0xC0000106,
+    "FILE_TOO_LARGE": 0xC0000904,
+    "VIRUS_INFECTED": 0xC0000906,
+    "CONTENT_BLOCKED": 0xC0000804,
     "nobody has heard of": 0xC0FFEE00,
 }
 """All that a server can answer, as far as the library knows, and what it does not."""
@@ -304,6 +309,25 @@ def test_any_answer_that_is_not_about_a_name_is_tried_once_anew(samba: Samba, mo
     assert len(used) == (1 if name in ABOUT_A_NAME else 2)
     assert name in str(caught.value) or f"0x{STATUSES[name]:08X}" in str(caught.value)
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    {
+        0xC0000044: "Free space",
+        0xC0000234: "is the account locked",
+        0xC000006F: "is the account locked",
+        0xC0000133: "clocks differ",
+        0xC00000D0: "no more users",
+        0xC0000257: "DFS",
+    }.items(),
+)
+def test_what_rests_a_share_says_what_to_do(status: int, hint: str) -> None:
+    """With the server's own word: quota, account, clock, users, DFS."""
+    error = failed("//files/share/x", SMBOSError(status, "x"))
+    assert isinstance(error, DestinationError)
+    assert hint in error.hint
+    assert "0x" not in error.message
 
 
 @pytest.mark.parametrize("act", ["put", "stage", "checks"])
