@@ -9,9 +9,10 @@ from bic_lib.core.model import BrokenDocument, Document
 
 
 def read_document(content: bytes) -> Iterable[Document | BrokenDocument]:
-    """The sessions of a stored file, one by one. Iterating raises BicError for what is none."""
+    """The sessions of a stored file, one by one. Raises BicError for what is none, at once or while iterating."""
     from bic_lib.appliance import session_documents, stored_text  # noqa: PLC0415
 
+    stored_text.demand_xml(content)
     return session_documents.documents(iter([stored_text.in_utf8(content)]), as_of=None)
 
 
