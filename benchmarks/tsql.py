@@ -99,7 +99,7 @@ def plans(to: SqlDatabase, form: one_batch.Form, sessions: int) -> Iterator[str]
         cursor = connection.connection.cursor()
         try:
             cursor.execute("SET XACT_ABORT ON; BEGIN TRANSACTION; SET STATISTICS XML ON")
-            odbc.execute(cursor, one_batch.statement(form), one_batch.parameters(form, Change(coming, (), ())))
+            odbc.execute(cursor, *one_batch.batch(form, Change(coming, (), ())))
             while True:
                 told = cursor.fetchall() if cursor.description else []
                 if told and str(told[0][0]).startswith("<ShowPlanXML"):

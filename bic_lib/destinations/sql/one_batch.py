@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sqlalchemy import Table
@@ -32,10 +32,11 @@ _GIVEN = (session, session_event, *OF_EVENT, *OF_SESSION[1:], bic_load)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How rows are written in JSON, and where a column then stands in its row."""
+    """How rows are written in JSON, where a column then stands in its row, and whether texts without a limit get one."""
 
     encoded: Callable[[Sequence[str], Sequence[tuple[Value, ...]]], Rows]
     path: Callable[[int, str], str]
+    bounded: bool = False
 
 
 def _as_arrays(_columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Rows:
@@ -45,6 +46,11 @@ def _as_arrays(_columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Ro
 ARRAYS = Form(_as_arrays, lambda place, _column: f"$[{place}]")
 """Rows without the names of their columns: half the bytes."""
 OBJECTS = Form(as_json, lambda _place, column: f"$.{column}")
+BOUNDED = replace(ARRAYS, bounded=True)
+"""The same, and what is short in a whole table is read as `NVARCHAR(4000)`: a server handles others as LOBs."""
+
+SHORT = 2_000
+"""Characters that are surely within the 4,000 UTF-16 units of such a text."""
 
 
 def column_type(table: Table, column: str) -> str:
@@ -56,8 +62,8 @@ def _compiler() -> Dialect:
     return mssql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 
-def parameters(form: Form, change: Change) -> list[Rows]:
-    """The parameters of :func:`statement`, one a table."""
+def batch(form: Form, change: Change) -> tuple[str, list[Rows]]:
+    """The statement for these rows, and its parameters, one a table."""
     acts = ((ADDED, change.added), (REPLACED, change.replaced), (SEEN, change.seen))
     written = [(one, act) for act, some in acts for one in some]
     sessions, events = range(len(change.whole)), range(sum(len(one.rows.session_event) for one in change.whole))
@@ -65,27 +71,42 @@ def parameters(form: Form, change: Change) -> list[Rows]:
     by_table |= {table: list(change.below_sessions(table.name, sessions)) for table in OF_SESSION}
     by_table |= {table: list(change.below_events(table.name, events)) for table in OF_EVENT}
     by_table[bic_load] = [(place, *one.record) for place, (one, _) in enumerate(written)]
-    return [form.encoded(_names(table), [(place, *row) for place, row in enumerate(by_table[table])]) for table in _GIVEN]
+    long = frozenset(table for table in _GIVEN if not form.bounded or _is_long(table, by_table[table]))
+    rows = (form.encoded(_names(table), [(place, *row) for place, row in enumerate(by_table[table])]) for table in _GIVEN)
+    return statement(form, long), list(rows)
+
+
+def _is_long(table: Table, rows: Sequence[tuple[Value, ...]]) -> bool:
+    """Whether a text without a limit is one that needs none."""
+    places = [place for place, column in enumerate(_own(table), 1) if column_type(table, column) == _ENDLESS]
+    return any(isinstance(row[place], str) and len(str(row[place])) > SHORT for row in rows for place in places)
+
+
+_ENDLESS = "NVARCHAR(max)"
 
 
 @cache
-def statement(form: Form) -> str:
-    """The batch. One text for every load: the server keeps its plans."""
+def statement(form: Form, long: frozenset[Table]) -> str:
+    """The batch; few texts for all loads, so that the server keeps its plans. Only the tables of `long` may hold long texts."""
+
+    def given(table: Table, text: str = "CAST(? AS NVARCHAR(MAX))") -> str:
+        return _rowset(form, table, table in long, text)
+
     of_session = f"SELECT s.id FROM @session AS s WHERE s.act = {REPLACED}"  # noqa: S608  our own names
     of_event = f"SELECT e.id FROM session_event AS e WHERE e.session_id IN ({of_session})"  # noqa: S608
     parts = [
         "DECLARE @sessions NVARCHAR(MAX) = CAST(? AS NVARCHAR(MAX))",
         "DECLARE @session TABLE (n INT NOT NULL PRIMARY KEY, id BIGINT NOT NULL, act INT NOT NULL)",
         "DECLARE @event TABLE (n INT NOT NULL PRIMARY KEY, id BIGINT NOT NULL)",
-        *_sessions(_rowset(form, session, "@sessions")),
+        *_sessions(given(session, "@sessions")),
         *(f"DELETE FROM {table.name} WHERE session_event_id IN ({of_event})" for table in OF_EVENT),  # noqa: S608
         *(f"DELETE FROM {table.name} WHERE session_id IN ({of_session})" for table in OF_SESSION),  # noqa: S608
-        _below(form, session_event, "session"),
+        _below(given(session_event), session_event, "session"),
         _EVENTS,
-        *(_below(form, table, "event") for table in OF_EVENT),
-        *(_below(form, table, "session") for table in OF_SESSION[1:]),
+        *(_below(given(table), table, "event") for table in OF_EVENT),
+        *(_below(given(table), table, "session") for table in OF_SESSION[1:]),
         f"DELETE FROM bic_load WHERE session_id IN (SELECT s.id FROM @session AS s WHERE s.act <> {ADDED})",  # noqa: S608
-        _below(form, bic_load, "session"),
+        _below(given(bic_load), bic_load, "session"),
         "SELECT (SELECT COUNT(*) FROM @session) AS sessions, (SELECT COUNT(*) FROM @event) AS events",
     ]
     return ";\n".join(parts)
@@ -111,14 +132,14 @@ _EVENTS = (
 )
 
 
-def _below(form: Form, table: Table, parent: str) -> str:
+def _below(given: str, table: Table, parent: str) -> str:
     """Write the rows of a table below sessions or events."""
     columns = _own(table)
     key = "session_event_id" if parent == "event" else "session_id"
     chosen = ", ".join(("p.id", *(f"j.{column}" for column in columns)))
     return (
         f"INSERT INTO {table.name} ({', '.join((key, *columns))}) SELECT {chosen}"  # noqa: S608
-        f" FROM {_rowset(form, table)} AS j INNER LOOP JOIN @{parent} AS p ON p.n = j.parent ORDER BY j.n"
+        f" FROM {given} AS j INNER LOOP JOIN @{parent} AS p ON p.n = j.parent ORDER BY j.n"
     )
 
 
@@ -131,10 +152,11 @@ def _names(table: Table) -> Sequence[str]:
     return "n", "act" if table is session else "parent", *_own(table)
 
 
-def _rowset(form: Form, table: Table, text: str = "CAST(? AS NVARCHAR(MAX))") -> str:
+def _rowset(form: Form, table: Table, long: bool, text: str) -> str:
     names = _names(table)
+    types = ("INT", "INT", *(column_type(table, column) for column in _own(table)))
     typed = [
-        f"{name} {column_type(table, name) if place > 1 else 'INT'} '{form.path(place, name)}'"
-        for place, name in enumerate(names)
+        f"{name} {'NVARCHAR(4000)' if kind == _ENDLESS and not long else kind} '{form.path(place, name)}'"
+        for place, (name, kind) in enumerate(zip(names, types, strict=True))
     ]
     return f"OPENJSON({text}) WITH ({', '.join(typed)})"

@@ -55,6 +55,7 @@ INDEXES_THERE = (
 class Way(Enum):
     """How a load's rows are sent. `make test-mssql` tries each against a server, and tells which is fastest there."""
 
+    BOUNDED = one_batch.BOUNDED
     ARRAYS = one_batch.ARRAYS
     OBJECTS = one_batch.OBJECTS
     STEPS = None
@@ -65,7 +66,7 @@ class SqlServerTransaction(Transaction):
     """One loader per site at a time by an application lock; the unique keys decide should that ever fail."""
 
     DRIVES = "INNER LOOP JOIN"
-    way: ClassVar[Way] = Way.ARRAYS
+    way: ClassVar[Way] = Way.BOUNDED
 
     def begin(self, lock: str, *, reading: bool = False) -> None:
         mode = "Shared" if reading else "Exclusive"
@@ -128,7 +129,8 @@ class SqlServerTransaction(Transaction):
             return
         wanted = len(change.whole) + len(change.seen), sum(len(one.rows.session_event) for one in change.whole)
         if wanted[0]:
-            [written] = self.run(one_batch.statement(form), *one_batch.parameters(form, change)) or [(0, 0)]
+            statement, rows = one_batch.batch(form, change)
+            [written] = self.run(statement, *rows) or [(0, 0)]
             for table, there, sent in zip(("session", "session_event"), written, wanted, strict=True):
                 _demand_all(table, there, sent)
 

@@ -50,7 +50,7 @@ def test_round_trips_are_few(opened: Opened) -> None:
 def test_a_batch_is_one_statement_to_the_server(opened: Opened) -> None:
     """Rows have the same type however short or long they are: the server has one plan for all loads."""
     with opened() as (destination, front):
-        for documents in ([small("a")], [document(FULL), *MANY]):
+        for documents in ([small("a")], [document(FULL), *(small(f"s{n}", lines=["x" * 1_500] * n) for n in range(9))]):
             destination.load(HOST, documents)
         batches = [(request.text, request.types) for request in front.requests if "DECLARE @sessions" in request.text]
     assert len(batches) == 2
