@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError
-from bic_lib.core.health import Facts, Health, Trouble, health
+from bic_lib.core.health import Facts, Health, Severity, Trouble, health
 from bic_lib.engine.app import App
 from bic_lib.engine.health import broken_settings, facts, read
 
@@ -52,9 +53,14 @@ def _trouble(one: Trouble) -> dict[str, Any]:
 
 def headline(found: Health) -> str:
     """One line that says it."""
-    ill = [one for one in found.troubles if one.severity.is_ill]
+    return headline_of(shown(found))
+
+
+def headline_of(told: Mapping[str, Any]) -> str:
+    """The same, of what `bic health --json` says."""
+    ill = [one for one in told["troubles"] if Severity(one["severity"]).is_ill]
     if not ill:
         return "All is well."
     counted = f"{len(ill)} trouble{'s' * (len(ill) != 1)}"
-    loses = f"; the appliance forgets the first of it on {(iso(found.loses_from) or '')[:10]}" if found.loses_from else ""
-    return f"Ill: {counted}, the worst: {ill[0].severity}{loses}."
+    loses = f"; the appliance forgets the first of it on {told['loses_from'][:10]}" if told["loses_from"] else ""
+    return f"Ill: {counted}, the worst: {ill[0]['severity']}{loses}."

@@ -178,6 +178,17 @@ def test_one_ill_site_of_fifty_fits_a_screen(bic: Bic, appliance: Simulator) -> 
     assert "site ill" in first
 
 
+def test_status_says_first_whether_all_is_well(bic: Bic) -> None:
+    """What verify found is in no table of it, nor what belongs to no site: neither is shown as if nothing were."""
+    bic("run", "--once")
+    assert bic("status").out.startswith("All is well.")
+    next((bic.folder / "archive").glob("*.xml")).unlink()
+    (bic.folder / "archive" / "foreign.txt").write_text("hello")
+    assert bic("verify", "--strict").status == 1
+    for options in ([], ["--problems"], ["support"]):
+        assert bic("status", *options).out.startswith("Ill: 2 troubles, the worst: unproven. `bic health` says what.")
+
+
 def test_status_of_some_sites(bic: Bic, appliance: Simulator) -> None:
     """Named sites, their streams, schedules and destinations; health stays whole; an unknown name is told with what was meant."""
     sites = site(appliance) + site(appliance, "second", host=other_name(appliance))

@@ -9,6 +9,7 @@ import rich_click as click
 
 from bic_lib.actions import narrowing
 from bic_lib.actions.formatting import span
+from bic_lib.actions.health import headline_of
 from bic_lib.actions.selection import demand
 from bic_lib.actions.status import status
 from bic_lib.actions.timestamps import minute
@@ -106,13 +107,14 @@ def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
     if call.json:
         print_json(shown)
         return
-    scheduler = shown["scheduler"]
+    scheduler, ill = shown["scheduler"], shown["health"]["state"] == "ill"
+    line(headline_of(shown["health"]) + (" `bic health` says what." if ill else ""))
     line(f"Scheduler: {scheduler['state']}" + (f", last tick {minute(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
     line()
     tables = [one for one in _tables(shown) if one[2] or not problems]
     for one in tables:
         table(*one)
-    if not tables:
+    if not tables and not ill:
         line("Nothing here is in trouble.")
 
 
