@@ -41,3 +41,4 @@ class LocalFolder(local_folder.LocalFolder):
     """A folder to build on: each small file goes through `put`, whatever is made of that."""
 
     put_all = FileStore.put_all
+    read_from = FileStore.read_from

@@ -53,6 +53,13 @@ class FileStoreContract:
         assert found.size == len(content)
         assert store.names("2025/06") == {"a.xml"}
 
+    @pytest.mark.parametrize("begin", [0, 1, 5_000_000, 5_999_999])
+    def test_a_file_is_read_from_within(self, store: FileStore, begin: int) -> None:
+        """From any byte on, to its end."""
+        content = bytes(range(250)) * 24_000
+        assert store.put("long", content, replace=False)
+        assert b"".join(store.read_from("long", begin)) == content[begin:]
+
     def test_an_empty_file_is_a_file(self, store: FileStore) -> None:
         """Zero bytes are stored and found too."""
         assert store.put("empty", b"", replace=False)

@@ -103,9 +103,12 @@ class BlobContainer(FileStore):
 
     def read(self, location: str) -> Iterator[bytes]:
         """The blob in chunks of 4 MiB, of one version. A FileNotFoundError comes with the first chunk."""
+        return self.read_from(location, 0)
+
+    def read_from(self, location: str, begin: int) -> Iterator[bytes]:
         with self._translated(location):
             try:
-                content = self._blob(location).download_blob()
+                content = self._blob(location).download_blob(offset=begin or None)  # an empty blob has no byte 0 to begin at
             except ResourceNotFoundError as error:
                 _demand_container(error)
                 raise FileNotFoundError(location) from None

@@ -66,6 +66,12 @@ class LocalFolder(FileStore):
 
     def read(self, location: str) -> Iterator[bytes]:
         """The file in chunks of a megabyte. A FileNotFoundError comes with the first chunk."""
+        return self._read(location, 0)
+
+    def read_from(self, location: str, begin: int) -> Iterator[bytes]:
+        return self._read(location, begin)
+
+    def _read(self, location: str, begin: int) -> Iterator[bytes]:
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), location)
         folder, name = split(location)
@@ -73,6 +79,7 @@ class LocalFolder(FileStore):
             with self._root.folder(folder) as opened:
                 file = io.FileIO(opened.open(name, os.O_RDONLY), "rb")
             with file:
+                file.seek(begin)
                 while chunk := file.read(_CHUNK):
                     yield chunk
 

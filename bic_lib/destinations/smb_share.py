@@ -81,6 +81,9 @@ class SmbShare(FileStore):
 
     def read(self, location: str) -> Iterator[bytes]:
         """The file in chunks of up to a megabyte. A FileNotFoundError comes with the first chunk."""
+        return self.read_from(location, 0)
+
+    def read_from(self, location: str, begin: int) -> Iterator[bytes]:
         path = self._path(location)
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
@@ -89,6 +92,7 @@ class SmbShare(FileStore):
             self._connections.taken() as access,
             smbclient.open_file(path, "rb", buffering=0, share_access="rwd", **access) as file,
         ):
+            file.seek(begin)
             while chunk := file.read(_CHUNK):
                 yield chunk
 

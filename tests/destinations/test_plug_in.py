@@ -5,12 +5,13 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from bic_lib import plug_in
 from bic_lib.contracts.documents import small
 from bic_lib.core.model import DataType, Document, Item, Outcome, State
 from bic_lib.core.ports.preflight import Check
@@ -100,3 +101,17 @@ def test_an_older_plug_in_for_rows_goes_on() -> None:
         records.append(Record(item, "rows", outcome, fingerprint=fingerprint))
     found = compare(rows, "host", records, quick=False)
     assert [problem and problem.problem for problem in found] == [None, "missing", "altered"]
+
+
+class Reversed(plug_in.LocalFolder):
+    """A plug-in that keeps files otherwise than they are read."""
+
+    def read(self, location: str) -> Iterator[bytes]:
+        yield b"".join(super().read(location))[::-1]
+
+
+def test_what_a_plug_in_makes_of_reading_holds_for_a_part_too(tmp_path: Path) -> None:
+    """One that builds on `LocalFolder` and reads otherwise is read so from within as well."""
+    store = Reversed(tmp_path)
+    store.put("a", b"abcdef", replace=False)
+    assert b"".join(store.read_from("a", 2)) == b"dcba"

@@ -104,6 +104,13 @@ class FileStore(Protocol):
         """The file in chunks. Raises FileNotFoundError when it is not there."""
         ...
 
+    def read_from(self, location: str, begin: int) -> Iterator[bytes]:
+        """The file from this byte on, which it has. A kind may go there at once; else what is before is read and dropped."""
+        for chunk in self.read(location):
+            if len(chunk) > begin:
+                yield chunk[begin:]
+            begin = max(0, begin - len(chunk))
+
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
         """Write a small file durably and publish it. False: the name is taken (never with `replace`)."""
         ...

@@ -46,7 +46,7 @@ def take(asked: Asked) -> Response:
     begin, end = part or (0, outcome.size)
     asked.did(f"took {outcome.location} of session {item.lsid} of {item.site}, bytes {begin} to {end} of {outcome.size}")
     answered = respond(206 if part else 200, "", "", _headers(asked, copy))
-    answered.response = _bytes(destination.store.read(outcome.location), begin, end)
+    answered.response = _some(destination.store.read_from(outcome.location, begin), end - begin)
     answered.headers["Content-Length"] = str(end - begin)
     if part:
         answered.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{outcome.size}"
@@ -110,12 +110,11 @@ def _headers(asked: Asked, copy: Copy) -> dict[str, str]:
     }
 
 
-def _bytes(chunks: Iterator[bytes], begin: int, end: int) -> Iterator[bytes]:
-    at = 0
+def _some(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The first bytes of what follows, so many."""
     for chunk in chunks:
-        wanted = chunk[max(0, begin - at) : max(0, end - at)]
-        at += len(chunk)
-        if wanted:
+        if wanted := chunk[:count]:
             yield wanted
-        if at >= end:
+        count -= len(wanted)
+        if not count:
             return
