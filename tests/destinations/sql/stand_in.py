@@ -217,15 +217,15 @@ def _json_each(match: re.Match[str]) -> str:
     return f"(SELECT {chosen} FROM json_each(?))"
 
 
-def _nothing(_statement: str) -> None: ...
+def nothing(_statement: str) -> None: ...
 
 
 def stand_in(
     file: Path,
     sent: list[str],
     *,
-    meet: Before = _nothing,
-    met: Before = _nothing,
+    meet: Before = nothing,
+    met: Before = nothing,
     keeps: bool = False,
     trigger: Sequence[Set | Exception] = (),
     way: Way = SqlServerTransaction.way,

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bic_lib.destinations.sql import SqlDatabase, connection_strings, odbc, sqls
 from bic_lib.destinations.sql.database import Kind
 from bic_lib.destinations.sql.sqlserver import SqlServerTransaction, Way
 from tests.destinations.sql.listener import Gone, exactly
-from tests.destinations.sql.stand_in import Connection, Cursor, Set, going, pyodbc, stand_in
+from tests.destinations.sql.stand_in import Before, Connection, Cursor, Set, going, nothing, pyodbc, stand_in
 
 _BATCH, _RPC, _ANSWER, _ATTENTION, _LOGIN, _PRELOGIN = 1, 3, 4, 6, 16, 18
 _NO_ENCRYPTION = bytes([0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 255, 16, 0, 16, 0, 0, 0, 2])
@@ -56,9 +56,9 @@ class Front:
     requests: list[Request] = field(default_factory=list)
 
     def serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError, Gone):
+        with client, closing(self.connect()) as connection, suppress(OSError, Gone):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            session = _Session(self.connect())
+            session = _Session(connection)
             while True:
                 kind, content, size = _message(client)
                 _send(client, self._answered(session, kind, content, size))
@@ -298,13 +298,21 @@ def front(connect: Callable[[], Connection]) -> Iterator[Front]:
 
 @contextmanager
 def through(
-    driver: str, file: Path, *, trigger: Sequence[Set | Exception] = (), way: Way = SqlServerTransaction.way
+    driver: str,
+    file: Path,
+    *,
+    trigger: Sequence[Set | Exception] = (),
+    meet: Before = nothing,
+    way: Way = SqlServerTransaction.way,
 ) -> Iterator[tuple[SqlDatabase, Front]]:
-    """A destination that reaches the stand-in by a driver, its tables made; and the server, for what it sends from then on."""
+    """A destination that reaches the stand-in by a driver, its tables made; and the server, for what it sends from then on.
+
+    `meet` is told each statement; where it raises Gone the server is gone, as far as the driver sees.
+    """
     stand_in(file, []).checks()
 
     def connect() -> Connection:
-        return Connection(file, [], lambda _: None, lambda _: None, keeps=False, trigger=trigger)
+        return Connection(file, [], meet, nothing, keeps=False, trigger=trigger)
 
     with front(connect) as served:
         place = f"127.0.0.1;PORT={served.port};TDS_Version=7.4" if driver == "FreeTDS" else f"127.0.0.1,{served.port}"

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, document, small
+from bic_lib.core.errors import DestinationError
 from bic_lib.core.model import State
 from tests.destinations.sql import tds
+from tests.destinations.sql.listener import Gone
 from tests.destinations.sql.stand_in import A_MESSAGE, pyodbc
 from tests.destinations.sql.test_sqlite import query
 
@@ -66,3 +68,20 @@ def test_an_error_behind_a_message_is_met(opened: Opened, tmp_path: Path) -> Non
     assert outcome.state is State.FAILED
     assert "a trigger refuses this" in outcome.reason
     assert query(tmp_path / "t.sqlite")("SELECT lsid FROM session") == []
+
+
+@pytest.mark.parametrize("where", ["SET NOCOUNT ON", "INSERT INTO session_event_data", "COMMIT"])
+def test_a_server_that_goes_away_rests_the_destination(opened: Opened, where: str) -> None:
+    """Whatever words a driver has for it: no session fails, nothing of the load is there, and the next one goes on."""
+    gone = [True]
+
+    def meet(statement: str) -> None:
+        if gone[0] and statement.startswith(where):
+            raise Gone
+
+    with opened(meet=meet) as (destination, _):
+        with pytest.raises(DestinationError, match="the front can't be used"):
+            destination.load(HOST, MANY[:2])
+        gone[0] = False
+        assert destination.loaded(HOST, ["s0", "s1"]) == []
+        assert {outcome.state for outcome in destination.load(HOST, MANY[:2])} == {State.STORED}
