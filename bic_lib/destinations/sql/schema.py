@@ -154,11 +154,14 @@ def _ready(transaction: Transaction, dialect: Dialect, there: Columns, database:
     """Whether nothing needs to be made."""
     if "bic_schema" not in there:
         if foreign := [table for table in GUIDE if table.name in there]:
+            transaction.demand_seen("bic_schema")
             raise _foreign(transaction, dialect, there, foreign, database)
         return False
     if _version(transaction, there) < VERSION:
         return False
     if lacking := list(_missing_columns(there, list(metadata.sorted_tables))):
+        for table in (table.name for table in metadata.sorted_tables if table.name not in there):
+            transaction.demand_seen(table)
         raise DestinationError(
             f"{database} lacks what bic had made there: {', '.join(lacking)}.",
             hint="Restore it from a backup, or make it again by what `bic schema --sql --missing` prints.",

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bic_lib.core.columns import Value
 from bic_lib.core.errors import DestinationError
 from bic_lib.core.searching import Sought
-from bic_lib.destinations.sql import odbc, one_batch, text_index
+from bic_lib.destinations.sql import odbc, one_batch, sqlserver_errors, text_index
 from bic_lib.destinations.sql.change import Change
 from bic_lib.destinations.sql.fitting import cut
 from bic_lib.destinations.sql.inspection import Described, Found, Index
@@ -50,6 +50,9 @@ INDEXES_THERE = (
     " WHERE t.schema_id = SCHEMA_ID() OR t.schema_id = SCHEMA_ID('dbo')"
     " ORDER BY t.name, i.index_id, k.key_ordinal"
 )
+
+
+SEEN = "SELECT TOP (0) 1 FROM {}"
 
 
 class Way(Enum):
@@ -140,6 +143,13 @@ class SqlServerTransaction(Transaction):
         for table, column in rows:
             tables.setdefault(table.lower(), set()).add(column.lower())
         return tables
+
+    def demand_seen(self, table: str) -> None:
+        try:
+            self.run(SEEN.format(table))
+        except DBAPIError as error:
+            if not sqlserver_errors.is_unknown_name(error.orig):
+                raise
 
     def described(self) -> Described:
         columns = self.run(COLUMNS_THERE)

@@ -151,14 +151,26 @@ _USERS = 50_000
 """The first number that is free for those who write triggers (RAISERROR, THROW)."""
 
 
+def is_unknown_name(error: object) -> bool:
+    """Whether the server knows no table of this name."""
+    return _UNKNOWN_NAME in _native(str(error))
+
+
+_UNKNOWN_NAME = 208
+
+
+def _native(said: str) -> set[int]:
+    return {int(number) for number in _NATIVE.findall(said)}
+
+
 def _refused_by_a_trigger(said: str) -> bool:
     """Whether somebody's own rule is against one of the sessions."""
-    native = {int(number) for number in _NATIVE.findall(said)}
+    native = _native(said)
     return bool(native & _OF_A_TRIGGER) or any(number >= _USERS for number in native)
 
 
 def _whole_database(numbers: set[int], state: str, text: str, database: str) -> DestinationError:
-    if 208 in numbers and "OPENJSON" in text:
+    if _UNKNOWN_NAME in numbers and "OPENJSON" in text:
         return DestinationError(f"{database} has a compatibility level below SQL Server 2016.", hint=_COMPATIBILITY)
     for known, why, hint in _CAUSES:
         if numbers & known:

@@ -97,6 +97,9 @@ class Transaction(ABC):
     def columns(self) -> dict[str, set[str]]:
         """The columns of every table and view, all names in lower case; those of a view may be left out."""
 
+    def demand_seen(self, table: str) -> None:  # noqa: B027  where nothing is hidden from a login, there is nothing to do
+        """Raises the database's error where a table is there, and this login has no right on it: then the catalog hides it."""
+
     @abstractmethod
     def described(self) -> Described:
         """What the catalog tells of the tables, for :mod:`.inspection`."""

@@ -129,7 +129,8 @@ class Cursor(sqlite3.Cursor):
             number = 2627 if "UNIQUE" in str(error) else 515
             raise pyodbc.IntegrityError("23000", f"[23000] {error} ({number}) (SQLExecDirectW)") from error
         except sqlite3.Error as error:
-            raise pyodbc.ProgrammingError("42000", f"[42000] {error} (102) (SQLExecDirectW)") from error
+            number = 208 if "no such table" in str(error) else 102
+            raise pyodbc.ProgrammingError("42000", f"[42000] {error} ({number}) (SQLExecDirectW)") from error
         connection.hear(connection.met, statement)
 
 
@@ -229,6 +230,7 @@ def stand_in(
     keeps: bool = False,
     trigger: Sequence[Set | Exception] = (),
     way: Way = SqlServerTransaction.way,
+    transaction: type[SqlServerTransaction] | None = None,
 ) -> SqlDatabase:
     """A destination with SQL Server's loading over a SQLite file; `sent` collects what goes there, as T-SQL.
 
@@ -239,7 +241,7 @@ def stand_in(
     def made() -> Engine:
         return odbc.pooled(lambda: Connection(file, sent, meet, met, keeps=keeps, trigger=trigger))
 
-    return SqlDatabase(Kind("sqlite", going(way), sqlserver_errors.translated), made, "the stand-in", True)
+    return SqlDatabase(Kind("sqlite", transaction or going(way), sqlserver_errors.translated), made, "the stand-in", True)
 
 
 def going(way: Way) -> type[SqlServerTransaction]:

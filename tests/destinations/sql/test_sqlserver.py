@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlglot
+from sqlalchemy.exc import DBAPIError
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import ErrorLevel
 
@@ -25,7 +26,7 @@ from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import create, ddl, one_batch, text_index
 from bic_lib.destinations.sql.schema import additions
 from bic_lib.destinations.sql.search import statement
-from bic_lib.destinations.sql.sqlserver import LOCK_SECONDS, SqlServerTransaction, Way
+from bic_lib.destinations.sql.sqlserver import LOCK_SECONDS, SEEN, SqlServerTransaction, Way
 from bic_lib.destinations.sql.tables import metadata
 from bic_lib.destinations.sql.transaction import Having
 from tests.destinations.sql import drivers, tds
@@ -117,7 +118,11 @@ def statements(tmp_path: Path) -> list[str]:
     first = list(additions("mssql", {}))
     added = list(additions("mssql", {table: {"id"} for table in metadata.tables} | {"bic_chat": set()}))
     searches = [statement("mssql", having.source, [*having.conditions, "s.start_time >= ?"], 5) for having in havings]
-    return list(dict.fromkeys([*past, *first, *added, *searches, text_index.HAS_FULL_TEXT, *text_index.full_text()]))
+    return list(
+        dict.fromkeys(
+            [*past, *first, *added, *searches, text_index.HAS_FULL_TEXT, SEEN.format("bic_load"), *text_index.full_text()]
+        )
+    )
 
 
 def test_every_statement_is_t_sql(tmp_path: Path) -> None:
@@ -264,6 +269,29 @@ def test_a_plan_is_told_in_a_line() -> None:
     )
     told_in_a_line = "12 ms  INSERT INTO team (name)  Clustered Index Seek [@session].[PK_1]  SpillToTempDb"
     assert tsql.plan(told) == told_in_a_line
+
+
+@pytest.mark.parametrize("hidden", [("bic_",), ("bic_load", "bic_file")])
+def test_a_table_that_a_login_may_not_see_is_not_missing(tmp_path: Path, hidden: tuple[str, ...]) -> None:
+    """A catalog shows nobody what he has no right on: the right is named, and nobody is told to make the table again."""
+
+    class Hiding(SqlServerTransaction):
+        def columns(self) -> dict[str, set[str]]:
+            return {table: columns for table, columns in super().columns().items() if not table.startswith(hidden)}
+
+        def run(self, statement: str, *parameters: Any) -> Sequence[Any]:
+            if any(f"FROM {table}" in statement for table in hidden):
+                text = "[42000] The SELECT permission was denied on the object. (229) (SQLExecDirectW)"
+                raise DBAPIError(statement, None, pyodbc.ProgrammingError("42000", text))
+            return super().run(statement, *parameters)
+
+    destination = stand_in(tmp_path / "t.sqlite", [])
+    destination.load(HOST, [small("a")])
+    destination = stand_in(tmp_path / "t.sqlite", [], transaction=Hiding)
+    with pytest.raises(DestinationError, match="a right is missing") as caught:
+        destination.load(HOST, [small("b")])
+    assert "missing:" not in caught.value.message
+    assert "SELECT, INSERT, UPDATE and DELETE" in caught.value.hint
 
 
 @pytest.mark.parametrize("table", ["session", "session_event"])
