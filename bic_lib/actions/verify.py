@@ -161,6 +161,6 @@ def locations(app: App) -> dict[str, set[str]]:
             known[record.destination].add(record.outcome.location)
         if record.aside:
             known[record.destination].add(record.aside)
-        if record.intent:
+        if record.intent and record.outcome.state not in (State.GIVEN_UP, State.LOST):
             known[record.destination].add(str(record.intent.get("location", "")))
     return known

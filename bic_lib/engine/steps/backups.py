@@ -17,7 +17,7 @@ from bic_lib.engine.steps import file_transfer, outcomes
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.holds import Holds
-from bic_lib.ledger.records import ITEMS, Record, item_key, partition, transfer_body, transfer_key
+from bic_lib.ledger.records import HELD, ITEMS, Record, item_key, partition, transfer_body, transfer_key
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.troubles import Trouble
 from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
@@ -74,10 +74,19 @@ def fetch(job: Job, claimed: ClaimedStep) -> bool:
     """
     if job.ledger.now() >= claimed.body["superseded_at"]:
         _units_done(job.ledger, claimed.step, {})
-        outcomes.give_up(job, claimed, "the next backup is due: this one was given up")
+        outcomes.give_up(job, claimed, "the next backup is due: this one was given up", partial(_completed, job, claimed))
         return False
     judge, before_end = partial(judged, job.ledger), partial(_conclude, job, claimed)
     return file_transfer.carry(job, claimed, DataType.SITE_BACKUPS, job.appliance.backup, judge=judge, before_end=before_end)
+
+
+def _completed(job: Job, claimed: ClaimedStep, record: Record) -> Record | None:
+    """A backup that a worker that was lost had staged or published, which is stored as it was meant; None: there is none."""
+    done = file_transfer.carry_one(job, claimed, replace(record, next_try=None), file_transfer.nothing)
+    if done.outcome.state not in HELD:
+        return None
+    _retire(job, done)
+    return done
 
 
 def _conclude(job: Job, claimed: ClaimedStep, records: Sequence[Record]) -> None:

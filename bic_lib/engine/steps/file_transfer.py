@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, Refused
@@ -116,6 +116,11 @@ def carry_one(job: Job, claimed: ClaimedStep, record: Record, open_payload: Open
     if way.outcome is None and way.error is None:
         _fetch(job, claimed, record.item.data, ways, open_payload, _no_doubt)
     return outcomes.settled(job, way.record, way.outcome, way.error)
+
+
+def nothing() -> NoReturn:
+    """No source: what was staged or published before is completed, or else nothing is done. Raises Interrupted."""
+    raise Interrupted("nothing of it was staged")
 
 
 def _due(job: Job, records: list[Record]) -> tuple[list[_Way], list[float], list[Record]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from bic_lib.core import naming, plan
@@ -150,24 +150,28 @@ def fail(job: Job, claimed: ClaimedStep, reason: str) -> None:
     finish(job, claimed, [settled(job, record, outcome, None) for record in tried], later)
 
 
-def give_up(job: Job, claimed: ClaimedStep, reason: str) -> None:
-    """End the step: its open transfers are given up, for this reason. Raises ClaimLost."""
+def give_up(job: Job, claimed: ClaimedStep, reason: str, completed: Callable[[Record], Record | None] = lambda _: None) -> None:
+    """End the step: its open transfers are given up, for this reason. Raises ClaimLost.
+
+    `completed` gives what became after all of one that was about to be published; None: nothing.
+    """
+    opened = [record for record in transfers(job, claimed) if record.outcome.state in _OPEN]
+    done = [completed(record) if record.intent else None for record in opened]
+    given_up = [_given_up(job, record, reason) for record, other in zip(opened, done, strict=True) if other is None]
+    sweep(job, claimed, given_up)
+    finish(job, claimed, [*filter(None, done), *given_up])
+
+
+def _given_up(job: Job, record: Record, reason: str) -> Record:
     now = job.ledger.now()
-    outcome = Outcome(State.GIVEN_UP, reason=reason)
-    ended = [
-        replace(
-            record,
-            outcome=outcome,
-            attempts=record.attempts + 1,
-            next_try=None,
-            first_failed=record.first_failed or now,
-            last_failed=now,
-        )
-        for record in transfers(job, claimed)
-        if record.outcome.state in _OPEN
-    ]
-    sweep(job, claimed, ended)
-    finish(job, claimed, ended)
+    return replace(
+        record,
+        outcome=Outcome(State.GIVEN_UP, reason=reason),
+        attempts=record.attempts + 1,
+        next_try=None,
+        first_failed=record.first_failed or now,
+        last_failed=now,
+    )
 
 
 def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:

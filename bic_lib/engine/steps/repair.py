@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
 from bic_lib.core import naming
 from bic_lib.core.errors import DestinationError, Interrupted, ItemError, SiteError, Unexpected, Unsupported
@@ -111,7 +110,7 @@ class _Repair:
 
     def _recovered(self) -> Record | None:
         """What a worker that was lost had staged or published already; None: nothing."""
-        done = file_transfer.carry_one(self.job, self.claimed, self.record, _nothing)
+        done = file_transfer.carry_one(self.job, self.claimed, self.record, file_transfer.nothing)
         if done.outcome.state in HELD or _is_for_the_destination(done):
             return done
         self.record = replace(self.record, intent=None)
@@ -254,10 +253,6 @@ def _is_for_the_destination(done: Record) -> bool:
 def _opened(payload: Payload) -> file_transfer.Open:
     """As if the appliance sent it."""
     return lambda: nullcontext(payload)
-
-
-def _nothing() -> NoReturn:
-    raise Interrupted("nothing of it was staged")
 
 
 class _Whole:

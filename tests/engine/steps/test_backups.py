@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from bic_lib.actions import running
-from bic_lib.core.errors import Unexpected
+from bic_lib.actions.verify import Asked, verify
+from bic_lib.core.errors import ClaimLost, Unexpected
 from bic_lib.core.model import DAY, State
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine import tick
@@ -272,3 +274,31 @@ def test_each_due_time_has_its_backup_though_the_last_run_goes_on(world: World, 
     world.once()
     assert len(backups(world)) == 1
     assert [failure["state"] for failure in world.failures()] == ["given_up"]
+
+
+@pytest.mark.parametrize("reached", ["staged", "published"])
+def test_one_that_a_lost_worker_had_is_not_given_up(
+    world: World, sim: Simulator, monkeypatch: pytest.MonkeyPatch, reached: str
+) -> None:
+    """Killed around its publication, and nobody comes until the next one is due: it is stored all the same, and proven."""
+    nightly(world)
+    publish = LocalFolder.publish
+
+    def killed(place: LocalFolder, *what: Any, **how: Any) -> bool:
+        if reached == "published":
+            publish(place, *what, **how)
+        raise ClaimLost("as if it had been killed")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(LocalFolder, "publish", killed)
+        world.once()
+    assert {str(one.outcome.state) for one in world.records() if one.intent} == {"planned"}
+    world.pass_time(2 * DAY)
+    world.once()
+    of_backups = [one for one in world.records() if (one.item.data, one.destination) == ("site_backups", "archive")]
+    assert [one.outcome.state for one in of_backups] == [State.STORED, State.STORED]
+    assert len(backups(world)) == 2
+    assert [one for one in world.failures() if one["destination"] == "archive"] == []
+    app = world.app()
+    assert verify(app, Asked(strict=True)).problems == []
+    app.ledger.store.close()
