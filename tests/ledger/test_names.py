@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -304,3 +305,34 @@ def test_items_come_in_the_order_of_their_present_names(partitions: set[str], ke
     found = [row.partition for row in Renamed(store, Names(keys_of)).everything(ITEMS, first, last)]
     present = sorted(f"{keys_of.name(one.partition('|')[0])}|{one.partition('|')[2]}" for one in partitions)
     assert found == [one for one in present if first <= one and (not last or one < last)]
+
+
+SELDOM = [
+    ("runs", "days", "2026-11-01|old", {"streams": {"sessions>archive": [1, 0, 9]}}),
+    ("runs", "seen|old", "lost|sessions|aa||archive|00", {"destination": "archive"}),
+    ("runs", "notices", "failing|destination archive", {"cause": {"key": "failing|destination archive"}, "left": ["mail"]}),
+    ("seals", "stated|old", "2026-11-01|support", {"sha256": "00"}),
+    ("seals", "listing|old", "2026-11-01|support", {"listed": 1}),
+    ("state", "schedules", "hourly", {"loads": {"archive": 1.0}}),
+    ("state", "site|old", "step|backfill|support|0|9|archive", {"body": {"destinations": ["archive"]}}),
+    ("state", "site|old", "step|download|support|1", {"body": {"streams": [["sessions", "archive"]]}}),
+    ("state", "site|old", "due|1|step|probe|archive", {"site": "old", "home": ["state", "site|old", "step|probe|archive"]}),
+    ("due", "old|backlog", "due|1|step|repair|sessions|aa||archive", {"home": ["items", "old|2026-11-01", "step|sessions|aa|"]}),
+    ("state", "files", "archive", {"after": "old|2026-11-01"}),
+    ("state", "verify", "today", {"left": {"archive": 3}}),
+    ("state", "ledger", "form", {"indexed_to": "old|2026-11-01"}),
+]
+"""Rows that few lives have, with their names as they were."""
+
+
+def test_rows_that_few_lives_have_are_called_otherwise_too(store: Store) -> None:
+    """Read under the new names each is what it would be if it had been written so; and so it is written."""
+    keys = Keys({"new": "old", "old": "new"}), Keys({"vault": "archive", "archive": "vault"})
+    renamed = Renamed(store, Names(*keys))
+    for table, partition, key, body in SELDOM:
+        told = json.dumps([partition, key, body]).replace("old", "new").replace("archive", "vault")
+        place, name, content = json.loads(told)
+        renamed.commit(table, place, [Put(name, content)])
+        row, read = store.get(table, partition, key), renamed.get(table, place, name)
+        assert (row and row.body, read and read.body) == (body, content), told
+        assert [one.key for one in renamed.scan(table, place)].count(name) == 1
