@@ -215,6 +215,43 @@ def another_that_takes_over(copy: Sealed) -> None:
         Path(f"{following}.{ending}").write_bytes(signer.sign(following.read_bytes()))
 
 
+def one_more_by_a_key_of_ones_own(copy: Sealed) -> None:
+    """A statement that follows the head, and names a key that lies beside the right one."""
+    own, _ = keys.FileKeys(copy.world.folder / "own.pem").first()
+    (copy.folder / f"keys/{own.public.id}.pem").write_bytes(own.public.pem)
+    last = statement_of(copy.folder, 2)
+    before = statement.digest(last.read_bytes())
+    day = copy.today().isoformat()
+    told = {**json.loads(last.read_bytes()), "number": 3, "day": day, "previous": before, "key": own.public.id}
+    path = copy.folder / f"00003-{day}.json"
+    path.write_bytes(statement.canonical(told))
+    Path(f"{path}.sig").write_bytes(own.sign(path.read_bytes()))
+
+
+def a_lost_key_that_continues_what_was_cut(copy: Sealed) -> None:
+    """A chain of the key that took over names an older head than the last one."""
+    sealing.rotate(*copy.parts(), "lost")
+    copy.next_day()
+    path = statement_of(copy.folder, 3)
+    told = json.loads(path.read_bytes())
+    told["continues"] = {**told["continues"], "sha256": statement.digest(statement_of(copy.folder, 1).read_bytes())}
+    path.write_bytes(statement.canonical(told))
+    signer = keys.FileKeys(copy.world.folder / "seal-key.pem").of(told["key"], "")
+    Path(f"{path}.sig").write_bytes(signer.sign(path.read_bytes()))
+
+
+def gone_what_never_was(copy: Sealed) -> None:
+    """A line that no list ever had."""
+    [gone] = copy.folder.glob("00001-*.gone")
+    before = statement.digest(gone.read_bytes())
+    gone.write_bytes(gone.read_bytes() + f"{'0' * 64}  zzz.xml\n".encode())
+    files = json.loads(statement_of(copy.folder, 1).read_bytes())["files"]
+    for file in files:
+        if file["sha256"] == before:
+            file.update(sha256=statement.digest(gone.read_bytes()), lines=2, why=["replaced", "purged"])
+    signed_anew(copy, 1, files=files)
+
+
 def no_completeness(copy: Sealed) -> None:
     next(copy.folder.glob("00001-*.support.json")).unlink()
 
@@ -223,6 +260,9 @@ FORGERIES: dict[Callable[[Sealed], None], str] = {
     another_before: "chain",
     a_day_left_out: "gap",
     another_that_takes_over: "key",
+    one_more_by_a_key_of_ones_own: "key",
+    a_lost_key_that_continues_what_was_cut: "chain",
+    gone_what_never_was: "list",
     no_completeness: "list",
 }
 
@@ -238,3 +278,22 @@ def test_a_chain_that_does_not_fit_is_named_whoever_signed_it(
     forgery(copy)
     assert FORGERIES[forgery] in {str(problem.problem) for problem in copy.check(strict=False).problems}
     assert copy.audit().returncode == 1
+
+
+def test_a_beginning_that_follows_something_is_none(thrice: Sealed, tmp_path: Path) -> None:
+    """The first of what is left of a chain names one before it: it does not even fit itself."""
+    shutil.copytree(thrice.world.folder, tmp_path / "copy")
+    copy = Sealed(World(tmp_path / "copy", thrice.world.sim), thrice.fingerprint, thrice.ledger)
+    for path in [*copy.folder.glob("00001-*"), *copy.folder.glob("00002-*")]:
+        path.unlink()
+    signed_anew(copy, 0, previous="0" * 64)
+    assert seals.check(copy.root).state == "broken"
+    assert copy.audit().returncode == 1
+
+
+def test_a_site_whose_completeness_is_missing_is_told_so(thrice: Sealed, tmp_path: Path) -> None:
+    """What the appliance listed can't be looked up any more: not only that lists have no names."""
+    shutil.copytree(thrice.world.folder, tmp_path / "copy")
+    copy = Sealed(World(tmp_path / "copy", thrice.world.sim), thrice.fingerprint, thrice.ledger)
+    no_completeness(copy)
+    assert [one for one in copy.check(strict=False).problems if "the completeness of a site" in one.detail]
