@@ -10,7 +10,7 @@ from pathlib import Path
 from bic_lib.core.errors import ItemError, UsageError
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.evidence import checking, files, keys, names, sealing
-from bic_lib.evidence.checking import Chain, Line
+from bic_lib.evidence.checked import Chain, Line
 from bic_lib.evidence.files import Found, Problem
 from bic_lib.evidence.setup import Setup
 from bic_lib.evidence.statement import Head, head_of

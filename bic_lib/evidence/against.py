@@ -8,7 +8,7 @@ from typing import Any
 from bic_lib.core.ports.files import FileStore
 from bic_lib.evidence import checking, names, standing
 from bic_lib.evidence.called import Called
-from bic_lib.evidence.checking import Chain
+from bic_lib.evidence.checked import Chain
 from bic_lib.evidence.files import Found, Problem
 from bic_lib.evidence.findings import ALTERED, ERASED
 from bic_lib.evidence.setup import Setup

@@ -17,7 +17,7 @@ from bic_lib.core.model import State
 from bic_lib.core.ports.store import Put
 from bic_lib.evidence import against, checking, findings, lists, names
 from bic_lib.evidence.called import Called
-from bic_lib.evidence.checking import Chain, Sealed
+from bic_lib.evidence.checked import Chain, Sealed
 from bic_lib.evidence.files import Problem
 from bic_lib.evidence.findings import ALTERED, DETAILS, ERASED, SEAL, Finding
 from bic_lib.evidence.setup import Setup
@@ -74,7 +74,9 @@ class _Look:
         self.noted = noted
         self.check = check
         self.store = setup.store()
-        self.names = list(against.seals_in(self.store, noted))
+        self.names: dict[int | None, list[str]] = defaultdict(list)
+        for name in against.seals_in(self.store, noted):
+            self.names[names.number_of(name)].append(name)
         self.seals = Seals(ledger.store)
         self.called = Called.of(noted, ledger.names)
         self.changed = against.changed_since(ledger, noted)
@@ -96,6 +98,7 @@ class _Look:
 
     def _next(self, cursor: _Cursor, last: int) -> None:
         """What is left of the statement at which the cursor stands, as far as today's lines go."""
+        self.check()
         cursor.number = 0 if cursor.number > last else cursor.number
         chain = self._statement(cursor.number)
         if not cursor.skip:
@@ -115,7 +118,8 @@ class _Look:
 
     def _statement(self, number: int) -> Chain:
         if number not in self.read:
-            self.read[number] = checking.one(self.store, self.noted["ledger"], self.names, number)
+            found = [name for of in (None, number - 1, number) for name in self.names.get(of, ())]
+            self.read[number] = checking.one(self.store, self.noted["ledger"], found, number)
         return self.read[number]
 
     def _cursor(self) -> _Cursor:
