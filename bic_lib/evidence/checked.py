@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedList:
     """A list that is as it was sealed: its name below the chain's folder, and of which site and destination it tells."""
 
     name: str
@@ -54,7 +54,7 @@ class Chain:
     problems: list[Problem] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     stem: str = ""
-    lists: list[Sealed] = field(default_factory=list)
+    lists: list[SealedList] = field(default_factory=list)
     stamped: int = 0
     known: set[str] = field(default_factory=set)
     """`heads`: the SHA-256 of each statement; `known`: names below its folder that the chain accounts for.

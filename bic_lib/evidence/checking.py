@@ -15,7 +15,7 @@ from datetime import date, timedelta
 
 from bic_lib.core.errors import ItemError, Unexpected
 from bic_lib.evidence import keys, lists, names, time_stamps
-from bic_lib.evidence.checked import Chain, Line, Sealed
+from bic_lib.evidence.checked import Chain, Line, SealedList
 from bic_lib.evidence.files import Found, Place, Problem
 from bic_lib.evidence.keys import PublicKey
 from bic_lib.evidence.names import Stem
@@ -192,13 +192,13 @@ class _Check:
                 continue
             site, destination = names.parts(name, stem)
             if self.alone:
-                self._take_alone(Sealed(name, site, destination, one.kind is Kind.GONE), one)
+                self._take_alone(SealedList(name, site, destination, one.kind is Kind.GONE), one)
                 continue
             content = self._sealed(name, one.sha256) if one.lines else b""
             if content is not None:
                 self._apply(name, self.checked.lines[site, destination], one.kind, statement.day, content)
 
-    def _take_alone(self, sealed: Sealed, listed: Listed) -> None:
+    def _take_alone(self, sealed: SealedList, listed: Listed) -> None:
         """Its lines are read by whoever wants them: they may be millions."""
         if listed.lines and self._fits(sealed.name, self._sum(sealed.name), listed.sha256):
             self.checked.lists.append(sealed)

@@ -17,7 +17,7 @@ from bic_lib.core.model import State
 from bic_lib.core.ports.store import Put
 from bic_lib.evidence import against, checking, findings, lists, names
 from bic_lib.evidence.called import Called
-from bic_lib.evidence.checked import Chain, Sealed
+from bic_lib.evidence.checked import Chain, SealedList
 from bic_lib.evidence.files import Problem
 from bic_lib.evidence.findings import ALTERED, DETAILS, ERASED, SEAL, Finding
 from bic_lib.evidence.setup import Setup
@@ -137,7 +137,7 @@ class _Look:
         for sealed in chain.lists:
             yield from self._of(sealed)
 
-    def _of(self, sealed: Sealed) -> Iterator[_Line]:
+    def _of(self, sealed: SealedList) -> Iterator[_Line]:
         """The lines of a list, as it lies there."""
         site, destination = self._called(sealed)
         before = "session/" if self.setup.around.is_rows(destination) else ""
@@ -145,7 +145,7 @@ class _Look:
         for location, sha256 in lists.read(self.store.read(f"{folder}/{sealed.name}")):
             yield _Line(Spot(site, destination, before + location), location, "" if sealed.gone else sha256)
 
-    def _called(self, sealed: Sealed) -> tuple[str, str]:
+    def _called(self, sealed: SealedList) -> tuple[str, str]:
         """What site and destination of a list are called now."""
         number = names.number_of(sealed.name) or 0
         return self.called.sites.now(sealed.site, number), self.called.destinations.now(sealed.destination, number)
