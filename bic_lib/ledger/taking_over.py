@@ -70,10 +70,11 @@ class _Known(ABC):
     def __init__(self, store: Store) -> None:
         self._store = store
         self._rows = {row.key: row for row in store.scan(STATE, self.partition)}
+        self._keys = _completed({name: str(row.body["key"]) for name, row in self._rows.items()})
         self._unknown = set[str]()
 
     def keys(self) -> Keys:
-        changed = {name: str(row.body["key"]) for name, row in self._rows.items() if row.body["key"] != name}
+        changed = {name: key for name, key in self._keys.items() if name != key}
         reused = (name for name, row in self._rows.items() if row.body.get("reused"))
         return Keys(changed, frozenset(reused), frozenset(self._unknown))
 
@@ -113,8 +114,7 @@ class _Known(ABC):
         return str(row.body.get("to", "")) if row else ""
 
     def _key(self, name: str) -> str:
-        row = self._rows.get(name)
-        return str(row.body["key"]) if row else name
+        return self._keys.get(name, name)
 
     @abstractmethod
     def _is_known(self, name: str) -> bool:
@@ -151,7 +151,14 @@ class _Known(ABC):
             changes.append(Replace(name, body, row.version) if row else Insert(name, body))
         versions = self._store.commit(STATE, self.partition, changes)
         for change, version in zip(changes, versions, strict=True):
+            self._keys[change.key] = str(change.body["key"])
             self._rows[change.key] = Row(self.partition, change.key, change.body, version, self._store.now())
+
+
+def _completed(keys: dict[str, str]) -> dict[str, str]:
+    """A row that was damaged and set aside is missed: the one name without a key has the one key without a name."""
+    nameless, keyless = {*keys} - {*keys.values()}, {*keys.values()} - {*keys}
+    return {**keys, **dict(zip(keyless, nameless, strict=True))} if len(keyless) == 1 else keys
 
 
 class _Sites(_Known):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.model import DataType, Item, Outcome, State, Stream, Visit
-from bic_lib.core.ports.store import Put, Row, Store
+from bic_lib.core.ports.store import Delete, Put, Row, Store
 from bic_lib.engine.verifying import order
 from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.history import RunId
@@ -221,6 +221,16 @@ class NamesContract:
         hasty.proof.settle([Record(ITEM, "another", Outcome(State.STORED, "b.xml", 1, "00"))])
         with pytest.raises(SettingsError, match=r"destinations\.another\.was: another has taken something itself"):
             with_destinations(store, another=Named("one", "vault"))
+
+    @pytest.mark.parametrize("damaged", ["a", "b", "c"])
+    def test_a_row_of_names_that_is_missed_costs_nothing(self, store: Store, damaged: str) -> None:
+        """It was damaged and set aside: what it told follows from the others."""
+        deliver(called(store, a=Named(HOST)), "a")
+        called(store, b=Named(HOST, "a"))
+        called(store, c=Named(HOST, "b"))
+        store.commit(STATE, "names", [Delete(damaged)])
+        assert delivered(called(store, c=Named(HOST, "b"))) == ["c"]
+        assert delivered(called(store, c=Named(HOST))) == ["c"]
 
     def test_many_at_once_agree(self, store: Store) -> None:
         """Hosts that read the new settings in the same moment."""
