@@ -106,6 +106,18 @@ def test_the_cookie_is_strict_and_ends(running: Service, monkeypatch: pytest.Mon
     assert "/login" in visitor.answer.url
 
 
+def test_who_sends_a_form_after_the_login_has_ended_is_told(running: Service) -> None:
+    """Nothing was done, says the login, and leads back to the form."""
+    visitor = Visitor(running)
+    visitor.open("download")
+    visitor.http.cookies.clear()
+    visitor.press("Download", lsid="a")
+    assert "nothing was done" in visitor.text
+    visitor.press("Log in", key=KEY)
+    assert visitor.answer.url == f"{running.address}{UI}download"
+    assert running.get("/api/status").json()["runs"] == []
+
+
 def test_a_logout_ends_the_cookie(running: Service) -> None:
     """Whoever has kept a copy of it finds the login; other logins go on."""
     visitor, other = Visitor(running), Visitor(running)

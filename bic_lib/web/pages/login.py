@@ -11,13 +11,15 @@ from bic_lib.web.pages.words import query
 LOGIN = f"{HOME}login"
 _SIGN_OUT = f"/.auth/logout?{query(post_logout_redirect_uri=LOGIN)}"
 """The platform's own: who signed in by Entra ID has no cookie of ours."""
+_ENDED = "Your login has ended, and nothing was done: log in, and do it again"
 _HINT = "The key is BIC_PAGE_KEY, BIC_VIEW_KEY for reading only, or the one that bic serve printed at its start."
 
 
 def enter(door: Door, request: Request) -> Response:
     """The form, and what comes of it: a cookie, and the page that was wanted."""
     if request.method != "POST":
-        return _form(door, local(request.args.get("next", "")))
+        ended = Refusal(200, [_ENDED]) if request.args.get("ended") else None
+        return _form(door, local(request.args.get("next", "")), ended)
     demand_own_page(request)
     fields, _ = form(request)
     place = local(fields.get("next", "")) or HOME
@@ -54,14 +56,15 @@ def leave(door: Door, request: Request, visitor: Visitor) -> Response:
     return answered
 
 
-def turned_away(door: Door, request: Request, refusal: Refusal | None) -> Response:
-    """Nobody of ours: to the login, and from there to where they wanted to go. A program is told 401."""
+def turned_away(door: Door, request: Request, refusal: Refusal | None, *, shows: bool) -> Response:
+    """Nobody of ours: to the login, and on to where they wanted to go, if that is a page (`shows`). A program is told 401."""
     if request.path.endswith(".json"):
         raise refusal or Refusal(401, ["log in first, or send the key: header x-functions-key"])
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
+    wanted = request.full_path.rstrip("?") if shows else ""
+    ended = 1 if request.method == "POST" else ""
     if refusal:
         return _form(door, local(request.path), refusal)
-    return respond(302, "text/plain", "", {"Location": f"{LOGIN}?{query(next=local(wanted))}".rstrip("?")})
+    return respond(302, "text/plain", "", {"Location": f"{LOGIN}?{query(next=local(wanted), ended=ended)}".rstrip("?")})
 
 
 def _form(door: Door, place: str, refusal: Refusal | None = None) -> Response:

@@ -137,9 +137,9 @@ def _at(place: Place, asked_for: Callable[[], tuple[Host, Request]], **_params: 
     try:
         visitor = door.visitor(request)
     except Refusal as refusal:
-        return login.turned_away(door, request, refusal)
+        return login.turned_away(door, request, refusal, shows=bool(place.show))
     if visitor is None:
-        return login.turned_away(door, request, None)
+        return login.turned_away(door, request, None, shows=bool(place.show))
     if request.method == "POST" and place.do:
         asked = Asked(host, request, door, visitor)
         demand_own_page(request)
