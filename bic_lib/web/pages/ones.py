@@ -138,7 +138,9 @@ def _subject(
     asked: Asked, shown: Values, key: str, one: Values, about: list[tuple[str, Any]], buttons: list[Button], command: str
 ) -> Response:
     streams = [stream for stream in shown["streams"] if stream[key] == one["name"]]
-    troubles = [trouble for trouble in shown["health"]["troubles"] if trouble["subject"][key] == one["name"]]
+    found = with_hands(trouble for trouble in shown["health"]["troubles"] if trouble["subject"][key] == one["name"])
+    # The buttons for itself stand at the head of the page.
+    troubles = [{**trouble, "buttons": []} if trouble["subject"]["kind"] == key else trouble for trouble in found]
     schedules = {s["name"] for s in shown["schedules"] for t in s["transfers"] if t[key] == one["name"]}
     return asked.page(
         "subject.html",
@@ -148,7 +150,7 @@ def _subject(
         reason=one["reason"],
         about=about,
         buttons=buttons,
-        troubles=list(with_hands(troubles)),
+        troubles=troubles,
         streams=streams,
         runs=_last_runs(asked, lambda run: run["schedule"] in schedules),
         command=command,
