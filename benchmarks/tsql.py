@@ -7,6 +7,7 @@ processor time of this side.
 
 from __future__ import annotations
 
+import logging
 import os
 import statistics
 import sys
@@ -145,6 +146,7 @@ def without_a_server(sessions: int) -> None:
 
 
 def main(sessions: float = SESSIONS) -> None:
+    logging.basicConfig(level=logging.WARNING)  # where a way is refused, and another taken instead
     if string := os.environ.get("BIC_TEST_MSSQL"):
         at_a_server(string, int(sessions))
     else:

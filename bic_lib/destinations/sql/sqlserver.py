@@ -6,6 +6,7 @@ Only documented T-SQL is used: `OPENJSON … WITH`, `OUTPUT INSERTED`, `sp_getap
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -24,8 +25,11 @@ from bic_lib.destinations.sql import odbc, one_batch, sqlserver_errors, text_ind
 from bic_lib.destinations.sql.change import Change
 from bic_lib.destinations.sql.fitting import cut
 from bic_lib.destinations.sql.inspection import Described, Found, Index
+from bic_lib.destinations.sql.load import Clash
 from bic_lib.destinations.sql.one_batch import column_type
 from bic_lib.destinations.sql.transaction import ROWS_AT_ONCE, Having, Transaction, as_json
+
+log = logging.getLogger("bic.transfers")
 
 LOCK_SECONDS = 120
 """How long a batch waits for another process that loads sessions of the same site."""
@@ -63,6 +67,10 @@ class Way(Enum):
     OBJECTS = one_batch.OBJECTS
     STEPS = None
     """Statement by statement, each awaited: how SQLite has it, and how it was here before."""
+
+
+_BY_STEPS = "bic_by_steps"
+"""What is noted of a connection whose server takes no batch: a T-SQL server of another make, say."""
 
 
 class SqlServerTransaction(Transaction):
@@ -127,13 +135,21 @@ class SqlServerTransaction(Transaction):
 
     def write(self, change: Change) -> None:
         form = self.way.value
-        if form is None:
+        if form is None or _BY_STEPS in self._connection.info:
             super().write(change)
             return
         wanted = len(change.whole) + len(change.seen), sum(len(one.rows.session_event) for one in change.whole)
         if wanted[0]:
             statement, rows = one_batch.batch(form, change)
-            [written] = self.run(statement, *rows) or [(0, 0)]
+            try:
+                [written] = self.run(statement, *rows) or [(0, 0)]
+            except DBAPIError as error:
+                if not isinstance(error.orig, Exception) or not sqlserver_errors.is_unknown(error.orig):
+                    raise
+                self._connection.info[_BY_STEPS] = True
+                told = sqlserver_errors.translated(error.orig, "The database")
+                log.warning("A load as one batch is refused; it goes statement by statement. %s", told.message)
+                raise Clash(told) from error
             for table, there, sent in zip(("session", "session_event"), written, wanted, strict=True):
                 _demand_all(table, there, sent)
 

@@ -147,6 +147,8 @@ _NATIVE = re.compile(r"\((\d{1,9})\)(?= \(SQL|; \[|$)")
 """The server's own numbers, each at the end of its message."""
 _OF_A_TRIGGER = {3609, 3616, 3930}
 """What ended in a trigger, or can't go on after one."""
+_OF_BABELFISH = 33_557_097
+"""What Babelfish for PostgreSQL says where SQL Server has no number for it."""
 _USERS = 50_000
 """The first number that is free for those who write triggers (RAISERROR, THROW)."""
 
@@ -159,6 +161,13 @@ def is_unknown_name(error: object) -> bool:
 _UNKNOWN_NAME = 208
 
 
+def is_unknown(error: Exception) -> bool:
+    """Whether it is about the statement as such: none of values, rights, the database or the connection, nor of a trigger."""
+    state, said = str(error.args[0] if error.args else ""), str(error)
+    known = _DEADLOCK | _DUPLICATE | _THERE_ALREADY | _VALUE | {number for numbers, *_ in _CAUSES for number in numbers}
+    return state.startswith(("42", "0A")) and not (_native(said) & known or _refused_by_a_trigger(said))
+
+
 def _native(said: str) -> set[int]:
     return {int(number) for number in _NATIVE.findall(said)}
 
@@ -166,7 +175,7 @@ def _native(said: str) -> set[int]:
 def _refused_by_a_trigger(said: str) -> bool:
     """Whether somebody's own rule is against one of the sessions."""
     native = _native(said)
-    return bool(native & _OF_A_TRIGGER) or any(number >= _USERS for number in native)
+    return bool(native & _OF_A_TRIGGER) or any(number >= _USERS and number != _OF_BABELFISH for number in native)
 
 
 def _whole_database(numbers: set[int], state: str, text: str, database: str) -> DestinationError:

@@ -271,6 +271,27 @@ def test_a_plan_is_told_in_a_line() -> None:
     assert tsql.plan(told) == told_in_a_line
 
 
+@pytest.mark.parametrize(("number", "by_steps"), [(102, True), (33557097, True), (229, False), (1105, False), (207, False)])
+def test_a_server_that_takes_no_batch_gets_statements(tmp_path: Path, number: int, by_steps: bool) -> None:
+    """Where a server of another make does not know how a batch is written, loads go on slower; what it knows well is told."""
+    text = f"[42000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Not so. ({number}) (SQLExecDirectW)"
+
+    def meet(statement: str) -> None:
+        if statement.startswith("DECLARE @event"):
+            raise pyodbc.ProgrammingError("42000", text)
+
+    sent: list[str] = []
+    destination = stand_in(tmp_path / "t.sqlite", sent, meet=meet)
+    if not by_steps:
+        with pytest.raises(DestinationError, match="Not so"):
+            destination.load(HOST, BEFORE)
+        return
+    assert {outcome.state for outcome in destination.load(HOST, BEFORE)} == {State.STORED}
+    sent.clear()
+    assert {outcome.state for outcome in destination.load(HOST, COMING)} == {State.STORED}
+    assert not [statement for statement in sent if "DECLARE @event" in statement]
+
+
 @pytest.mark.parametrize("hidden", [("bic_",), ("bic_load", "bic_file")])
 def test_a_table_that_a_login_may_not_see_is_not_missing(tmp_path: Path, hidden: tuple[str, ...]) -> None:
     """A catalog shows nobody what he has no right on: the right is named, and nobody is told to make the table again."""
