@@ -12,6 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
+from bic_lib.core.model import DAY
 from bic_lib.simulator import Profile, Simulator
 from tests.evidence.authority import authority
 from tests.fixtures_servers import free_port
@@ -174,29 +175,37 @@ def test_a_seal_is_checked_as_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 @types("docs/migration.md")
 def test_the_way_from_the_vendors_program_is_as_told(tmp_path: Path) -> None:
-    """Beside a folder that another program filled: all of it is taken over, and nothing of it fetched again."""
-    with Simulator(Profile(sessions=12, days=3)) as appliance:
-        _old_folder(tmp_path, appliance)
+    """Beside a folder that another program filled, and a week of both: all is taken over, nothing fetched again or altered."""
+    with Simulator(Profile(sessions=12, days=6)) as appliance:
+        appliance.faults.report_lag = 3 * DAY
+        _old_folder(tmp_path, appliance, "archive")
+        appliance.faults.report_lag = 0
+        _old_folder(tmp_path, appliance, "week")
         before = {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()}
         rows = '[destinations.warehouse]\nkind = "sql_database"\nconnection_string = "sqlite:///sessions.sqlite"\n'
         transfers = hourly(*FILES) + hourly("sessions", name="rows", destination="warehouse")
         (tmp_path / "bic.toml").write_text(site(appliance) + archive() + rows + transfers, encoding="utf-8")
-        appliance.requests.clear()
+        earlier = len(appliance.requests)
         Shell(tmp_path, {SECRET: appliance.client_secret}).type_page("docs/migration.md")
-        assert {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == before
-        assert not [one.path for one in appliance.requests if "recording" in one.path]
+        after = {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()}
+        assert before.items() <= after.items()
+        assert after.keys() == {path.name for path in (tmp_path / "week").iterdir()} > before.keys()
+        asked = [one.params for one in appliance.requests[earlier:]]
+        fetched = {one["lsid"] for one in asked if one.get("generate_report", "").endswith("Recording")}
+        assert fetched
+        assert not {lsid for lsid in fetched if any(lsid in name for name in before)}
 
 
 FILES = ("sessions", "session_recordings", "command_shell_recordings", "show_my_screen_recordings")
 
 
-def _old_folder(folder: Path, appliance: Simulator) -> None:
+def _old_folder(folder: Path, appliance: Simulator, name: str) -> None:
     """What the vendor's program leaves: files by its format, and nothing of ours."""
-    old = folder / "old"
+    old = folder / f"program-{name}"
     old.mkdir()
     (old / "bic.toml").write_text(site(appliance) + archive() + hourly(*FILES), encoding="utf-8")
     assert Bic(old, {SECRET: appliance.client_secret})("run", "--once").status == 0
-    (old / "archive").rename(folder / "archive")
+    (old / "archive").rename(folder / name)
 
 
 def test_each_word_of_the_guides_screens_has_its_place() -> None:
