@@ -9,7 +9,7 @@ import pytest
 from bic_lib.actions import backfill, running
 from bic_lib.actions.download import Download, perform_download, plan_download
 from bic_lib.appliance.learning import LATELY, LONG_AGO
-from bic_lib.core.model import DAY, DataType, State
+from bic_lib.core.model import DAY, DataType, State, Window
 from bic_lib.core.plan import SHORTEST_WINDOW
 from bic_lib.engine import tick
 from bic_lib.engine.steps.job import Deadline
@@ -339,3 +339,16 @@ def test_a_window_in_hand_is_stopped_at_the_time_limit_and_keeps_its_progress(wo
     world.once()
     world.demand_whole()
     assert world.failures() == []
+
+
+def test_a_download_asks_nothing_about_times_to_come(world: World, sim: Simulator) -> None:
+    """However long it is said to be: its end is the appliance's now, and a beginning after that asks for no session."""
+    world.configure()
+    app, now = world.app(), int(sim.now())
+    for begin, long in ((now - 2 * DAY, 9_999 * DAY), (now + 10 * DAY, DAY)):
+        asked_for = Download(("support",), ("archive",), (DataType.SESSIONS,), began=Window(begin, begin + long))
+        perform_download(app, plan_download(app, asked_for, frozenset()), lambda: None)
+    asked = [request.params for request in sim.requests if "start_time" in request.params]
+    assert 0 < len(asked) < 9
+    assert max(int(one["start_time"]) + int(one["duration"]) for one in asked) <= now + 60
+    assert world.files()
