@@ -163,6 +163,8 @@ def problems(app: App, download: Download, rows_only: frozenset[str]) -> list[st
         found += [f"{data} can't be stored in the database {name}" for data in download.data if data is not DataType.SESSIONS]
     if download.reports() and not download.began and not download.lsids:
         found.append("a start with a duration, or the ids of sessions, are needed")
+    if not all(map(str.strip, download.lsids)):
+        found.append("an id of a session is empty")
     if len(download.lsids) > MOST_LSIDS:
         found.append(f"at most {MOST_LSIDS:,} sessions can be named at once")
     if download.began and download.lsids:

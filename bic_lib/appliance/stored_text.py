@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from bic_lib.appliance.answers import is_web_page
+from bic_lib.appliance.answers import described, is_web_page
 from bic_lib.core import recognition
 from bic_lib.core.errors import Unexpected
 
@@ -40,12 +40,15 @@ _PACKED = (
 
 
 def demand_xml(content: bytes) -> None:
-    """Raises Unexpected for what can hold no session: nothing, a packed file, a web page."""
+    """Raises Unexpected for what can hold no session: nothing, what is no XML, a packed file, a web page."""
     if content.startswith(_PACKED):
         raise Unexpected("packed: unpack it first")
     text = recognition.words(content[: recognition.LOOKED_AT], "")
-    if not text.strip("\ufeff\0 \t\r\n"):
+    begins = text.lstrip("\ufeff\0 \t\r\n")
+    if not begins:
         raise Unexpected("it is empty")
+    if not begins.startswith("<"):
+        raise Unexpected(f"it is no XML: {described(content)}")
     if is_web_page(text):
         raise Unexpected("it is a web page, no session XML")
 

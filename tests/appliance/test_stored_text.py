@@ -63,6 +63,8 @@ def test_the_bytes_decide_what_a_declaration_says_wrongly(content: bytes) -> Non
         (lzma.compress(TEXT.encode()), "packed: unpack it first"),
         (zipped(TEXT.encode()), "packed: unpack it first"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(40), "packed: unpack it first"),
+        (b"[sites.support]", "it is no XML: 15 bytes"),
+        (TEXT.encode("cp037"), "it is no XML"),
         (b"<!DOCTYPE html><html><body>Log in</body></html>", "a web page"),
     ],
 )

@@ -209,6 +209,7 @@ def test_unknown_session(wide: Bic) -> None:
             'no destination "nowhere" (did you mean',
         ),
         (("--site", "support", "--destination", "other", "--lsid", "1"), "no data type is named"),
+        (("--site", "support", "--destination", "other", "--data", "sessions", "--lsid", " "), "an id of a session is empty"),
         (("--site", "support", "--destination", "other", "--data", "sessions"), "a start with a duration"),
         (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "2026-01-01"), "go together"),
         (("--site", "support", "--destination", "other", "--data", "sessions", "--start", "soon", "--duration", "1d"), "soon"),
