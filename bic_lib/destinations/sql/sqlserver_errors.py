@@ -159,6 +159,7 @@ def is_unknown_name(error: object) -> bool:
 
 
 _UNKNOWN_NAME = 208
+"""The server's number for a table, or a function that is asked like one, that is not there."""
 
 
 def is_unknown(error: Exception) -> bool:
