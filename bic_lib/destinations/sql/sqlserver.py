@@ -57,6 +57,7 @@ INDEXES_THERE = (
 
 
 SEEN = "SELECT TOP (0) 1 FROM {}"
+"""Asks a table for nothing: who has no right on it is told so, where the catalog keeps silent."""
 
 
 class Way(Enum):

@@ -162,10 +162,21 @@ _UNKNOWN_NAME = 208
 """The server's number for a table, or a function that is asked like one, that is not there."""
 
 
+_OF_THE_MOMENT = {596, 701, 1204, 1222, 6005, 8645, 8651}
+"""The session was killed, the server goes down, or has no memory or locks left; waiting for a lock took too long."""
+
+
 def is_unknown(error: Exception) -> bool:
     """Whether it is about the statement as such: none of values, rights, the database or the connection, nor of a trigger."""
     state, said = str(error.args[0] if error.args else ""), str(error)
-    known = _DEADLOCK | _DUPLICATE | _THERE_ALREADY | _VALUE | {number for numbers, *_ in _CAUSES for number in numbers}
+    known = (
+        _DEADLOCK
+        | _DUPLICATE
+        | _THERE_ALREADY
+        | _VALUE
+        | _OF_THE_MOMENT
+        | {number for numbers, *_ in _CAUSES for number in numbers}
+    )
     return state.startswith(("42", "0A")) and not (_native(said) & known or _refused_by_a_trigger(said))
 
 

@@ -271,7 +271,9 @@ def test_a_plan_is_told_in_a_line() -> None:
     assert tsql.plan(told) == told_in_a_line
 
 
-@pytest.mark.parametrize(("number", "by_steps"), [(102, True), (33557097, True), (229, False), (1105, False), (207, False)])
+@pytest.mark.parametrize(
+    ("number", "by_steps"), [(102, True), (33557097, True), (229, False), (1105, False), (207, False), (596, False)]
+)
 def test_a_server_that_takes_no_batch_gets_statements(tmp_path: Path, number: int, by_steps: bool) -> None:
     """Where a server of another make does not know how a batch is written, loads go on slower; what it knows well is told."""
     text = f"[42000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Not so. ({number}) (SQLExecDirectW)"
