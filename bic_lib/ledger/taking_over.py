@@ -10,19 +10,20 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 from bic_lib.core.errors import Conflict, SettingsError
-from bic_lib.core.model import State
-from bic_lib.core.ports.store import BATCH, Delete, Insert, Replace, Row, Store
+from bic_lib.core.model import DataType, State
+from bic_lib.core.ports.store import BATCH, Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.index import INDEX
+from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.names import Keys, Names
 from bic_lib.ledger.notes import of_destination, of_site
-from bic_lib.ledger.records import ITEMS, SETTLED, is_transfer
+from bic_lib.ledger.records import ITEMS, SETTLED, is_transfer, read_record, transfer_key
 from bic_lib.ledger.seals import SEALS
 from bic_lib.ledger.streams import DESTINATIONS, STATE, site_partition
 from bic_lib.ledger.work import DUE
@@ -96,7 +97,7 @@ class _Known(ABC):
         if before in all_of_them:
             why = f'"{named.was}" was renamed to "{before}" in this ledger, which is there in these settings'
             raise self._refused(name, why, "Take `was` away.")
-        self._clear(name)
+        self._clear(name, before)
         self._swap(name, before, named.where)
         log.info("%s.%s goes on with what the ledger knows of %s", self.section, name, before)
 
@@ -121,7 +122,7 @@ class _Known(ABC):
         """The ledger knows something of it."""
 
     @abstractmethod
-    def _clear(self, name: str) -> None:
+    def _clear(self, name: str, before: str) -> None:
         """What one that has begun under its new name planned, and what is known to the old name too, is forgotten.
 
         Raises SettingsError where there is more, Conflict where somebody is just writing it.
@@ -171,17 +172,30 @@ class _Sites(_Known):
     def _state(self, name: str) -> Iterator[Row]:
         return self._store.scan(STATE, site_partition(self._key(name)))
 
-    def _clear(self, name: str) -> None:
+    def _clear(self, name: str, before: str) -> None:
         key = self._key(name)
         if any(_keeps(row) for row in self._store.everything(ITEMS, f"{key}|", f"{key}|~")) or self._is_sealed(key):
             why = f"{name} has delivered itself; what two have delivered can't become one"
             raise self._refused(name, why, _OTHER_NAME)
         if not all(leases.is_free(self._store, row) for row in self._state(name)):
             raise self._refused(name, f"somebody is at work under the name {name}", _AT_WORK)
+        self._move_backups(key, self._key(before))
         notes = [row for row in self._store.scan(STATE, DESTINATIONS) if of_site(row.key) == key]
         self._delete(STATE, notes)
         for table, begin, end in _OF_A_SITE:
             self._delete(table, self._store.everything(table, begin.format(key), end.format(key)))
+
+    def _move_backups(self, key: str, to: str) -> None:
+        """Backups are made whatever lies there: the old name has those too that the new one made."""
+        for row in self._store.everything(ITEMS, f"{key}|", f"{key}|~"):
+            day, is_listed = row.partition.removeprefix(f"{key}|"), row.partition.startswith(f"{key}|backups|")
+            if not is_listed and not (_is_backup(row) and row.body.get("state") in SETTLED):
+                continue
+            if not is_listed:
+                Journal(self._store).follow([read_record(row, to)])
+            self._store.commit(ITEMS, f"{to}|{day}", [Put(row.key, row.body)])
+            if is_listed:  # what is known of them all is reckoned anew
+                self._store.commit(STATE, site_partition(to), [Delete(day)])
 
     def _is_sealed(self, key: str) -> bool:
         return any(self._store.everything(SEALS, f"line|{key}|", f"line|{key}|~"))
@@ -196,10 +210,18 @@ _OF_A_SITE = (
 """Tables, and from where to where in them the partitions are that are of one site."""
 
 
+def _is_backup(row: Row) -> bool:
+    return row.key.startswith(f"{DataType.SITE_BACKUPS}|")
+
+
+def _was_taken(row: Row) -> bool:
+    """It tells of what came to lie somewhere, or of what somebody wanted gone; of backups the old name can be told."""
+    return row.body.get("state") in SETTLED - {State.SKIPPED} and is_transfer(row) and not _is_backup(row)
+
+
 def _keeps(row: Row) -> bool:
-    """It tells of a file, or of what somebody wanted gone; rows of a database are known to the old name, or loaded again."""
-    told = row.body.get("state") in SETTLED - {State.SKIPPED}
-    return told and is_transfer(row) and not str(row.body.get("location", "")).startswith("session/")
+    """Besides, rows of a database are known to the old name of the site, or loaded again."""
+    return _was_taken(row) and not str(row.body.get("location", "")).startswith("session/")
 
 
 class _Destinations(_Known):
@@ -208,24 +230,42 @@ class _Destinations(_Known):
     def _is_known(self, name: str) -> bool:
         return self._store.get(STATE, PLACES, self._key(name)) is not None
 
-    def _clear(self, name: str) -> None:
+    def _clear(self, name: str, before: str) -> None:
         key = self._key(name)
         if self._is_known(name):  # else it is new, and nothing has to be looked for
-            if any(row.key.startswith("lane|") and not leases.is_free(self._store, row) for row in self._store.everything(STATE)):
+            state = list(self._store.everything(STATE))
+            if any(map(_was_taken, self._transfers(key))) or self._is_sealed(key, state):
+                why = f"{name} has taken something itself; what two have taken can't become one"
+                raise self._refused(name, why, _OTHER_NAME)
+            if any(row.key.startswith("lane|") and not leases.is_free(self._store, row) for row in state):
                 raise self._refused(name, "somebody is at work", _AT_WORK)
-            self._clear_transfers(name, key)
-            self._delete(STATE, [row for row in self._store.everything(STATE) if _is_of(row, key)])
+            for row in self._transfers(key):
+                self._move(row, key, self._key(before))
+            self._delete(STATE, [row for row in state if _is_of(row, key)])
         # Where files lie stands in databases by destination: each list is written anew.
         self._delete(STATE, self._store.scan(STATE, "files"))
 
-    def _clear_transfers(self, name: str, key: str) -> None:
-        """Whatever it delivered is known to the old name, or was not delivered at all."""
+    def _transfers(self, key: str) -> Iterator[Row]:
+        """Its transfers, and the lists of its backups."""
         for row in self._store.everything(ITEMS):
-            if is_transfer(row) and row.key.split("|")[3] == key:
-                if row.body.get("state") in SETTLED - {State.SKIPPED}:
-                    why = f"{name} has taken something itself; what two have taken can't become one"
-                    raise self._refused(name, why, _OTHER_NAME)
-                self._delete(ITEMS, [row])
+            if row.partition.endswith(f"|backups|{key}") or (is_transfer(row) and row.key.split("|")[3] == key):
+                yield row
+
+    def _is_sealed(self, key: str, state: Iterable[Row]) -> bool:
+        sites = {row.partition.removeprefix(site_partition("")) for row in state if row.partition.startswith(site_partition(""))}
+        return any(any(self._store.scan(SEALS, f"line|{site}|{key}", limit=1)) for site in sites)
+
+    def _move(self, row: Row, key: str, to: str) -> None:
+        """A row of what it took, or was to take: backups go to the old name, since they are made whatever lies there."""
+        site = row.partition.partition("|")[0]
+        if row.partition.endswith(f"|backups|{key}"):
+            self._store.commit(ITEMS, f"{site}|backups|{to}", [Put(row.key, row.body)])
+            self._store.commit(STATE, site_partition(site), [Delete(f"backups|{name}") for name in (key, to)])
+        elif _is_backup(row) and row.body.get("state") in SETTLED:
+            moved = replace(read_record(row, site), destination=to)
+            Journal(self._store).follow([moved])
+            self._store.commit(ITEMS, row.partition, [Put(transfer_key(moved), row.body)])
+        self._delete(ITEMS, [row])
 
 
 def _is_of(row: Row, key: str) -> bool:

@@ -184,13 +184,13 @@ def test_without_was_it_stops_and_says_so(bic: Bic) -> None:
     assert "the site zulu stored it, which is none of these settings" in words
     assert 'write `was = "zulu"` in its settings' in words
     before = files(bic)
-    settings = bic.folder / "bic.toml"
-    settings.write_text(settings.read_text().replace('data = ["site_backups"]', 'data = ["sessions"]'))  # it makes no backup
     assert bic("run", "--now").status == 1
     assert files(bic) == before
+    assert len([*(bic.folder / "alfa").glob("*.nsb")]) == 2  # backups are made whatever lies there
     rename(bic, "yankee", "yankee", "zulu")
     assert bic("run", "--now").status == 0
     assert files(bic) == before
+    assert len([*(bic.folder / "alfa").glob("*.nsb")]) == 1
     assert bic("check").status == 0
 
 

@@ -203,7 +203,7 @@ class NamesContract:
             with_destinations(store, shelf=Named("one"))
 
     def test_a_destination_that_has_begun_takes_over_where_it_took_nothing(self, store: Store) -> None:
-        """Stopped under its new name it leaves nothing; one that took something is told; nobody may be at work."""
+        """Stopped under its new name it leaves its backups and nothing else; one that took more is told. Nobody may work."""
         deliver(with_destinations(store, archive=Named("one")))
         hasty = with_destinations(store, vault=Named("one"))
         hasty.streams.make_due(Stream("old", DataType.SESSIONS, "vault"), None, 1.0)
@@ -213,8 +213,13 @@ class NamesContract:
         with pytest.raises(SettingsError, match="somebody is at work"):
             with_destinations(store, vault=Named("one", "archive"))
         lane[1].release()
+        backup = Item("old", DataType.SITE_BACKUPS, "nightly|9", start=ITEM.start)
+        hasty.proof.settle([Record(backup, "vault", Outcome(State.STORED, "b.nsb", 1, "00"))])
+        hasty.store.commit(ITEMS, "old|backups|vault", [Put("000000000009", {"lsid": backup.lsid})])
         ledger = with_destinations(store, vault=Named("one", "archive"))
-        assert [record.destination for record in ledger.proof.records()] == ["vault"]
+        assert [record.outcome.location for record in ledger.proof.records()] == ["a.xml", "b.nsb"]
+        assert {record.destination for record in ledger.proof.records()} == {"vault"}
+        assert [row.key for row in ledger.store.scan(ITEMS, "old|backups|vault")] == ["000000000009"]
         assert [stream.destination for stream in ledger.streams.read("old").streams] == ["vault"]
         assert not ledger.streams.places().notes
         hasty = with_destinations(store, another=Named("one"))
