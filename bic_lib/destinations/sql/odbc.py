@@ -63,11 +63,25 @@ def execute(cursor: Any, statement: str, parameters: Sequence[Any]) -> None:
     What pyodbc does by itself costs three round trips with Microsoft's driver (prepare, execute, forget), or a plan for each
     length of a text. Sent within the statement it is one; FreeTDS would cut it there, and streams it in one.
     """
-    if parameters:
-        pyodbc = _pyodbc()
-        wide = (pyodbc.SQL_WVARCHAR if cursor.connection.maxwrite else pyodbc.SQL_WLONGVARCHAR, 0, 0)
+    if parameters and (wide := _endless(cursor.connection)):
         cursor.setinputsizes([wide if _is_wide(parameter) else None for parameter in parameters])
     cursor.execute(statement, *parameters)
+
+
+def _endless(connection: Any) -> tuple[int, int, int] | None:
+    """How this driver is told of a text without a limit; None for one of which that is not known, which pyodbc then tells."""
+    pyodbc = _pyodbc()
+    if _sends_within(connection):
+        return pyodbc.SQL_WVARCHAR, 0, 0
+    return (pyodbc.SQL_WLONGVARCHAR, 0, 0) if "tdsodbc" in _library(connection) else None
+
+
+def _sends_within(connection: Any) -> bool:
+    return any(name in _library(connection) for name in ("msodbcsql", "sqlncli"))
+
+
+def _library(connection: Any) -> str:
+    return str(connection.getinfo(_pyodbc().SQL_DRIVER_NAME)).lower()
 
 
 def _is_wide(parameter: object) -> bool:
@@ -93,7 +107,7 @@ def connected(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait
         attributes[SQL_COPT_SS_ACCESS_TOKEN] = token_structure(token())
     connection = pyodbc.connect(string, autocommit=True, timeout=max(1, round(wait)), attrs_before=attributes)
     connection.timeout = STATEMENT_SECONDS
-    if "msodbcsql" in connection.getinfo(pyodbc.SQL_DRIVER_NAME).lower():
+    if _sends_within(connection):
         connection.maxwrite = _WITHIN
     return connection
 

@@ -152,7 +152,9 @@ class Connection(sqlite3.Connection):
 
     autocommit = True
     timeout = 0
-    maxwrite = 0
+
+    def getinfo(self, _about: int) -> str:
+        return "a driver that nobody knows"
 
     def __init__(
         self, file: Path, sent: list[str], meet: Before, met: Before, *, keeps: bool, trigger: Sequence[Set | Exception]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from bic_lib.contracts.documents import HOST, small
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
 from bic_lib.destinations.sql import connection_strings, create, odbc, sqlserver_errors
 from bic_lib.destinations.sql.load import Clash
+from bic_lib.destinations.sql.transaction import as_json
 from bic_lib.simulator.certificates import CertificateFiles, make_certificates
 from tests.destinations.sql import listener
 
@@ -243,6 +245,29 @@ def test_a_missing_driver_shows_in_the_preflight(monkeypatch: pytest.MonkeyPatch
     [check] = create(connection_string="SERVER=127.0.0.1;DATABASE=bic").checks()
     assert not check.ok
     assert "msodbcsql18" in check.hint
+
+
+@pytest.mark.parametrize(
+    ("library", "told"),
+    [
+        ("libmsodbcsql-18.6.so.2.1", [(pyodbc.SQL_WVARCHAR, 0, 0), None, None]),
+        ("SQLNCLI11.DLL", [(pyodbc.SQL_WVARCHAR, 0, 0), None, None]),
+        ("libtdsodbc.so", [(pyodbc.SQL_WLONGVARCHAR, 0, 0), None, None]),
+        ("SQLSRV32.dll", None),
+    ],
+)
+def test_each_driver_is_told_of_long_texts_in_its_way(library: str, told: object) -> None:
+    """Rows have no limit, in the word that this driver takes; where that is not known, pyodbc tells it by itself."""
+    sizes: list[object] = []
+
+    class Cursor:
+        connection = SimpleNamespace(getinfo=lambda _about: library)
+        setinputsizes = staticmethod(sizes.append)
+        execute = staticmethod(lambda *_: None)
+
+    odbc.execute(Cursor, "SELECT ?, ?, ?", (as_json(("n",), [(1,)]), "host", 7))
+    odbc.execute(Cursor, "SELECT 1", ())
+    assert sizes == ([told] if told else [])
 
 
 def test_tokens_are_packed_as_the_driver_takes_them() -> None:
