@@ -210,6 +210,8 @@ class Week:
         for path in sorted((self.world.folder / "second").rglob("*.*")):
             if path.is_file() and self.dice.random() < 0.3:
                 path.unlink()
+        for path in self.world.folder.rglob(".bic-*.part"):  # as docs/troubleshooting.md says
+            path.unlink()
         self.world.lose_ledger()
         with self._app() as app:
             adopt(app, "archive", [""], read_document)
@@ -305,7 +307,8 @@ class Week:
                 path.unlink()
                 done.add(("archive", location, "missing"))
             else:
-                path.write_bytes(path.read_bytes()[:-1] + b"?")
+                content = path.read_bytes()
+                path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
                 done.add(("archive", location, "altered"))
         with contextlib.closing(sqlite3.connect(self.world.folder / "warehouse.sqlite")) as rows, rows:
             lsid = self.dice.choice(sorted(lsid for (lsid,) in rows.execute("SELECT lsid FROM session")))
@@ -315,7 +318,8 @@ class Week:
         found: list[repairing.Found] = []
         with self._app() as app:
             told = verify(app, seen=lambda record, problem: found.append((record, problem)) if problem else None)
-            assert {(one.destination, one.location, one.problem) for one in told.problems} == done
+            named = {(one.destination, one.location, one.problem) for one in told.problems}
+            assert named == done, f"not named {done - named}, named too {named - done}"
             assert health.look(app).ill
             assert repairing.repair(app, found, lambda: time.sleep(0.05)).left == []
         self._demand_well()
