@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bic_lib.core.errors import DestinationError
+from bic_lib.logs import utc
 
 if TYPE_CHECKING:
     import requests
@@ -26,6 +27,8 @@ _SPARE = 300
 """Seconds before its end when a token is fetched anew: a call that begins with it may take minutes."""
 _TIMEOUT = 30
 """Seconds for an answer of Azure's token endpoints; msal's default is to wait for ever (docs/overridden-defaults.md)."""
+_NOT_NOW = ("AADSTS700024", "AADSTS500133", "AADSTS50027")
+"""By which Entra says that an assertion is not valid yet, or no more: it is made here, by this machine's clock."""
 _AUTHORITY = "https://login.microsoftonline.com"
 
 
@@ -168,7 +171,8 @@ def _token(acquire: Callable[[], Mapping[str, Any]], what: str, hint: str) -> To
         raise NoToken(f"{what} got no token: {told}", hint=hint) from error
     if "access_token" not in answer:
         told = _first_line(answer.get("error_description") or answer.get("error"))
-        raise NoToken(f"{what} got no token: {told}", hint=hint)
+        clock = f" Is this machine's clock right? It shows {utc(now)}." if told.startswith(_NOT_NOW) else ""
+        raise NoToken(f"{what} got no token: {told}", hint=f"{hint}{clock}")
     return Token(answer["access_token"], now + int(answer["expires_in"]))
 
 

@@ -30,8 +30,11 @@ class Party:
     trusted_by: str = "REQUESTS_CA_BUNDLE"
 
     def fill(self, words: str) -> str:
-        """Words with its own in their places."""
-        return words.format(who=self.who, setting=self.setting, trusted_by=self.trusted_by)
+        """Words with its own in their places; what else is in braces stays, since parts of them are a library's."""
+        own = {"{who}": self.who, "{setting}": self.setting, "{trusted_by}": self.trusted_by}
+        for place, word in own.items():
+            words = words.replace(place, word)
+        return words
 
 
 class Unanswered(NamedTuple):

@@ -182,6 +182,15 @@ def test_a_refused_app_registration_is_told(entra: Azure) -> None:
         identity.client_secret("tenant", "client", "s3cret", authority=entra.url).get_token(SCOPE)
     assert "s3cret" not in str(caught.value)
     assert "Trace" not in str(caught.value)
+    assert "clock" not in caught.value.hint
+
+
+def test_an_assertion_of_another_time_asks_for_the_clock(entra: Azure) -> None:
+    """It is made here: Entra can't say that this machine's clock is wrong, only that it is not valid yet, or no more."""
+    entra.answer = lambda: (401, {"error": "invalid_client", "error_description": "AADSTS700024: not within its valid range."})
+    with pytest.raises(NoToken, match="AADSTS700024") as caught:
+        identity.client_secret("tenant", "client", "s3cret", authority=entra.url).get_token(SCOPE)
+    assert "clock right? It shows 2" in caught.value.hint
 
 
 def _rsa_pair(path: Path) -> Path:

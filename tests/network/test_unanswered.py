@@ -27,6 +27,7 @@ from bic_lib.destinations import azure_blob
 from bic_lib.evidence import time_stamps
 from bic_lib.evidence.time_stamps import Authority
 from bic_lib.ledger.stores import azure_table
+from bic_lib.network.unanswered import Party
 from bic_lib.notices import mail
 from bic_lib.notices.channels import Channel
 from bic_lib.notices.heartbeat import Heartbeat
@@ -275,6 +276,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(cast("Any", module), name, 0.3)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+
+def test_what_a_library_says_is_not_filled_in() -> None:
+    """Braces of its own stay; only ours have a meaning."""
+    party = Party("the vault", "https://vault", "[key_vault] url")
+    assert party.fill("{who}: {0} {x} {setting}") == "the vault: {0} {x} [key_vault] url"
 
 
 @pytest.mark.parametrize("name", KINDS)
