@@ -33,6 +33,8 @@ WAIT_LIMIT = 30.0
 """Longest time, in seconds, for which a throttling vault is waited for."""
 PAUSE_UNNAMED = 2.0
 """Seconds to wait after a 429 that names none."""
+LONGEST_PAUSE = 3600.0
+"""Seconds: whatever a 429 names, the vault is asked again after an hour."""
 _TIMEOUT = (10.0, 30.0)
 
 _RESOURCE = re.compile(r'(?:resource|scope)="?(https://[^",/\s]+)', re.IGNORECASE)
@@ -217,10 +219,8 @@ def _demanded(address: str, response: requests.Response) -> str:
 
 
 def _retry_after(response: requests.Response) -> float:
-    try:
-        return max(0.0, float(response.headers.get("Retry-After", "")))
-    except ValueError:
-        return PAUSE_UNNAMED
+    text = response.headers.get("Retry-After", "").strip()
+    return min(float(text[:9]), LONGEST_PAUSE) if text.isascii() and text.isdigit() else PAUSE_UNNAMED
 
 
 def _body(address: str, response: requests.Response, wanted: tuple[type, ...]) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from bic_lib.credentials import identity
-from bic_lib.credentials.key_vault import KEEP_SECONDS, STALE_SECONDS, WAIT_LIMIT, Vault
+from bic_lib.credentials.key_vault import KEEP_SECONDS, LONGEST_PAUSE, PAUSE_UNNAMED, STALE_SECONDS, WAIT_LIMIT, Vault
 from bic_lib.credentials.references import References, Unresolved
 from tests.cloud.fakes import Cloud
 
@@ -145,7 +146,7 @@ def test_throttling_is_waited_out(cloud: Cloud, clock: Clock, vault: Vault) -> N
 
 def test_long_throttling_is_not_waited_for(cloud: Cloud, clock: Clock, vault: Vault) -> None:
     """More than the limit is an error at once, and nobody asks again before the time that was named."""
-    cloud.throttle = ["20", str(WAIT_LIMIT)]
+    cloud.throttle = ["20", f"{WAIT_LIMIT:.0f}"]
     with pytest.raises(Unresolved, match="throttles"):
         vault("support")
     with pytest.raises(Unresolved, match="asked again in 30 s"):
@@ -153,6 +154,17 @@ def test_long_throttling_is_not_waited_for(cloud: Cloud, clock: Clock, vault: Va
     assert (asked(cloud), clock.slept) == (2, [20.0])
     clock.now += 30
     assert vault("support") == "first"
+
+
+@pytest.mark.parametrize("named", ["inf", "nan", "1e9", "-5", "999999999999999999999", "\u00b2"])
+def test_no_vault_is_left_alone_for_ever(cloud: Cloud, clock: Clock, vault: Vault, named: str) -> None:
+    """Whatever it names: what is no number of seconds counts as none named, and after an hour it is asked again."""
+    cloud.throttle = [named]
+    with suppress(Unresolved):
+        vault("support")
+    clock.now += LONGEST_PAUSE
+    assert vault("support") == "first"
+    assert max(clock.slept, default=0) <= PAUSE_UNNAMED
 
 
 def test_a_vault_that_is_away_stops_nothing_that_was_read(cloud: Cloud, clock: Clock, vault: Vault) -> None:
