@@ -58,7 +58,7 @@ var guarded = {
   defaultToOAuthAuthentication: true
   supportsHttpsTrafficOnly: true
   minimumTlsVersion: 'TLS1_2'
-  sasPolicy: { expirationAction: 'Block', sasExpirationPeriod: '0.08:00:00' }
+  sasPolicy: { expirationAction: 'Block', sasExpirationPeriod: '0.01:00:00' }
   networkAcls: network
 }
 

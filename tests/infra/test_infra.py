@@ -206,7 +206,7 @@ def test_storage_takes_no_key_and_no_plain_http(whole: Snapshot) -> None:
         assert properties["allowedCopyScope"] == "AAD"
         assert properties["supportsHttpsTrafficOnly"] is True
         assert properties["minimumTlsVersion"] == "TLS1_2"
-        assert properties["sasPolicy"]["expirationAction"] == "Block"
+        assert properties["sasPolicy"] == {"expirationAction": "Block", "sasExpirationPeriod": "0.01:00:00"}
     assert set(values(whole.resources, "publicAccess")) == {"None"}
 
 
