@@ -21,7 +21,7 @@ help:
 	@echo "make test-files   the suite of file destinations against BIC_TEST_BLOB_URL, BIC_TEST_SMB_URL"
 	@echo "make test-mssql   the database's suite and speed at a SQL Server (BIC_TEST_MSSQL: ODBC connection string; tables are dropped)"
 	@echo "make check   format, lint, types"
-	@echo "make start   the function app on this machine: in Core Tools where they are, else in the tests' own host"
+	@echo "make start   the function app on this machine (PORT=7071): in Core Tools where they are, else in the tests' own host"
 	@echo "make package build/bic.zip: the function app with all its packages, as it is deployed"
 	@echo "make lock    requirements*.txt anew from pyproject.toml, each package with its hashes (UPGRADE=1: the newest versions)"
 	@echo "make audit   known vulnerabilities of what runs"
@@ -61,7 +61,7 @@ check: $(MARK)-dev
 	$(BIN)/mypy $(TYPED)
 
 start: $(MARK)-dev $(TOOLS)
-	@$(BIN)/python -m tests.hosts.start
+	@$(BIN)/python -m tests.hosts.start $(if $(PORT),--port $(PORT))
 
 package: $(MARK)-dev
 	@$(BIN)/python infra/package.py

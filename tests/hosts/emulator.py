@@ -40,7 +40,9 @@ def emulator(ports: Mapping[str, int] | None = None) -> Iterator[Emulator]:
     ports = dict(ports or {name: free_port() for name in ("blob", "queue", "table")})
     listen = [text for name, port in ports.items() for text in (f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port))]
     options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
-    process = psutil.Popen([node, str(_PROGRAM), *options, *listen], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [node, str(_PROGRAM), *options, *listen]
+    # In a group of its own: a Ctrl-C is for whoever started it, who may still need it.
+    process = psutil.Popen(command, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for port in ports.values():
             wait_for(port, process)

@@ -1,4 +1,5 @@
-"""`make start`: the function app on this machine with all that it needs, until Ctrl-C: `python -m tests.hosts.start [--port N]`.
+"""`make start`: the function app on this machine with all that it needs, until Ctrl-C: `python -m tests.hosts.start [--port N]`
+(`make start PORT=N`).
 
 App settings are those of local.settings.json; a variable of the environment wins over its line there, as in Core Tools. What is
 not here is stood in for, and said so: storage by the emulator, an appliance and bic.toml by a simulated one, Core Tools by the
@@ -33,20 +34,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=7071)  # that of Core Tools
     port = parser.parse_args().port
+    if listens(port):
+        sys.exit(f"start: port {port} is in use: end what listens there, or take another, `make start PORT={port + 1}`")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         settings = app_settings(ROOT)
         start_storage(settings, stack)
         environ = {**os.environ, **bic_settings(settings, ROOT, stack)}
-        command = host(port, environ)
-        process = subprocess.Popen(command, cwd=ROOT, env=as_host(settings, environ), stdin=subprocess.PIPE)
+        command = host(port, environ)  # in a group of its own: a Ctrl-C is ours, and ends it before its storage
+        process = subprocess.Popen(command, cwd=ROOT, env=as_host(settings, environ), stdin=subprocess.PIPE, process_group=0)
         try:
-            process.wait()
+            ended = process.wait()
         except KeyboardInterrupt:
             say("ending")
+            ended = 0
         finally:
             process.terminate()
             process.wait()
+    sys.exit(ended)
 
 
 def say(text: str) -> None:
@@ -65,7 +70,12 @@ def app_settings(folder: Path) -> dict[str, str]:
 
 def start_storage(settings: Mapping[str, str], stack: ExitStack) -> None:
     """The emulator, where the settings mean it and it does not run yet."""
-    if settings.get("AzureWebJobsStorage") == DEVELOPMENT_STORAGE and not listens(STANDARD_PORTS["queue"]):
+    if settings.get("AzureWebJobsStorage") != DEVELOPMENT_STORAGE:
+        return
+    taken = [port for port in STANDARD_PORTS.values() if listens(port)]
+    if taken and len(taken) < len(STANDARD_PORTS):
+        sys.exit(f"start: port {taken[0]} is in use, but not by a whole emulator of Azure Storage: end what listens there")
+    if not taken:
         stack.enter_context(emulator(STANDARD_PORTS))
         say("the emulator of Azure Storage runs, and forgets everything at the end")
 
@@ -77,7 +87,8 @@ def bic_settings(settings: Mapping[str, str], folder: Path, stack: ExitStack) ->
         return {}
     appliance = stack.enter_context(Simulator(Profile(sessions=60, days=3, presentations=0)))
     place = folder / "build/start"
-    place.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)  # of an appliance that is no more, and a ledger that forgot it
+    place.mkdir(parents=True)
     ledger = '[ledger]\nkind = "azure_table"\nconnection = "env:AzureWebJobsStorage"\n'
     (place / "bic.toml").write_text(ledger + site(appliance) + archive() + hourly(*DATA), encoding="utf-8")
     say(f"there is no {named}: a simulated appliance at {appliance.host} is delivered to {place / 'archive'}")

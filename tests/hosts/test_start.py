@@ -43,7 +43,9 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def started(port: int, environ: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.hosts.start", "--port", str(port)]
-    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def until(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -63,18 +65,24 @@ def answers(port: int) -> bool:
 
 @pytest.mark.slow
 def test_without_core_tools_it_is_the_test_host(environ: dict[str, str]) -> None:
-    """It says so, ticks, delivers what a simulated appliance has, answers; SIGTERM ends all of it."""
+    """It says so, ticks, delivers what a simulated appliance has, answers; a second one beside it says that the port is taken;
+    Ctrl-C, which all processes of a terminal hear, ends all of it without an error, and it can be started again.
+    """
     port = free_port()
-    process = started(port, environ)
-    try:
-        until(lambda: answers(port), process)
-        until(lambda: (PLACE / "archive").exists() and stored_sessions(PLACE / "archive"), process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
-    assert "Core Tools (func) are not on PATH: the tests' own host runs the app, with the same settings" in said
-    assert "a simulated appliance at " in said
-    assert not answers(port)
+    for delivers in (True, False):  # the second one's ledger knows the first one's: this storage forgets nothing
+        process = started(port, environ)
+        try:
+            until(lambda: answers(port), process)
+            until(lambda: not delivers or ((PLACE / "archive").exists() and stored_sessions(PLACE / "archive")), process)  # noqa: B023
+            beside, _ = started(port, environ).communicate(timeout=60)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        assert f"port {port} is in use" in beside
+        assert "Core Tools (func) are not on PATH: the tests' own host runs the app, with the same settings" in said
+        assert "a simulated appliance at " in said
+        assert (process.returncode, "Traceback" in said) == (0, False), said[-2_000:]
+        assert not answers(port)
 
 
 def test_core_tools_run_where_they_are(environ: dict[str, str], tmp_path: Path) -> None:
