@@ -7,7 +7,7 @@ of an item at the same place stands with its last outcome.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -90,12 +90,13 @@ class Journal:
         `left` are outcomes of transfers that were not tried. Raises LedgerError.
         """
         now = self.store.now()
-        entries = [replace(entry, by=by) for record in records if (entry := _entry(record, now))]
+        entries = [entry for record in records if (entry := _entry(record, now, by))]
         self.write(entries, [*told.of_records(records, now), *left])
 
     def write(self, entries: Sequence[Entry], outcomes: Sequence[Told] = ()) -> None:
         """Write entries and outcomes into today's partition, in batches. May be repeated. Raises LedgerError."""
-        changes = list({entry.key: Put(entry.key, _body(entry)) for entry in entries}.values()) + told.rows(outcomes)
+        bodies = {entry.key: _body(entry) for entry in entries}
+        changes = [Put(key, body) for key, body in bodies.items()] + told.rows(outcomes)
         day = day_of(self.store.now())
         for first in range(0, len(changes), BATCH):
             self.store.commit(JOURNAL, day, changes[first : first + BATCH])
@@ -121,7 +122,7 @@ class Journal:
         return found
 
 
-def _entry(record: Record, now: float) -> Entry | None:
+def _entry(record: Record, now: float, by: str) -> Entry | None:
     """What an outcome changes; None when the destination holds what it held before."""
     item, outcome = record.item, record.outcome
     happened = _CHANGES.get(outcome.state) if outcome.location else None
@@ -147,13 +148,17 @@ def _entry(record: Record, now: float) -> Entry | None:
         outcome.doubt,
         item.start,
         item.end,
-        reason=outcome.reason,
+        by,
+        outcome.reason,
     )
 
 
 def _body(entry: Entry) -> dict[str, Any]:
     """What is empty is left out."""
-    return {name.name: value for name in fields(entry) if (value := getattr(entry, name.name)) not in ("", None, 0)}
+    return {name: value for name in _FIELDS if (value := getattr(entry, name)) not in ("", None, 0)}
+
+
+_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def _read(row: Row) -> Entry:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from bic_lib.core.health import Severity
@@ -87,7 +88,12 @@ def at_first_sight(planned: Record, now: float) -> bool:
 
 def partition(item: Item) -> str:
     """Site and UTC day of the item's start."""
-    return f"{item.site}|{datetime.fromtimestamp(max(0, item.start), UTC).date().isoformat()}"
+    return f"{item.site}|{_day(max(0, item.start) // DAY)}"
+
+
+@lru_cache(maxsize=1024)  # sessions of a report began on few days, and each is asked for its own again and again
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY, UTC).date().isoformat()
 
 
 _OTHERS = re.compile(r"[^|]+\|\d{4}-\d\d-\d\d\|(?:document|step)\|.*|[^|]+\|backups\|[^|]+\|\d{12}\|.*", re.DOTALL)

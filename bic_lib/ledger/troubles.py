@@ -144,7 +144,8 @@ class Troubles:
                 changes.append((record.item.site, Delete(finding(record).key)))
             if now:
                 changes.append((record.item.site, Put(about(record, now).key, body(about(record, now)))))
-            followed.append(replace(record, listed=str(now or "")))
+            listed = str(now or "")
+            followed.append(record if record.listed == listed else replace(record, listed=listed))
         self._commit(changes)
         return followed
 

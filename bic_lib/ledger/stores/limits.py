@@ -25,7 +25,10 @@ def demand_allowed(partition: str, changes: Sequence[Change]) -> None:
 
 def body_text(body: Mapping[str, Any]) -> str:
     """The body as JSON in ASCII. Raises ValueError when it is too large or no JSON."""
-    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
+    text = _JSON.encode(body)
     if len(text) >= MOST_BODY:
         raise ValueError(f"a ledger row takes less than {MOST_BODY} bytes, not {len(text)}")
     return text
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
