@@ -5,13 +5,17 @@ No redirect is followed: a token goes to the configured host only.
 
 from __future__ import annotations
 
+import ssl
+import threading
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connection import HTTPSConnection
+from urllib3.util.ssl_ import create_urllib3_context
 
 from bic_lib.appliance.least_rate import Meter, MeteredResponse
 
@@ -54,4 +58,22 @@ class _MeteredAdapter(HTTPAdapter):
 def _connection(meter: Meter, *args: Any, **kwargs: Any) -> HTTPSConnection:
     connection: Any = HTTPSConnection(*args, **kwargs)
     connection.response_class = partial(MeteredResponse, meter=meter)
+    if connection.ca_certs and connection.proxy is None:  # a proxy's own certificate is looked at by them too
+        connection.ssl_context, connection.ca_certs = _trusting(connection.ca_certs), None
     return connection  # type: ignore[no-any-return]
+
+
+_trust = threading.local()
+"""Each thread's own: urllib3 writes into a context with each connection."""
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """What trusts the authorities of a file, which is read again when it has changed: the public ones take 13 ms."""
+    status = Path(ca_file).stat()
+    key = (ca_file, status.st_mtime_ns, status.st_size)
+    if getattr(_trust, "key", None) != key:
+        context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        context.load_verify_locations(ca_file)
+        _trust.key, _trust.context = key, context
+    found: ssl.SSLContext = _trust.context
+    return found

@@ -7,9 +7,12 @@ from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
+from bic_lib.appliance import https
 from bic_lib.appliance.client import Client
 from bic_lib.core.errors import BicError, Interrupted, Overtaxed, SiteError, Unexpected
 from bic_lib.core.model import DataType, ReportKind, Selection, Window
@@ -82,6 +85,28 @@ def test_an_unusable_ca_file_is_told(odd_client: MakeClient, tmp_path: Path, con
     with pytest.raises(SiteError) as told:
         odd_client(ca_file=str(file)).now()
     assert "ca_file" in told.value.hint
+
+
+def test_authorities_are_read_once_and_again_when_their_file_changes(
+    odd: OddServer, odd_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public ones are many: several calls read them once; what is put in their file's place counts from the next call on."""
+    file, foreign, made = tmp_path / "ca.pem", tmp_path / "foreign", []
+    file.write_bytes(Path(odd.ca_file).read_bytes())
+    foreign.mkdir()
+
+    def counted(**named: Any) -> Any:
+        made.append(named)
+        return create_urllib3_context(**named)
+
+    monkeypatch.setattr(https, "create_urllib3_context", counted)
+    odd.on_call = lambda handler: answer(handler, 200, b"<session_list/>")
+    client = odd_client(ca_file=str(file))
+    assert [sessions(client) for _ in range(3)] == [0, 0, 0]
+    assert len(made) == 1
+    file.write_bytes(make_certificates(foreign).ca.read_bytes())
+    with pytest.raises(SiteError, match="no trusted connection"):
+        sessions(client)
 
 
 def test_an_unknown_host_is_told(sleeps: Sleeps) -> None:
