@@ -24,7 +24,7 @@ from bic_lib import wiring
 from bic_lib.actions import repairing, running
 from bic_lib.actions.verify import verify
 from bic_lib.appliance import client as _client
-from bic_lib.destinations import local_files, local_folder, local_folders
+from bic_lib.destinations import local_files, local_folder, local_folders, local_puts
 from bic_lib.engine.app import App
 from bic_lib.ledger.stores import sqlite
 from bic_lib.settings import loading
@@ -32,15 +32,15 @@ from bic_lib.settings import loading
 NEVER = 1_000_000
 POINTS: tuple[tuple[Any, str], ...] = (
     (sqlite.SqliteStore, "commit"),
-    (local_folder.LocalFolder, "put"),
+    (local_puts.Puts, "put"),
     (local_folder.LocalFolder, "publish"),
     (local_folder.LocalFolder, "rename"),
     (local_folder.LocalFolder, "remove"),
     (local_files.LocalStaging, "finish"),
 )
 """Where a process may be killed."""
-WITHIN: tuple[tuple[Any, str], ...] = ((local_files, "publish"), (local_folders.Folder, "sync"))
-"""Points within a put or publish: before its link is made, and after that, before its temporary name is removed."""
+WITHIN: tuple[tuple[Any, str], ...] = ((local_files.Part, "sync"), (local_files, "publish"), (local_folders.Folder, "sync"))
+"""Points within a put or publish: before a file is durable, before its link is made, and before the links of a batch last."""
 
 assert _client, "imported before the forks, which would each do it again"
 
