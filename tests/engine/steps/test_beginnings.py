@@ -14,7 +14,7 @@ from bic_lib.appliance.session_documents import read_document
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
-from tests.engine.steps.world import ALL_FILES, World, asked
+from tests.engine.steps.world import ALL_FILES, World, asked, puts
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_first_pull_that_was_killed_goes_on(world: World, monkeypatch: pytest.
         put(self, location, content, replace=replace)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LocalFolder, "put", killed)
+    puts(monkeypatch, killed)
     with pytest.raises(KeyboardInterrupt):
         world.once()
     monkeypatch.setattr(LocalFolder, "put", put)

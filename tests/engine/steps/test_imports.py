@@ -17,7 +17,7 @@ from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.app import App
 from bic_lib.ledger.history import Run
 from bic_lib.simulator import Simulator
-from tests.engine.steps.world import World, wanted
+from tests.engine.steps.world import World, puts, wanted
 
 HOUR = 3600
 Refuse = Callable[[str], None]
@@ -40,7 +40,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
             raise Unexpected("this name is refused")
         return put(self, location, content, replace=replace)
 
-    monkeypatch.setattr(LocalFolder, "put", refusing)
+    puts(monkeypatch, refusing)
     return lambda lsid: refused.__setitem__(0, lsid)
 
 

@@ -24,7 +24,7 @@ from bic_lib.ledger.records import Record
 from bic_lib.notices import notify
 from bic_lib.simulator import Recording, Simulator
 from bic_lib.simulator.faults import Fault
-from tests.engine.steps.world import ALL_FILES, World, asked, wanted
+from tests.engine.steps.world import ALL_FILES, World, asked, puts, wanted
 
 HOUR = 3600
 
@@ -101,7 +101,7 @@ def test_sessions_that_failed_at_different_times_are_all_tried_again(
     world.pass_time(4 * DAY)
     world.configure(site='history = "20d"')
     put = LocalFolder.put
-    monkeypatch.setattr(LocalFolder, "put", lambda *_, **__: refused(world))
+    puts(monkeypatch, lambda *_, **__: refused(world))
     world.once()
     assert len({round(failure["next_try"]) for failure in world.failures()}) > 3
     monkeypatch.setattr(LocalFolder, "put", put)
@@ -135,7 +135,7 @@ def test_an_unscheduled_download_that_failed_is_given_up_at_once(
     scheduled = '{ site = "support", destination = "other", data = ["sessions"]  }'
     assert scheduled in settings
     (world.folder / "bic.toml").write_text(settings.replace(f", {scheduled}", ""))
-    monkeypatch.setattr(LocalFolder, "put", lambda *_, **__: refused(world))
+    puts(monkeypatch, lambda *_, **__: refused(world))
     app = world.app()
     chosen = Download(("support",), ("other",), (DataType.SESSIONS,), lsids=(wanted(sim)[0].lsid,))
     perform_download(app, plan_download(app, chosen, frozenset()))

@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerClient
 from bic_lib.core.ports.files import FileStore
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.simulator import Backup, Simulator
-from tests.engine.steps.world import ALL_FILES, World
+from tests.engine.steps.world import ALL_FILES, World, puts
 from tests.fixtures_servers import Azurite, Samba
 
 FOLDERS = 'file_name_format = "%YEAR%/%LSID%.%EXTENSION%"'
@@ -173,7 +173,7 @@ def test_names_that_are_never_free_end(world: World, sim: Simulator, monkeypatch
     """A place that refuses each name that it shows as free: the item fails by name, and the others are tried."""
     world.configure(data=ALL_FILES, destination=FOLDERS)
     monkeypatch.setattr("bic_lib.destinations.local_folder.LocalFolder.publish", lambda *_, **__: False)
-    monkeypatch.setattr("bic_lib.destinations.local_folder.LocalFolder.put", lambda *_, **__: False)
+    puts(monkeypatch, lambda *_, **__: False)
     monkeypatch.setattr("bic_lib.engine.delivery._MOST_NUMBERS", 50)
     world.once()
     assert world.failures()

@@ -11,12 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bic_lib import wiring
 from bic_lib.actions import running
 from bic_lib.appliance import session_documents
 from bic_lib.appliance.transport import Timing
 from bic_lib.core.model import DAY, Document, Item, Outcome, Site, State, Window
 from bic_lib.core.ports.appliance import Appliance
+from bic_lib.core.ports.files import FileStore
+from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import HELD, Record
@@ -234,6 +238,12 @@ class World:
             for outcome in stored:
                 content = files[outcome.location]
                 assert (outcome.size, outcome.sha256) == (len(content), digest(content)), outcome.location
+
+
+def puts(monkeypatch: pytest.MonkeyPatch, put: Callable[..., object]) -> None:
+    """Local folders put small files by this, one by one, as those of a plug-in do."""
+    monkeypatch.setattr(LocalFolder, "put_all", FileStore.put_all)
+    monkeypatch.setattr(LocalFolder, "put", put)
 
 
 def digest(content: bytes) -> str:
