@@ -74,17 +74,28 @@ def adopt(
         hint = f"bic import --destination {name} FOLDER"
         raise UsageError(f"The destination {name} takes rows: there are no files to adopt.", hint=hint)
     so_far = Adopted()
-    with Inventory() as inventory:
+    with Inventory(app.sites) as inventory:
         _Listing(app, destination, site, formats_of(destination, formats), so_far).take(inventory, folders)
         for record in app.ledger.proof.records():
             inventory.note_record(record, name)
         so_far.files, so_far.bytes = inventory.count()
         Adoption(app, destination, inventory, so_far, read, lambda: seen(so_far), wait).take_all()
+        strangers = list(inventory.strangers())
+    for whose, stored_by, location, count in strangers:
+        so_far.refuse(location, _STRANGER.format(stored_by, count, whose, name))
+    theirs = {whose for whose, *_ in strangers}
+    settled = [one for one in ([site] if site else app.sites) if one not in theirs]
     if "" in folders:
-        for one in [site] if site else app.sites:
+        for one in settled:
             app.ledger.streams.note_place(begun(one, name))
-    release(app, name, [site] if site else list(app.sites))
+    release(app, name, settled)
     return so_far
+
+
+_STRANGER = (
+    "the site {0}, which is none of these settings, stored it ({1:,} in all): where {2} is its new name, write "
+    '`was = "{0}"` there; else `bic run --fill {3}` fetches all anew, beside it'
+)
 
 
 class _Listing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,9 +20,11 @@ from bic_lib.ledger.records import HELD, Record
 _TABLES = """
 CREATE TABLE file (location TEXT PRIMARY KEY, size INTEGER, modified REAL, site TEXT, data TEXT, lsid TEXT, instance INTEGER,
                    type TEXT, at INTEGER, number INTEGER) WITHOUT ROWID;
-CREATE TABLE held (location TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE held (location TEXT PRIMARY KEY, site TEXT) WITHOUT ROWID;
 CREATE TABLE session (site TEXT, lsid TEXT, item TEXT, PRIMARY KEY (site, lsid)) WITHOUT ROWID;
 """
+_OURS = "INSERT OR REPLACE INTO held VALUES (?, ?)"
+_THEIRS = "INSERT OR IGNORE INTO held VALUES (?, ?)"
 _SURE = "INSERT OR REPLACE INTO session VALUES (?, ?, ?)"
 _UNSURE = "INSERT OR IGNORE INTO session VALUES (?, ?, ?)"
 _READ = """
@@ -47,9 +49,10 @@ class Lying:
 
 
 class Inventory:
-    """The files of one destination that have names of a format."""
+    """The files of one destination that have names of a format. `sites`: those of the settings."""
 
-    def __init__(self) -> None:
+    def __init__(self, sites: Collection[str]) -> None:
+        self._sites = sites
         self._kept = sqlite3.connect("")
         self._kept.executescript(_TABLES)
 
@@ -68,7 +71,7 @@ class Inventory:
         """A transfer that the ledger knows, of any destination: it may tell of a session when it was."""
         outcome, item = record.outcome, record.item
         if record.destination == destination and outcome.state in HELD:
-            self._kept.execute("INSERT OR IGNORE INTO held VALUES (?)", (outcome.location,))
+            self._kept.execute(_OURS if item.site in self._sites else _THEIRS, (outcome.location, item.site))
         if item.start and item.data is not DataType.SITE_BACKUPS:
             self.note_session(item)
 
@@ -82,6 +85,12 @@ class Inventory:
         """How many files there are, and their bytes."""
         [found] = self._kept.execute("SELECT count(*), coalesce(sum(size), 0) FROM file")
         return int(found[0]), int(found[1])
+
+    def strangers(self) -> Iterator[tuple[str, str, str, int]]:
+        """Of files that a site stored which is none of the settings: whose they are by name, that site, one of them, how many."""
+        query = """SELECT file.site, held.site, min(file.location), count(*) FROM file JOIN held ON held.location = file.location
+                   WHERE data <> 'site_backups' GROUP BY file.site, held.site"""
+        return (row for row in self._kept.execute(query).fetchall() if row[1] not in self._sites)
 
     def documents(self) -> Iterator[Lying]:
         """The files of sessions and presentations, those of one session in the order of their numbers."""

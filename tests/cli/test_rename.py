@@ -186,6 +186,10 @@ def test_without_was_it_stops_and_says_so(bic: Bic) -> None:
     before = files(bic)
     assert bic("run", "--now").status == 1
     assert files(bic) == before
+    adopted = bic("import", "--destination", "alfa", "--adopt")
+    assert (adopted.status, "the site zulu, which is none of these settings, stored it" in adopted.err) == (1, True)
+    assert bic("run", "--now").status == 1
+    assert files(bic) == before
     assert len([*(bic.folder / "alfa").glob("*.nsb")]) == 2  # backups are made whatever lies there
     rename(bic, "yankee", "yankee", "zulu")
     assert bic("run", "--now").status == 0

@@ -103,14 +103,12 @@ def _of_site(site: Site, destination: Destination, check: Callable[[], None]) ->
 
 def adopt_first(destination: str, found: Lying) -> str:
     """What to do about it, in words."""
-    who, name = "this ledger does not know it", ""
+    who, how = "this ledger does not know it", f"`bic import --destination {destination} --adopt` takes over what lies there"
     if found.stored_by:
         who = f"the site {found.stored_by} stored it, which is none of these settings"
-        name = f'Where that is the old name of this site, write `was = "{found.stored_by}"` in its settings; else '
-    return (
-        f"adopt first: {found.location} lies there, and {who}. {name}`bic import --destination {destination} --adopt` "
-        f"takes over what lies there; `bic run --fill {destination}` fetches all anew, beside it."
-    )
+        how = f'Where that is the old name of this site, write `was = "{found.stored_by}"` in its settings'
+    anew = f"`bic run --fill {destination}` fetches all anew, beside it"
+    return f"adopt first: {found.location} lies there, and {who}. {how}; {anew}."
 
 
 def release(app: App, destination: str, sites: Collection[str]) -> None:
