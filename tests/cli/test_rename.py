@@ -99,6 +99,7 @@ def files(bic: Bic) -> Counter[str]:
     return Counter(name for name in found if not name.endswith(".nsb"))
 
 
+@pytest.mark.slow
 def test_all_goes_on_under_the_new_name(bic: Bic, lived: Lived) -> None:
     """Check, runs, status, failures, a session, holds, tombstones, retention, repair, health: as if it had never had another."""
     before = files(bic)
@@ -175,6 +176,7 @@ def test_no_name_stands_where_it_is_not_known(bic: Bic, lived: Lived) -> None:
     raw.close()
 
 
+@pytest.mark.slow
 def test_without_was_it_stops_and_says_so(bic: Bic) -> None:
     """Nothing is fetched; the message tells which site stored what lies there, and once `was` is written all goes on."""
     rename(bic, "zulu", "yankee")
