@@ -50,6 +50,9 @@ _ANSWER_SECONDS = 60
 AT_ONCE = 64
 """Connections that are kept: for visits, renewals of leases and 50 callers of a page. What nobody needs is not opened."""
 
+_RETRY_AFTER = ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms")
+"""What the SDK would sleep for, however long it is, while a lease runs out: when to try again is the core's to say."""
+
 _MISSING = frozenset({"ResourceNotFound", "EntityNotFound"})
 _CONFLICTS = _MISSING | {"EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet"}
 """The service's names for a condition that does not hold."""
@@ -117,6 +120,8 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # Any to mypy: azure-
         if self._proxies is None:  # of the one account that is asked
             self._proxies = proxies.of_environment(request.url)
         response = super().send(request, **{"proxies": self._proxies, **kwargs})
+        for name in _RETRY_AFTER:
+            response.headers.pop(name, None)
         with self._learning:
             self.operations += 1
             self._learn(response.headers.get("Date"), begun)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NoReturn
 from unittest import mock
 
@@ -150,6 +151,26 @@ def test_the_environment_is_asked_once(azurite: Emulator, prefix: str, monkeypat
     assert look.call_count == 2
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "private.pem")
     assert azure_table.Transport().connection_config.verify == "private.pem"
+
+
+def test_no_answer_makes_it_sleep(azurite: Emulator) -> None:
+    """Neither the service nor a proxy before it: what failed is told at once, and tried again when the core says so."""
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            for name, value in (("Retry-After", "3600"), ("x-ms-retry-after-ms", "3600000"), ("Content-Length", "0")):
+                self.send_header(name, value)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = azure_table.create(connection=azurite.connection(table=server.server_port))
+        with mock.patch("time.sleep") as slept, pytest.raises(LedgerError, match="503"):
+            store.get("t", "p", "k")
+        store.close()
+        server.shutdown()
+    assert sum(call.args[0] for call in slept.call_args_list) < 5
 
 
 def test_two_clocks_agree(azurite: Emulator, store: azure_table.AzureTableStore) -> None:
