@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -312,6 +314,17 @@ def test_tricks_in_every_text_of_a_session_stay_texts(attacked: Service, place: 
     assert [link for link in links if not link.startswith(("/api/ui/", "?", "#"))] == []
     assert len(visitor.page.xpath("//style")) == 1
     assert len(visitor.answer.content) <= 102_400
+
+
+def test_a_session_is_found_by_a_key_of_a_thousand_characters(attacked: Service) -> None:
+    """The whole key leads to its page, whatever it is made of."""
+    lsid, key = "f" * 32, "<ключ> " + "k" * 1_000
+    document = f'<session_list><session lsid="{lsid}"><external_key>{escape(key)}</external_key></session></session_list>'
+    sent = {"destinations": "archive", "sites": "support", "wait": "60"}
+    attacked.post("/api/download", files={"files": (f"support-{lsid}.xml", document.encode())}, data=sent)
+    visitor = Visitor(attacked)
+    visitor.open(f"sessions?{urlencode({'q': key})}")
+    assert visitor.answer.url.endswith(f"/sessions/{lsid}?site=support"), visitor.text
 
 
 def test_the_session_has_a_twin_for_programs(filled: Service, lsid: str, caplog: pytest.LogCaptureFixture) -> None:

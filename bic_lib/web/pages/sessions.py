@@ -15,12 +15,14 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.searching import Sought
 from bic_lib.ledger.index import Place
 from bic_lib.logs import shown as written
-from bic_lib.web.http import LONGEST_VALUE, Response, answer
+from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import HOME, Asked, to
 from bic_lib.web.pages.files import can_be_taken, place_of, plays
 from bic_lib.web.pages.words import part, query, second
 
 Values = dict[str, Any]
+_LONGEST_SOUGHT = 1_100
+"""Characters that are looked for: external keys of a thousand have been seen."""
 _MOST_FOUND = 100
 """Sessions that one search shows, so that the page stays under 100 KB."""
 _LARGEST_PART = 24_000
@@ -39,7 +41,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 def search(asked: Asked) -> Response:
     """The form, and what was found; by the id or key of one session, its page."""
-    q = asked.request.args.get("q", "").strip()[:LONGEST_VALUE]
+    q = asked.request.args.get("q", "").strip()[:_LONGEST_SOUGHT]
     found = _found(asked, q)
     if [q] in ([one[name] for one in found["sessions"]] for name in ("lsid", "external_key")):
         return to(found["sessions"][0]["place"])
@@ -48,7 +50,7 @@ def search(asked: Asked) -> Response:
 
 def search_json(asked: Asked) -> Response:
     """The same for programs."""
-    return answer(200, _found(asked, asked.request.args.get("q", "").strip()[:LONGEST_VALUE]))
+    return answer(200, _found(asked, asked.request.args.get("q", "").strip()[:_LONGEST_SOUGHT]))
 
 
 def _found(asked: Asked, q: str) -> Values:
