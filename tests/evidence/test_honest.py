@@ -278,3 +278,24 @@ def test_a_ledger_that_was_lost_leaves_a_chain_that_stays_right(sealed: Sealed) 
     sealed.remove(purged, State.PURGED)
     sealed.next_day()
     sealed.demand_proven()
+
+
+@pytest.mark.parametrize("published", [2, 4], ids=["lists", "statement"])
+def test_what_came_after_a_kill_names_nobody(sealed: Sealed, published: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of a seal, then a row comes late into its day: what lies there is known as ours, and not told."""
+    over, late = sealed.documents()[:2]
+    sealed.store_anew(over, b"<newer/>")
+    sealed.pass_time(DAY)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalFolder, "put", Killer(published)(LocalFolder.put))
+        with pytest.raises(Killed):
+            sealed.seal()
+    assert len([*sealed.folder.glob("00002-*")]) == published
+    sealed.pass_time(-DAY)
+    sealed.store_anew(late, b"<late/>")
+    sealed.pass_time(DAY)
+    assert len(sealed.seal()) == 1
+    assert list(sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN)) == []
+    sealed.next_day()
+    assert sealed.check(strict=False).state == "proven"
+    assert sealed.audit().returncode == 0
