@@ -287,7 +287,7 @@ def test_a_beginning_that_follows_something_is_none(thrice: Sealed, tmp_path: Pa
     for path in [*copy.folder.glob("00001-*"), *copy.folder.glob("00002-*")]:
         path.unlink()
     signed_anew(copy, 0, previous="0" * 64)
-    assert seals.check(copy.root).state == "broken"
+    assert "chain" in {str(one.problem) for one in seals.check(copy.root).problems}
     assert copy.audit().returncode == 1
 
 
