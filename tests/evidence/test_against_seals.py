@@ -35,6 +35,7 @@ def test_what_was_erased_from_ledger_and_archive_is_named(sealed: Sealed) -> Non
     sealed.world.ledger().proof.settle([record])
     (sealed.root / record.outcome.location).write_bytes(b"x" * record.outcome.size)
     assert ("erased", record.outcome.location) not in problems(sealed)
+    assert [one for one in sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN) if one.kind == "seal"] == []
 
 
 def test_what_was_altered_in_ledger_and_archive_is_named(sealed: Sealed) -> None:

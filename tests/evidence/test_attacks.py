@@ -297,3 +297,11 @@ def test_a_site_whose_completeness_is_missing_is_told_so(thrice: Sealed, tmp_pat
     copy = Sealed(World(tmp_path / "copy", thrice.world.sim), thrice.fingerprint, thrice.ledger)
     no_completeness(copy)
     assert [one for one in copy.check(strict=False).problems if "the completeness of a site" in one.detail]
+
+
+def test_a_chain_that_lies_under_another_name_is_none(sealed: Sealed) -> None:
+    """All its files are there and as they were: but no statement is of that ledger."""
+    sealed.folder.rename(sealed.folder.with_name("f" * 16))
+    assert sealed.check(strict=False).state == "broken"
+    script = sealed.audit()
+    assert (script.returncode, "no first statement is signed by this key" in script.stdout) == (1, True)

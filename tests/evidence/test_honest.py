@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,11 @@ from bic_lib.core.ports.store import Put
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine import health
 from bic_lib.evidence import folder, sealing
-from bic_lib.evidence.statement import Kind, digest, read
+from bic_lib.evidence.keys import FileKeys
+from bic_lib.evidence.statement import Kind, canonical, digest, read
 from bic_lib.ledger.leases import LEASE_SECONDS
 from bic_lib.ledger.records import ITEMS, partition, transfer_body, transfer_key
+from bic_lib.ledger.seals import Seals
 from bic_lib.ledger.stores.sqlite import SqliteStore
 from tests.engine.steps.world import World
 from tests.evidence.conftest import begun
@@ -94,6 +97,22 @@ def test_somebody_elses_file_under_our_name_is_named_and_left(sealed: Sealed) ->
     assert sealed.audit().returncode == 0
     [trouble] = sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN)
     assert (trouble.kind, trouble.place) == ("seal", f"seals/{sealed.folder.name}/{foreign.name}")
+
+
+def test_a_statement_that_somebody_else_signed_is_not_taken_over(sealed: Sealed) -> None:
+    """It follows the head in all but its signature: no ledger was restored, the seal takes the next stem, the file is named."""
+    chain = Seals(sealed.world.ledger().store).chain()
+    before = json.loads(sealed.named(r"00001-[0-9-]*\.json").read_bytes())
+    day = sealed.today().isoformat()
+    forged = sealed.folder / f"00002-{day}.json"
+    forged.write_bytes(canonical({**before, "number": 2, "day": day, "previous": chain["head"]["sha256"], "files": []}))
+    own, _ = FileKeys(sealed.world.folder / "own.pem").first()
+    Path(f"{forged}.sig").write_bytes(own.sign(forged.read_bytes()))
+    sealed.next_day()
+    assert sealed.named(r"00002-[0-9-]*\.1\.json.sig")
+    states = {one.state for one in sealed.world.ledger().troubles.open(severity=Severity.UNPROVEN)}
+    assert states == {"foreign"}
+    assert sealed.check(strict=False).state == "proven"
 
 
 def test_a_restored_ledger_takes_over_what_it_sealed(sealed: Sealed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 from bic_lib.actions.purge_choice import Asked
 from bic_lib.actions.purging import purge
 from bic_lib.core.errors import ClaimLost
-from bic_lib.core.model import State
+from bic_lib.core.model import DataType, Item, Outcome, State
 from bic_lib.core.ports.store import Change
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.records import Record
 from bic_lib.ledger.stores.sqlite import SqliteStore
+from bic_lib.ledger.stores.sqlite import create as sqlite_store
 from bic_lib.simulator import Profile, Recording, Simulator
 from tests.engine.steps.world import World, wanted
 from tests.support import SECRET, Bic, archive, hourly, site
@@ -129,7 +132,10 @@ def test_a_session_that_was_never_delivered_is_purged_too(tmp_path: Path) -> Non
         bic = Bic(tmp_path, {SECRET: sim.client_secret})
         bic("run", "--once")
         assert [one["lsid"] for one in bic("failures", "--json").json["failures"]] == [bad]
-        assert bic("session", bad).status == 0
+        alone = Item("support", DataType.SESSION_RECORDINGS, "f" * 32, 0, start=int(sim.now()))
+        with closing(sqlite_store(tmp_path / "bic-ledger.sqlite")) as store:  # of which no document ever came
+            Ledger(store, "test").proof.settle([Record(alone, "archive", Outcome(State.FAILED, reason="so"))])
+        assert bic("purge", "--lsid", alone.lsid, "--yes", "--json").json["sessions"] == 1
         ended = bic("purge", "--lsid", bad, "--yes", "--json")
         assert (ended.status, ended.json["sessions"], ended.json["items"]) == (0, 1, 0)
         sim.faults.malformed = {}
