@@ -44,6 +44,7 @@ def demand_whole(sealed: Sealed, at_stop: int) -> None:
     assert problems(sealed) == []
 
 
+@pytest.mark.slow
 def test_a_service_that_is_stopped_while_it_seals(behind: Sealed) -> None:
     """SIGTERM ends it soon, with status 0; the next `bic seal now` goes on where it was."""
     bic = Bic(behind.world.folder, behind.world.environ)

@@ -123,6 +123,7 @@ def test_what_can_t_be_meant_removes_nothing(filled: Bic, words: tuple[str, ...]
     assert (files_of(filled), rows(filled)) == before
 
 
+@pytest.mark.slow
 def test_a_session_that_was_never_delivered_is_purged_too(tmp_path: Path) -> None:
     """It only ever failed: by its lsid it is found, goes off the list of failures, and no run tries it again."""
     with Simulator(Profile(sessions=4, days=2)) as sim:
