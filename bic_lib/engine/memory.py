@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Never
 
 try:
@@ -54,17 +52,6 @@ def is_gone(error: BaseException | None) -> bool:
         case ImportError():
             return _NO_SEGMENT in str(error)
     return False
-
-
-_COLLECT_AFTER = 50_000
-"""New objects that hold others. A batch of documents has as many, which all go with it, and none in a ring: with Python's 700 a
-twentieth of a first pull's processor time went into looking through them."""
-
-
-@cache
-def collect_seldom() -> None:
-    """From now on this process looks for rings of objects that nobody has any more less often."""
-    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 @contextmanager

@@ -32,7 +32,6 @@ def perform(app: App, visit: Visit, deadline: Deadline | None = None) -> Visited
     Of several lanes the first is for reports; a visit that was made there goes on in one that carries, if there is something to
     carry. At a site that rests only uploads are taken in: they ask nothing of it. A work needs no lane.
     """
-    memory.collect_seldom()
     if visit.work:
         return works.perform(app, visit.work, deadline)
     site = app.sites.get(visit.site)

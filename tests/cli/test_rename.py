@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -194,6 +195,7 @@ def test_without_was_it_stops_and_says_so(bic: Bic) -> None:
     assert files(bic) == before
     assert len([*(bic.folder / "alfa").glob("*.nsb")]) == 2  # backups are made whatever lies there
     rename(bic, "yankee", "yankee", "zulu")
+    time.sleep(1)  # a run is known by its second
     assert bic("run", "--now").status == 0
     assert files(bic) == before
     assert len([*(bic.folder / "alfa").glob("*.nsb")]) == 1

@@ -13,6 +13,7 @@ from bic_lib.evidence.statement import Head
 from tests.engine.steps.world import World
 from tests.evidence.conftest import begun_before
 from tests.evidence.sealed import Sealed, problems
+from tests.hosts import running
 from tests.hosts.emulator import emulator
 from tests.hosts.running import running_host
 from tests.hosts.test_serve import serving
@@ -58,8 +59,9 @@ def test_a_service_that_is_stopped_while_it_seals(behind: Sealed) -> None:
 
 
 @pytest.mark.slow
-def test_a_function_app_that_is_stopped_while_it_seals(behind: Sealed) -> None:
+def test_a_function_app_that_is_stopped_while_it_seals(behind: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform kills it after a while; another instance goes on."""
+    monkeypatch.setattr(running, "GRACE", 0.2)  # all days are sealed in a second or two
     with emulator() as storage:
         for name in ("bic-visits", "bic-visits-poison"):
             with QueueClient.from_connection_string(storage.connection(), name) as client:

@@ -120,7 +120,7 @@ class Host:
         queue = self._queue(function.trigger)
         free = threading.Semaphore(settings["batchSize"])
         wait = _POLL_SECONDS
-        with ThreadPoolExecutor(settings["batchSize"]) as pool, queue:
+        with queue, ThreadPoolExecutor(settings["batchSize"]) as pool:  # what is in hand still needs its queue
             while not self.stopped.wait(wait):
                 try:
                     while free.acquire(blocking=False):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ import pytest
 import urllib3
 from azure.storage.blob._shared import base_client
 
-from bic_lib.appliance import transport
+from bic_lib.appliance import https, transport
 from bic_lib.appliance.client import Client
 from bic_lib.core.errors import BicError
 from bic_lib.credentials import identity, key_vault
@@ -249,7 +250,8 @@ def provoked(kind: Kind, case: Case, there: Field, monkeypatch: pytest.MonkeyPat
 
 
 def _verify_strictly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((urllib3.connection, "create_urllib3_context"), (ssl, "create_default_context")):
+    made = "create_urllib3_context"
+    for module, name in ((urllib3.connection, made), (https, made), (ssl, "create_default_context")):
         usual = getattr(module, name)
 
         def strict(*args: object, usual: Callable[..., ssl.SSLContext] = usual, **kwargs: object) -> ssl.SSLContext:
@@ -258,6 +260,7 @@ def _verify_strictly(monkeypatch: pytest.MonkeyPatch) -> None:
             return context
 
         monkeypatch.setattr(module, name, strict)
+    monkeypatch.setattr(https, "_trust", threading.local())  # what this thread trusts by now is not strict
 
 
 @pytest.fixture
