@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def test_a_site_that_is_down_is_failing_whoever_looks(bic: Bic, appliance: Simul
         assert ("failing", "site") in severities
         assert ended.json["loses_from"] is not None
         assert ended.json["loses_from"] == min(one["loses_from"] for one in ended.json["troubles"] if one["loses_from"])
+        [stream] = [line for line in bic("status").out.splitlines() if re.match(" *support .*archive", line)]
+        assert stream.split()[-1] == ended.json["loses_from"][:10], "though nothing was ever listed"
         assert bic("run", "--once").status == 1
     (bic.folder / "bic.toml").write_text(text)
 

@@ -387,6 +387,20 @@ def simulated() -> Iterator[Simulator]:
         yield appliance
 
 
+def test_the_first_page_has_one_day_for_what_is_lost_first(tmp_path: Path, simulated: Simulator) -> None:
+    """The sentence, the tile and health say the same, also of a site that never answered."""
+    away = (site(simulated) + archive() + hourly()).replace(simulated.host, "localhost:9")
+    with serving(tmp_path, simulated, away) as running:
+        running.tick()
+        visitor = Visitor(running)
+        home = visitor._url("/api/ui/home.json")
+        assert until(lambda: visitor.http.get(home, timeout=60).json()["health"]["loses_from"])
+        visitor.open("")
+        lost = visitor.page.xpath("string(//dl[@class='tiles']/div[dt='Forgotten first']/dd)")
+        assert lost == visitor.http.get(home, timeout=60).json()["health"]["loses_from"][:10]
+        assert f"The appliance forgets the first of what is not delivered on {lost}" in visitor.text
+
+
 def test_a_list_is_searched_filtered_ordered_and_paged(crowded: Service) -> None:
     """Fifty rows a page; the twin has all that fit; what is typed in addresses is only ever looked for."""
     visitor = Visitor(crowded)

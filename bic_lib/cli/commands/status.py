@@ -145,7 +145,7 @@ def _stream(shown: dict[str, Any]) -> tuple[object, ...]:
         behind,
         shown["waiting"],
         shown["failed"],
-        minute(shown["forgotten_first"])[:10],
+        minute(shown["loses_from"])[:10],
     )
 
 

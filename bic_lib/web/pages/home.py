@@ -65,25 +65,30 @@ def _headline(ill: list[Values]) -> str:
 
 def _loss(shown: Values) -> str:
     """What is lost when, in one sentence."""
-    first = shown["health"]["loses_from"]
-    if first:
+    first, danger = _forgotten(shown)
+    if danger:
         return f"The appliance forgets the first of what is not delivered on {day(first)}, {ago(first)}."
-    reached = [one["loses_from"] for one in shown["streams"] if one["loses_from"]]
-    return f"Nothing is in danger: what is not there yet is kept until {day(min(reached))} at least." if reached else ""
+    return f"Nothing is in danger: what is not there yet is kept until {day(first)} at least." if first else ""
+
+
+def _forgotten(shown: Values) -> tuple[str | None, bool]:
+    """When the appliance forgets the first of what is not there, and whether health says that it is in danger."""
+    danger = shown["health"]["loses_from"]
+    return danger or min((one["loses_from"] for one in shown["streams"] if one["loses_from"]), default=None), bool(danger)
 
 
 def _tiles(shown: Values) -> list[tuple[str, str, str, bool]]:
     """Name, value, the page that tells more, and whether it is one to look at."""
     streams = [one for one in shown["streams"] if not one["parked"]]
     lags = [one["lag_seconds"] for one in streams if one["lag_seconds"] is not None]
-    forgotten = min((one["forgotten_first"] for one in shown["streams"] if one["forgotten_first"]), default=None)
+    first, danger = _forgotten(shown)
     well, failed = sum(one["state"] in ("ok", "new") for one in shown["sites"]), sum(one["failed"] for one in shown["streams"])
     return [
         ("Sites well", f"{well} of {len(shown['sites'])}", "sites", well < len(shown["sites"])),
         ("Largest lag", span(max(lags)) if lags else "–", "sites?order=-lag_seconds", False),
         ("Waiting", f"{sum(one['waiting'] for one in streams):,}", "sites?order=-waiting", False),
         ("Not delivered", f"{failed:,}", "failures", failed > 0),
-        ("Forgotten first", day(forgotten), "failures?order=forgotten_at", bool(forgotten)),
+        ("Forgotten first", day(first), "failures?order=forgotten_at", danger),
     ]
 
 
