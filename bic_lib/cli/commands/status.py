@@ -121,7 +121,7 @@ def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
 def _tables(shown: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[tuple[object, ...]]]]:
     """Title, columns and rows of each."""
     yield "Schedules", ("name", "every", "last run", "outcome", "next due"), [*map(_schedule, shown["schedules"])]
-    columns = ("site", "data", "destination", "behind", "waiting#", "failed#", "forgotten")
+    columns = ("site", "data", "destination", "behind", "waits#", "failed#", "forgotten")
     yield "Streams", columns, [*map(_stream, shown["streams"])]
     yield "Sites", ("name", "host", "state", "clock", "reason:"), [*map(_site, shown["sites"])]
     learned = [(site["name"], *lesson) for site in shown["sites"] for lesson in site["nothing_found"].items()]
