@@ -97,6 +97,7 @@ def test_the_lock_installs_from_wheels(tmp_path: Path, python: str) -> None:
     assert compiled == {f"cpython-{python.replace('.', '')}-x86_64-linux-gnu"}
 
 
+@pytest.mark.slow
 def test_the_lock_is_what_make_lock_makes(tmp_path: Path) -> None:
     """Nobody has edited it by hand, and nothing was added to pyproject.toml without it."""
     package_index()

@@ -66,6 +66,7 @@ def some_file(bic: Bic, kind: str = "*.xml") -> Path:
 # --- a green word over what is well ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_every_data_type_stored_is_well(bic: Bic, appliance: Simulator) -> None:
     """All seven data types, a retired backup among them: verified, strictly too, nothing is named and nothing stays listed."""
     appliance.faults.recording = Recording(size=20_000)

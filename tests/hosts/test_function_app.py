@@ -207,6 +207,7 @@ def test_a_visit_that_makes_no_sense_is_dropped(world: World, host: RunningHost)
     assert Notices(world.ledger.store).read().notices == []
 
 
+@pytest.mark.slow
 def test_what_no_host_can_decode_stops_nothing(world: World) -> None:
     """Bytes that are no base64 are put aside without a try, text that is no UTF-8 after all its tries, by the platform itself:
     no function of ours ever sees them, nobody is told of a visit that breaks down, and the work goes on.

@@ -151,6 +151,7 @@ def test_what_is_acknowledged_is_not_told_again_but_what_is_added_is(world: Worl
     assert [bounds[0] for bounds in stretches(world)] == [seen]
 
 
+@pytest.mark.slow
 def test_a_destination_away_is_filled_from_the_other(tmp_path: Path, sim: Simulator) -> None:
     """Away for 25 days: sessions and recordings that the appliance forgot are brought over, and nothing is lost."""
     world = World(tmp_path, sim)
