@@ -37,14 +37,13 @@ SIX_ALLOWED = 1_200.0
 _CHILD = """
 import sys
 from pathlib import Path
+from benchmarks import _peak
 from bic_lib.settings import loading
 from bic_lib import wiring
 from bic_lib.actions import running
 assert running.once(wiring.app(loading.load(Path(sys.argv[1]) / "bic.toml"))).troubles == []
-[peak] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-print(int(peak) / 1024)
+print(_peak.kilobytes() / 1024)
 """
-"""The peak of its own: what `getrusage` tells begins with that of the process that started it."""
 _SITE = """
 [sites.{name}]
 host = "{sim.host}"

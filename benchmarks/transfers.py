@@ -21,6 +21,7 @@ from typing import Any
 
 import requests
 
+from benchmarks import _peak as _peak_memory
 from bic_lib.contracts.place import Place
 from bic_lib.core.ports.files import Stamp
 from bic_lib.engine.tee import Branch, tee
@@ -82,9 +83,8 @@ def download(url: str, ca: str) -> Iterator[bytes]:
 
 
 def _peak() -> float:
-    """The most memory that this process held, in MB. (`ru_maxrss` would begin with the parent's.)"""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
-    return float(status["VmHWM"].split()[0]) * 1024 / MB
+    """The most memory that this process held, in MB."""
+    return _peak_memory.kilobytes() * 1024 / MB
 
 
 class Bench:

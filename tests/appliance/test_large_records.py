@@ -84,7 +84,8 @@ def test_a_place_is_not_kept_from_others_for_ever() -> None:
 
 
 THREADS = """
-import resource, sys, threading
+import sys, threading
+from benchmarks import _peak
 from lxml import etree
 from bic_lib.appliance.large_records import LARGE, Place
 
@@ -103,7 +104,7 @@ def lane():
 for _ in range(int(sys.argv[1])):
     threading.Thread(target=lane, daemon=True).start()
     read.wait()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(_peak.kilobytes())
 """
 
 

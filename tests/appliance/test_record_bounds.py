@@ -144,9 +144,10 @@ def test_small_chunks_cost_no_more_than_their_number(inside: bytes) -> None:
 def test_a_record_of_too_many_elements_is_never_made_a_tree() -> None:
     """Sixty megabytes of the smallest element cost a few times their size, not forty times."""
     program = (
-        "import resource, sys\n"
+        "import sys\n"
+        "from benchmarks import _peak\n"
         "from tests.appliance.test_record_bounds import read, session\n"
-        "read(session(b'<a/>' * int(sys.argv[1]))), print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "read(session(b'<a/>' * int(sys.argv[1]))), print(_peak.kilobytes())\n"
     )
     small, large = (
         int(subprocess.run([sys.executable, "-c", program, str(count)], check=True, capture_output=True).stdout)

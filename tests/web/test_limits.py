@@ -124,7 +124,8 @@ def test_an_upload_has_few_records(running: Service) -> None:
 
 
 MEMORY = """
-import resource, sys
+import sys
+from benchmarks import _peak
 from bic_lib.web.application import flask_app
 from bic_lib.web.http import Refusal, form
 from bic_lib.web.upload import read
@@ -137,7 +138,7 @@ with app.test_request_context(method="POST", content_type="multipart/form-data; 
         read(*form(asked.request))
     except Refusal as refused:
         print(refused.status, file=sys.stderr)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(_peak.kilobytes())
 """
 
 
