@@ -240,8 +240,9 @@ def _file(place: int, element: etree._Element, rows: SessionRows) -> None:
 
 
 def _files(place: int, element: etree._Element, rows: SessionRows) -> None:
+    """Name by name, each before its size: which belongs to which is told by nothing else."""
     for file in element.iterchildren("file"):
-        for part in file.iterchildren("filename", "filesize"):
+        for part in (*file.iterchildren("filename"), *file.iterchildren("filesize")):
             _file(place, part, rows)
 
 

@@ -96,7 +96,7 @@ def test_the_questions_give_sense_on_anything(tmp_path: Path) -> None:
     assert not any(rows(tmp_path / "odd.sqlite", question.query) for question in ASKED)
     destination.load(HOST, [document(ODD), document('<session lsid="nothing"/>')])
     told = {question.title: [tuple(row) for row in rows(tmp_path / "odd.sqlite", question.query)] for question in ASKED}
-    assert told["Who worked how long?"] == [("zoë", 1, 1.5)]
+    assert told["Who worked how long, from 2025 on?"] == [("zoë", 1, 1.5)]
     assert [row[3] for row in told["From which addresses did representatives work?"]] == [1]
     assert told["Which operating systems do customers have?"] == [("« Ω »", 1, 2)]
     assert told["Who moved how many files, and on how many machines?"] == [('Zoë "Z"', "File Upload", 1, 1, 10)]

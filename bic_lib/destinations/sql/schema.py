@@ -50,7 +50,8 @@ def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
     there = transaction.columns()
     if _ready(transaction, dialect, there, database):
         return
-    for table, change in _LINKS.items():
+    before = _version(transaction, there)
+    for table, change in _LINKS.items() if before < _NO_LINKS else ():
         if table in there:
             _in_pieces(transaction, table, change)
     with transaction.begun("bic_schema"):
@@ -59,20 +60,22 @@ def prepare(transaction: Transaction, dialect: Dialect, database: str) -> None:
             for statement in additions(dialect, there, transaction.described()):
                 if statement != TEXT_INDEX or transaction.can_index_words():
                     transaction.run(statement)
-        if "bic_load" in there:
+        if "bic_load" in there and before < _HAS_KEYS:
             _in_pieces(transaction, "bic_load", _keys(dialect), "session_id")
 
 
+_NO_LINKS, _HAS_KEYS = 2, 3
+"""Since which version no link is written, and each load's external key is."""
 _LINKS = {
     "bic_recording": "UPDATE bic_recording SET location = NULL WHERE location IS NOT NULL",
     "session_event_data": "UPDATE session_event_data SET value = NULL"
     " WHERE value IS NOT NULL AND LOWER(name) LIKE '%!_url' ESCAPE '!'",
 }
-"""Versions before 2 wrote links, which open a recording for whoever reads them."""
+"""Links that are there, which open a recording for whoever reads them."""
 
 
 def _keys(dialect: Dialect) -> str:
-    """Versions before 3 kept no external key to look up."""
+    """Give the loads that are there the external key to look up."""
     cut = f"{'SUBSTR' if dialect == 'sqlite' else 'SUBSTRING'}(s.external_key, 1, {KEY_LENGTH})"
     source = f"SELECT {cut} FROM session AS s WHERE s.id = bic_load.session_id"  # noqa: S608  our own names
     return f"UPDATE bic_load SET external_key = ({source}) WHERE external_key IS NULL"  # noqa: S608
@@ -133,10 +136,11 @@ def missing(transaction: Transaction, dialect: Dialect) -> str:
     there = transaction.columns()
     described = transaction.described()
     statements = [difference.statement for difference in differences(described, _COMPILERS[dialect]())]
-    if _version(transaction, there) < VERSION:
-        statements += [change for table, change in _LINKS.items() if table in there]
+    before = _version(transaction, there)
+    if before < VERSION:
+        statements += [change for table, change in _LINKS.items() if table in there and before < _NO_LINKS]
         statements += additions(dialect, there, described)
-        statements += [_keys(dialect)] if "bic_load" in there else []
+        statements += [_keys(dialect)] if "bic_load" in there and before < _HAS_KEYS else []
     else:
         statements += [*_tables(dialect, there), *_indexes(dialect, there, described)]
         statements += [f"CREATE VIEW {name} AS\n{query}" for name, query in views(dialect).items() if name not in there]

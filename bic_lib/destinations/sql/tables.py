@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from bic_lib.core.model import LSID_LIMIT
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a column or table is added here, or a view changes: see :mod:`.schema`."""
 
 KEY_LENGTH = 400

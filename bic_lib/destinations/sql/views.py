@@ -6,7 +6,18 @@ from typing import Literal
 
 Dialect = Literal["sqlite", "mssql"]
 
-_NUMBER: dict[Dialect, str] = {"sqlite": "CAST({} AS INTEGER)", "mssql": "TRY_CAST({} AS BIGINT)"}
+_NUMBER: dict[Dialect, str] = {
+    "sqlite": "CASE WHEN LENGTH({0}) <= 18 AND {0} NOT GLOB '*[^0-9]*' THEN CAST({0} AS INTEGER) END",
+    "mssql": "CASE WHEN LEN({0}) <= 18 AND {0} NOT LIKE '%[^0-9]%' THEN TRY_CAST({0} AS BIGINT) END",
+}
+"""Digits, so many as any number of 64 bits has; else nothing."""
+_ADDRESS: dict[Dialect, str] = {
+    "sqlite": """CASE WHEN {0} LIKE '[%]%' THEN SUBSTR({0}, 2, INSTR({0}, ']') - 2)
+        WHEN {0} LIKE '%.%:%' THEN SUBSTR({0}, 1, INSTR({0}, ':') - 1) ELSE {0} END""",
+    "mssql": """CASE WHEN {0} LIKE '[[]%]%' THEN SUBSTRING({0}, 2, CHARINDEX(']', {0}) - 2)
+        WHEN {0} LIKE '%.%:%' THEN LEFT({0}, CHARINDEX(':', {0}) - 1) ELSE {0} END""",
+}
+"""Without the port, which is another with each connection: `1.2.3.4:5678`, `[2001:db8::17]:56722`."""
 _SECONDS: dict[Dialect, str] = {
     "sqlite": """CASE WHEN s.duration GLOB '*[0-9]:[0-5][0-9]:[0-5][0-9]' AND LENGTH(s.duration) <= 12
             AND SUBSTR(s.duration, 1, LENGTH(s.duration) - 6) NOT GLOB '*[^0-9]*'
@@ -14,12 +25,15 @@ _SECONDS: dict[Dialect, str] = {
             + CAST(SUBSTR(s.duration, -5, 2) AS INTEGER) * 60 + CAST(SUBSTR(s.duration, -2) AS INTEGER)
         ELSE CAST(STRFTIME('%s', s.end_time) AS INTEGER) - CAST(STRFTIME('%s', s.start_time) AS INTEGER) END""",
     "mssql": """CASE WHEN s.duration LIKE '%[0-9]:[0-5][0-9]:[0-5][0-9]' AND LEN(s.duration) <= 12
-            AND LEFT(s.duration, LEN(s.duration) - 6) NOT LIKE '%[^0-9]%'
-        THEN TRY_CAST(LEFT(s.duration, LEN(s.duration) - 6) AS BIGINT) * 3600
+            AND STUFF(s.duration, LEN(s.duration) - 5, 6, '') NOT LIKE '%[^0-9]%'
+        THEN TRY_CAST(STUFF(s.duration, LEN(s.duration) - 5, 6, '') AS BIGINT) * 3600
             + TRY_CAST(SUBSTRING(s.duration, LEN(s.duration) - 4, 2) AS BIGINT) * 60 + TRY_CAST(RIGHT(s.duration, 2) AS BIGINT)
-        ELSE DATEDIFF(SECOND, s.start_time, s.end_time) END""",
+        ELSE DATEDIFF_BIG(SECOND, s.start_time, s.end_time) END""",
 }
-"""The appliance's own figure; where it has none, or one that is no time, the time from start to end."""
+"""The appliance's own figure; where it has none, or one that is no time, the time from start to end.
+
+STUFF gives NULL where LEFT would fail for a text that is too short: a server may reckon both sides of an AND.
+"""
 _TEAMS: dict[Dialect, str] = {
     "sqlite": "(SELECT GROUP_CONCAT(t.name, ', ') FROM"
     " (SELECT x.name FROM team AS x WHERE x.session_id = s.id ORDER BY x.id) AS t)",
@@ -75,16 +89,24 @@ FROM session AS s
 
 _FILE_TRANSFER = """
 SELECT s.host_name, s.lsid, s.external_key, e.event_time, e.type, e.performed_by, e.performed_by_type, e.destination,
-    {machine} AS customer_machine,
+    c.host_name AS customer_machine,
     f.value AS file_name, {size} AS file_size, CASE WHEN e.type LIKE '%Failed' THEN 1 ELSE 0 END AS failed
 FROM session_event AS e
     JOIN session AS s ON s.id = e.session_id
-    JOIN session_event_data AS f ON f.session_event_id = e.id AND f.name = 'filename'
-    LEFT JOIN session_event_data AS z ON z.name = 'filesize' AND z.id = (
-        SELECT MIN(n.id) FROM session_event_data AS n
-        WHERE n.session_event_id = e.id AND n.id > f.id AND n.name IN ('filename', 'filesize'))
+    LEFT JOIN customer AS c ON c.id = COALESCE(
+        (SELECT MIN(x.id) FROM customer AS x WHERE x.session_id = s.id AND x.display_name IN (e.performed_by, e.destination)),
+        (SELECT MIN(x.id) FROM customer AS x WHERE x.session_id = s.id))
+    LEFT JOIN session_event_data AS f ON f.session_event_id = e.id AND f.name = 'filename'
+    LEFT JOIN session_event_data AS z ON z.name = 'filesize' AND z.id = CASE
+        WHEN (SELECT MIN(n.id) FROM session_event_data AS n WHERE n.session_event_id = e.id AND n.name = 'filesize')
+            < (SELECT MIN(n.id) FROM session_event_data AS n WHERE n.session_event_id = e.id AND n.name = 'filename')
+        THEN (SELECT MAX(n.id) FROM session_event_data AS n
+            WHERE n.session_event_id = e.id AND n.id < f.id AND n.name IN ('filename', 'filesize'))
+        ELSE (SELECT MIN(n.id) FROM session_event_data AS n
+            WHERE n.session_event_id = e.id AND n.id > f.id AND n.name IN ('filename', 'filesize')) END
 WHERE e.type IN ('File Upload', 'File Download', 'File Upload Failed', 'File Download Failed', 'Files Shared')
 """
+"""Sizes stand behind their names, or all before them. A customer whom the event names has the machine, else the first one."""
 
 _EVENT = """
 SELECT s.host_name, s.lsid, s.external_key, e.id AS event_id, e.event_time, e.type, e.performed_by, e.performed_by_type,
@@ -96,16 +118,31 @@ SELECT s.host_name, s.lsid, s.external_key, e.id AS event_id, e.event_time, e.ty
 FROM session_event AS e
     JOIN session AS s ON s.id = e.session_id
     LEFT JOIN bic_event_performer AS p ON p.session_event_id = e.id
-    LEFT JOIN representative AS r ON r.id = (
-        SELECT MIN(x.id) FROM representative AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number)
-    LEFT JOIN customer AS c ON c.id = (
-        SELECT MIN(x.id) FROM customer AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number)
+    LEFT JOIN representative AS r ON COALESCE(e.performed_by_type, '') <> 'customer' AND r.id = COALESCE(
+        (SELECT MIN(x.id) FROM representative AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number
+            AND e.performed_by IN (x.display_name, x.public_display_name)),
+        (SELECT MIN(x.id) FROM representative AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number))
+    LEFT JOIN customer AS c ON COALESCE(e.performed_by_type, '') <> 'representative' AND c.id = COALESCE(
+        (SELECT MIN(x.id) FROM customer AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number
+            AND x.display_name = e.performed_by),
+        (SELECT MIN(x.id) FROM customer AS x WHERE x.session_id = s.id AND x.gs_number = p.gs_number))
+"""
+"""An appliance gives a number anew when its holder has gone: of several holders the one of that name counts."""
+
+_REPRESENTATIVE = """
+SELECT s.id AS session_id, s.host_name, s.lsid, s.external_key, s.start_time, r.user_id, r.user_name, r.display_name,
+    {address} AS public_address, r.private_ip, r.host_name AS machine, r.operating_system, r.duration AS seconds,
+    r.is_owner, r.is_primary
+FROM representative AS r
+    JOIN session AS s ON s.id = r.session_id
 """
 
 _SURVEY = """
 SELECT s.host_name, s.lsid, s.external_key, a.survey,
-    (SELECT MIN(e.event_time) FROM session_event AS e WHERE e.session_id = s.id AND e.type =
-        CASE a.survey WHEN 'customer' THEN 'Customer Exit Survey' ELSE 'Representative Exit Survey' END) AS answered_at,
+    (SELECT MIN(e.event_time) FROM session_event AS e
+            LEFT JOIN bic_event_performer AS p ON p.session_event_id = e.id
+        WHERE e.session_id = s.id AND COALESCE(p.gs_number, a.gs_number, 0) = COALESCE(a.gs_number, p.gs_number, 0) AND e.type =
+            CASE a.survey WHEN 'customer' THEN 'Customer Exit Survey' ELSE 'Representative Exit Survey' END) AS answered_at,
     CASE a.survey
         WHEN 'customer' THEN (SELECT MIN(c.display_name) FROM customer AS c
             WHERE c.session_id = s.id AND c.gs_number = a.gs_number)
@@ -129,13 +166,14 @@ WHERE e.type IN ('Customer Exit Survey', 'Representative Exit Survey') AND NOT E
 _TEAM_WEEK = """
 SELECT w.week_start, w.host_name, w.team, COUNT(*) AS sessions, SUM(w.seconds) AS seconds
 FROM (
-    SELECT {monday} AS week_start, s.host_name, t.name AS team,
+    SELECT DISTINCT s.id, {monday} AS week_start, s.host_name, t.name AS team,
         {seconds} AS seconds
     FROM session AS s
         JOIN team AS t ON t.session_id = s.id
     WHERE s.start_time IS NOT NULL) AS w
 GROUP BY w.week_start, w.host_name, w.team
 """
+"""A session that came back to a team counts for it once."""
 
 
 def views(dialect: Dialect) -> dict[str, str]:
@@ -150,12 +188,14 @@ def views(dialect: Dialect) -> dict[str, str]:
         "teams": _TEAMS[dialect],
         "monday": _MONDAY[dialect],
         "size": _NUMBER[dialect].format("z.value"),
+        "address": _ADDRESS[dialect].format("r.public_ip"),
     }
     queries = {
         "bic_session_overview": _OVERVIEW,
         "bic_chat": _CHAT,
         "bic_file_transfer": _FILE_TRANSFER,
         "bic_event": _EVENT,
+        "bic_representative": _REPRESENTATIVE,
         "bic_survey": _SURVEY,
         "bic_team_week": _TEAM_WEEK,
     }

@@ -117,6 +117,23 @@ def test_an_older_version_gets_what_is_new(file: Path) -> None:
     connection.close()
 
 
+def test_what_an_earlier_update_did_is_not_done_again(file: Path) -> None:
+    """Where only views are new, the rows of years are not read through for links and keys that went long ago."""
+    load(file)
+    run(
+        file,
+        "DROP VIEW bic_chat; UPDATE bic_schema SET version = 3; INSERT INTO session_event_data (session_event_id, name, value)"
+        " SELECT id, 'a_url', 'kept' FROM session_event",
+    )
+    printed = create(connection_string=f"sqlite:///{file}").missing()
+    assert "CREATE VIEW bic_chat" in printed
+    assert "UPDATE" not in printed
+    assert load(file, "b") is State.STORED
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM session_event_data WHERE value = 'kept'").fetchone() != (0,)
+        assert connection.execute("SELECT COUNT(*) FROM bic_chat").fetchone() == (2,)
+
+
 def test_a_newer_version_is_worked_with(file: Path) -> None:
     """Versions only add, so an older program goes on beside a newer one and takes nothing back."""
     load(file)
