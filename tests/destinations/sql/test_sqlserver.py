@@ -29,6 +29,7 @@ from bic_lib.destinations.sql.search import statement
 from bic_lib.destinations.sql.sqlserver import LOCK_SECONDS, SEEN, SqlServerTransaction, Way
 from bic_lib.destinations.sql.tables import metadata
 from bic_lib.destinations.sql.transaction import Having
+from contrib.questions import questions
 from tests.destinations.sql import drivers, tds
 from tests.destinations.sql.stand_in import A_MESSAGE, Set, pyodbc, stand_in
 from tests.destinations.sql.test_sqlite import query
@@ -117,10 +118,11 @@ def statements(tmp_path: Path) -> list[str]:
     past = [statement for statement in sent if not statement.startswith(("CREATE", "ALTER", "DROP", "INSERT INTO bic_schema"))]
     first = list(additions("mssql", {}))
     added = list(additions("mssql", {table: {"id"} for table in metadata.tables} | {"bic_chat": set()}))
+    asked = [question.query for question in questions()]
     searches = [statement("mssql", having.source, [*having.conditions, "s.start_time >= ?"], 5) for having in havings]
     return list(
         dict.fromkeys(
-            [*past, *first, *added, *searches, text_index.HAS_FULL_TEXT, SEEN.format("bic_load"), *text_index.full_text()]
+            [*past, *first, *added, *asked, *searches, text_index.HAS_FULL_TEXT, SEEN.format("bic_load"), *text_index.full_text()]
         )
     )
 
