@@ -48,6 +48,16 @@ def call(
     return Answer(int(status.partition(" ")[0]), tuple(given), content)
 
 
+def caller(headers: Mapping[str, str]) -> str:
+    """From where a request came to the platform, which appends that to this header as ADDRESS:PORT; what stands before it there
+    anybody can have written.
+    """
+    forwarded = next((value for name, value in headers.items() if name.lower() == "x-forwarded-for"), "")
+    last = forwarded.rpartition(",")[2].strip()
+    address = last.rpartition(":")[0] if last.count(":") == 1 or "]:" in last else last
+    return address.strip("[]")
+
+
 def _limited(parts: Iterable[bytes], largest: int) -> bytes | None:
     content = bytearray()
     for part in parts:

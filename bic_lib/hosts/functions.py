@@ -149,13 +149,14 @@ class Host:
     def door(self) -> Door:
         """Who lets people in to the pages; keys are looked up anew after a while. Raises UsageError where none is good."""
         from bic_lib.hosts.page_key import app_keys  # noqa: PLC0415  # ticks and visits need none of it
+        from bic_lib.ledger.logins import Logins  # noqa: PLC0415  # the same
         from bic_lib.web.guard import Door  # noqa: PLC0415  # the same
 
         now = time.monotonic()
         if self._door is None or now > self._door_until:
             keys = app_keys(self.settings.look().settings, self.environ)
             if self._door is None or self._door.keys != keys:
-                self._door = Door(keys)
+                self._door = Door(keys, lambda: Logins(self.settings.held.app.ledger.store))
             self._door_until = now + _KEYS_SECONDS
         return self._door
 
@@ -164,10 +165,10 @@ class Host:
         from bic_lib.hosts import bridge  # noqa: PLC0415  # ticks and visits need none of it
         from bic_lib.web import application  # noqa: PLC0415  # the same
 
+        caller = bridge.caller(headers) if CLOUD in self.environ else ""
         with _Call(self).running() as call:
-            answered = bridge.call(
-                application.application(), method, url, headers, body, {application.HOST: call}, LARGEST_ANSWER
-            )
+            more = {application.HOST: call, "REMOTE_ADDR": caller}
+            answered = bridge.call(application.application(), method, url, headers, body, more, LARGEST_ANSWER)
             return answered, call.messages
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -20,6 +21,7 @@ from bic_lib.engine.tick import Ticked
 from bic_lib.hosts.current import Current
 from bic_lib.hosts.scheduler import Scheduler, forever, scheduling
 from bic_lib.hosts.second_tick import second_tick
+from bic_lib.ledger.logins import Logins
 from bic_lib.web import application
 from bic_lib.web.guard import Door, Keys
 from bic_lib.web.http import LARGEST_BODY
@@ -82,23 +84,32 @@ class _Here(Host):
         return self._door
 
 
-def serve(current: Current, host: str, port: int, keys: Keys, serving: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to answer (port 0: a free one), and the address of the reverse proxy whose word on who asks is believed, if any."""
+
+    host: str
+    port: int
+    proxy: str | None = None
+
+
+def serve(current: Current, address: Address, keys: Keys, serving: Callable[[str], None]) -> None:
     """Tick, visit and answer until an exception (KeyboardInterrupt, ...) ends it; then wait for what is in hand.
 
     `keys` let people in; `serving` is told the address. Raises BicError when the port can't be had.
     """
-    with service(current, host, port, keys) as (address, tick):
-        serving(address)
+    with service(current, address, keys) as (where, tick):
+        serving(where)
         forever(tick)
 
 
 @contextmanager
-def service(current: Current, host: str, port: int, keys: Keys) -> Iterator[tuple[str, Callable[[], None]]]:
+def service(current: Current, address: Address, keys: Keys) -> Iterator[tuple[str, Callable[[], None]]]:
     """Answer and visit for as long as the block takes; gives the address, and the tick to be called each minute."""
     with scheduling() as scheduler:
-        here = _Here(current, scheduler, Door(keys))
-        with listening(_at(here), host, port) as address:
-            yield address, lambda: scheduler.tick_with(current)
+        here = _Here(current, scheduler, Door(keys, lambda: Logins(current.held.app.ledger.store)))
+        with listening(_at(here), address) as where:
+            yield where, lambda: scheduler.tick_with(current)
 
 
 def _at(here: Host) -> WSGIApplication:
@@ -110,8 +121,9 @@ def _at(here: Host) -> WSGIApplication:
 
 
 @contextmanager
-def listening(app: WSGIApplication, host: str, port: int) -> Iterator[str]:
-    """Answer requests in threads for as long as the block takes; gives the address. Port 0: a free one. Raises BicError."""
+def listening(app: WSGIApplication, address: Address) -> Iterator[str]:
+    """Answer requests in threads for as long as the block takes; gives the address. Raises BicError."""
+    host, port = address.host, address.port
     sockets: dict[int, Any] = {}
     try:
         server = create_server(
@@ -124,8 +136,8 @@ def listening(app: WSGIApplication, host: str, port: int) -> Iterator[str]:
             channel_timeout=_SILENT_SECONDS,
             cleanup_interval=_SWEEP_SECONDS,
             connection_limit=_CONNECTIONS,
-            trusted_proxy="127.0.0.1",
-            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"},
+            trusted_proxy=address.proxy,
+            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if address.proxy else set(),
             ident=None,
         )
     except OSError as error:

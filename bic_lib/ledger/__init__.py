@@ -9,7 +9,7 @@ Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a 
 * `proof` what became of every item · `records` one transfer as a row · `index` where a session stands
 * `troubles` what is wrong, and what of it was acknowledged · `causes` what of it is told as one
 * `journal` what changed at destinations, day by day
-* `holds` what nobody may purge or retire
+* `holds` what nobody may purge or retire · `logins` those of the pages that were ended
 * `seals` how far days are sealed, and which lines hold · `listings` what appliances listed of a day
 * `breakdowns` visits that ended by a bug
 * `told` outcomes as runs and days count them · `history` runs · `days` what was stored a day

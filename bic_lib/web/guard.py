@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import secrets
 import threading
@@ -15,11 +16,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from bic_lib.core.errors import UsageError
+from bic_lib.core.errors import LedgerError, UsageError
+from bic_lib.logs import scheduler as log
 from bic_lib.web.http import Refusal, Request
 
 COOKIE_SECONDS = 12 * 3_600
@@ -29,8 +31,6 @@ CLOSED_SECONDS = 60.0
 """So many wrong keys from one address, and it is not listened to for so long."""
 _ADDRESSES = 10_000
 """Of which wrong keys are remembered; who comes from more of them finds no key of twenty characters either."""
-_ENDED = 10_000
-"""Logins that were ended and are remembered, the newest: more than people end in the life of a cookie."""
 _TOLD_SECONDS = 600
 """What an action says is shown by the page after it, not by a bookmark of that."""
 OPERATE, FILES = "bic.operate", "bic.files"
@@ -68,14 +68,22 @@ class Visitor:
         return self.session.startswith("entra ")
 
 
-class Door:
-    """Lets people in. One a process; threads share it. `clock` in seconds."""
+class Logins(Protocol):
+    """Where all processes find which logins were ended before their time. Both raise LedgerError."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], float] = time.monotonic) -> None:
+    def end(self, login: str, oldest: float) -> None: ...
+
+    def has_ended(self, login: str) -> bool: ...
+
+
+class Door:
+    """Lets people in. One a process; threads share it. `logins` gives those of the ledger in use; `clock` in seconds."""
+
+    def __init__(self, keys: Keys, logins: Callable[[], Logins], clock: Callable[[], float] = time.monotonic) -> None:
         self.keys = keys
+        self._logins = logins
         self._secret = hmac.digest(keys.operator.encode(), b"bic pages", "sha256")
         self._wrong = _WrongKeys(clock)
-        self._ended: OrderedDict[str, None] = OrderedDict()
 
     # --- who it is ---
 
@@ -97,7 +105,7 @@ class Door:
         for role in filter(self._key, ("operator", "viewer")):
             if hmac.compare_digest(key.encode(), self._key(role).encode()):
                 self._wrong.forget(address)
-                return self._visitor(role, secrets.token_urlsafe(12))
+                return self._visitor(role, f"{int(time.time()):010d}-{secrets.token_urlsafe(12)}")
         self._wrong.note(address)
         raise Refusal(401, ["the key is wrong"])
 
@@ -123,14 +131,19 @@ class Door:
         role, session, fingerprint = read
         if not self._key(role) or fingerprint != self._fingerprint(role):
             return None
-        visitor = self._visitor(role, session)
-        return None if visitor.session in self._ended else visitor
+        return None if self._has_ended(session) else self._visitor(role, session)
+
+    def _has_ended(self, login: str) -> bool:
+        """A ledger that is away keeps nobody out: what is wrong stands in the pages, and without it they hold little else."""
+        try:
+            return self._logins().has_ended(login)
+        except LedgerError as error:
+            log.warning("pages: whether a login was ended can't be read: %s", error)
+            return False
 
     def end(self, visitor: Visitor) -> None:
-        """This login's cookie lets nobody in any more, whoever has kept a copy; other processes don't know of it."""
-        self._ended[visitor.session] = None
-        if len(self._ended) > _ENDED:
-            self._ended.popitem(last=False)
+        """This login's cookie lets nobody in any more, whoever has kept a copy. Raises LedgerError when others can't be told."""
+        self._logins().end(visitor.session.partition(" ")[2], time.time() - COOKIE_SECONDS)
 
     def _fingerprint(self, role: str) -> str:
         """A new view key ends its visitors' cookies too."""
@@ -237,9 +250,19 @@ def cookie_name(request: Request) -> str:
 
 
 def _address(request: Request) -> str:
-    """Whose wrong keys are counted: the platform appends to the header from where a request came."""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return request.remote_addr or forwarded.rpartition(":")[0] or forwarded
+    """Whose wrong keys are counted: the host says from where a request came, no header does.
+
+    Addresses that one machine takes as it likes are one: those of loopback, and of IPv6 the last 64 bits.
+    """
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_loopback:
+        return "loopback"
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
 
 
 # --- Entra ID --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from bic_lib.hosts.current import Current
-from bic_lib.hosts.serve import service
+from bic_lib.hosts.serve import Address, service
 from bic_lib.simulator import Simulator
 from bic_lib.web.guard import Keys
 from tests.support import SECRET, archive, hourly, site
@@ -44,19 +44,28 @@ class Service:
         (self.folder / "bic.toml").write_text(text, encoding="utf-8")
 
 
+class NoLogins:
+    """A ledger in which no login was ever ended."""
+
+    def end(self, login: str, oldest: float) -> None: ...
+
+    def has_ended(self, login: str) -> bool:
+        return False
+
+
 def _with_key(more: dict[str, Any]) -> dict[str, Any]:
     return {**more, "headers": {"x-functions-key": KEY, **more.get("headers", {})}}
 
 
 @contextmanager
-def serving(folder: Path, appliance: Simulator, text: str) -> Iterator[Service]:
-    """A service in this process for a settings text, opened by KEY and for reading by VIEW_KEY."""
+def serving(folder: Path, appliance: Simulator, text: str, proxy: str | None = None) -> Iterator[Service]:
+    """A service in this process for a settings text, opened by KEY and for reading by VIEW_KEY; `proxy` is believed."""
     file = folder / "bic.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, appliance.client_secret)
         current = Current(str(file), os.environ, stopped=lambda: False)
-        with service(current, "127.0.0.1", 0, Keys(KEY, VIEW_KEY)) as (address, tick):
+        with service(current, Address("127.0.0.1", 0, proxy), Keys(KEY, VIEW_KEY)) as (address, tick):
             yield Service(address, tick, current, folder, appliance)
         current.held.app.ledger.store.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +18,10 @@ from bic_lib.hosts.bridge import Answer
 from bic_lib.simulator import Simulator
 from bic_lib.web import routes
 from bic_lib.web.http import LARGEST_BODY
-from tests.support import SECRET, archive, hourly, site
+from tests.support import ROOT, SECRET, archive, clean_environ, hourly, site
 
 Call = Callable[..., Answer]
+PAGE_KEY = "a-page-key-of-twenty-chars"
 PLACE = "https://app.azurewebsites.net"
 
 
@@ -108,16 +111,78 @@ def test_without_a_page_key_there_are_no_pages(tmp_path: Path, appliance: Simula
 
 def test_the_pages_work_in_the_function_app(tmp_path: Path, appliance: Simulator) -> None:
     """A login by the page key gives the cookie of this host alone; with it the pages are there, and Entra's word counts not."""
-    key = "a-page-key-of-twenty-chars"
-    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=key, BIC_ENTRA="on") as call:
+    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=PAGE_KEY, BIC_ENTRA="on") as call:
         form = {"content-type": "application/x-www-form-urlencoded", "host": "app.azurewebsites.net"}
-        entered = call("POST", "/api/ui/login", f"key={key}".encode(), **form)
+        entered = call("POST", "/api/ui/login", f"key={PAGE_KEY}".encode(), **form)
         cookie = dict(entered.headers)["Set-Cookie"]
         assert (entered.status, cookie.startswith("__Host-bic="), "Secure" in cookie) == (303, True, True)
         page = call("GET", "/API/UI/Sites/support", cookie=cookie.partition(";")[0])
         assert (page.status, b"support" in page.body) == (200, True)
         assert call("GET", "/api/ui/", **{"x-ms-client-principal": "e30="}).status == 302
         assert "pages" not in {one["subject"] for one in json.loads(call("POST", "/api/check").body)["checks"]}
+
+
+OTHER = """
+import sys
+from bic_lib.hosts import functions
+host, page = functions.host(), "https://app.azurewebsites.net/api/ui/settings"
+for cookie in sys.stdin:
+    print(host.answer("GET", page, {"cookie": cookie.strip()}, b"")[0].status, flush=True)
+"""
+
+
+def logged_in(call: Call) -> str:
+    """A cookie that a login by PAGE_KEY gives."""
+    form = {"content-type": "application/x-www-form-urlencoded", "host": "app.azurewebsites.net"}
+    entered = call("POST", "/api/ui/login", f"key={PAGE_KEY}".encode(), **form)
+    return dict(entered.headers)["Set-Cookie"].partition(";")[0]
+
+
+def test_a_logout_ends_the_cookie_in_every_process(tmp_path: Path, appliance: Simulator) -> None:
+    """Another instance, which let it in before, turns it away from the next request on; another login goes on there."""
+    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=PAGE_KEY) as call:
+        kept, other = logged_in(call), logged_in(call)
+        environ = clean_environ(
+            BIC_SETTINGS=str(tmp_path / "bic.toml"), BIC_PAGE_KEY=PAGE_KEY, **{SECRET: appliance.client_secret}
+        )
+        piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT, "env": environ}
+        with subprocess.Popen([sys.executable, "-c", OTHER], **piped) as process:  # type: ignore[call-overload]
+
+            def there(cookie: str) -> int:
+                process.stdin.write(f"{cookie}\n")
+                process.stdin.flush()
+                return int(process.stdout.readline())
+
+            assert there(kept) == 200
+            page = call("GET", "/api/ui/settings", cookie=kept).body.decode()
+            token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
+            form = {"content-type": "application/x-www-form-urlencoded", "host": "app.azurewebsites.net"}
+            left = call("POST", "/api/ui/logout", f"csrf_token={token}".encode(), cookie=kept, **form)
+            assert left.status == 303
+            assert (there(kept), there(other)) == (302, 200)
+            process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "instance", "last"),
+    [
+        ("198.51.100.{n}, 192.0.2.1:5{n}", "i", 429),
+        ("198.51.100.{n}, [2001:db8::1]:5{n}", "i", 429),
+        ("198.51.100.{n}, 2001:db8::1", "i", 429),
+        ("198.51.100.{n}:80", "i", 401),
+        ("198.51.100.{n}", "", 429),
+    ],
+)
+def test_the_platform_says_who_asks(
+    tmp_path: Path, appliance: Simulator, monkeypatch: pytest.MonkeyPatch, given: str, instance: str, last: int
+) -> None:
+    """What it appended to the header counts, not what a caller wrote before it; where no platform stands before us, nothing."""
+    monkeypatch.setattr(functions, "_demand_mounts", lambda _: None)  # these folders are nobody's mount
+    with functions_host(tmp_path, appliance, BIC_PAGE_KEY=PAGE_KEY, **({functions.CLOUD: instance} if instance else {})) as call:
+        wrong = [
+            call("GET", "/api/ui/", **{"x-functions-key": "wrong", "X-Forwarded-For": given.format(n=n)}).status for n in range(6)
+        ]
+    assert wrong == [401] * 5 + [last]
 
 
 # --- the bridge ------------------------------------------------------------------------------------------------------

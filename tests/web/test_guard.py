@@ -6,14 +6,16 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
+from bic_lib.simulator import Simulator
 from bic_lib.web.guard import CLOSED_SECONDS, Door, Keys
 from bic_lib.web.http import Refusal, Request
-from tests.support import Bic, end
-from tests.web.conftest import KEY, VIEW_KEY, Service
+from tests.support import Bic, archive, end, hourly, site
+from tests.web.conftest import KEY, VIEW_KEY, NoLogins, Service, serving
 
 
 def test_other_pages_can_not_send_requests(running: Service) -> None:
@@ -44,7 +46,7 @@ def test_the_view_key_reads(running: Service) -> None:
 def test_five_wrong_keys_close_the_door_for_a_minute() -> None:
     """Then even the right key is not listened to from that address, while another address gets in; after the minute it does."""
     now = [1_000.0]
-    door = Door(Keys(KEY), clock=lambda: now[0])
+    door = Door(Keys(KEY), NoLogins, clock=lambda: now[0])
 
     def admit(key: str, address: str = "192.0.2.1") -> int:
         asked = Request({"REMOTE_ADDR": address, "REQUEST_METHOD": "POST"})
@@ -58,6 +60,49 @@ def test_five_wrong_keys_close_the_door_for_a_minute() -> None:
     assert (admit(KEY), admit(KEY, "192.0.2.2")) == (429, 200)
     now[0] += CLOSED_SECONDS
     assert [admit(KEY), *(admit("wrong") for _ in range(5)), admit(KEY)] == [200, *[401] * 5, 429]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_one"),
+    [
+        ("127.0.0.1", "127.9.8.7", True),
+        ("::1", "127.0.0.1", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("", "192.0.2.2", False),
+    ],
+)
+def test_addresses_that_one_machine_takes_as_it_likes_are_one(first: str, second: str, are_one: bool) -> None:
+    """All of loopback, and the last half of an IPv6 address: none of them is listened to then, whatever a header says."""
+    door = Door(Keys(KEY), NoLogins)
+
+    def admit(address: str, key: str, number: int = 0) -> int:
+        asked = Request({"REMOTE_ADDR": address, "HTTP_X_FORWARDED_FOR": f"198.51.100.{number}", "REQUEST_METHOD": "POST"})
+        try:
+            door.admit(key, asked)
+        except Refusal as refusal:
+            return refusal.status
+        return 200
+
+    assert [admit(first, "wrong", number) for number in range(6)] == [401] * 5 + [429]
+    assert admit(second, KEY) == (429 if are_one else 200)
+
+
+@pytest.mark.parametrize(("proxy", "last"), [(None, 429), ("192.0.2.1", 429), ("127.0.0.1", 401)])
+def test_only_the_named_proxy_says_who_asks(tmp_path: Path, appliance: Simulator, proxy: str | None, last: int) -> None:
+    """Who writes another X-Forwarded-For into each request is one address all the same, but for the proxy that was named."""
+    with serving(tmp_path, appliance, site(appliance) + archive() + hourly(), proxy) as running:
+        answers = [
+            requests.get(
+                f"{running.address}/api/status",
+                headers={"x-functions-key": "wrong", "X-Forwarded-For": f"198.51.100.{number}"},
+                timeout=20,
+            ).status_code
+            for number in range(6)
+        ]
+    assert answers == [401] * 5 + [last]
 
 
 @pytest.mark.parametrize("key", ["short", "env:NOT_THERE"])

@@ -16,18 +16,24 @@ import requests
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
+from bic_lib.core.errors import LedgerError
 from bic_lib.core.model import DAY, DataType, Item, Outcome, State
 from bic_lib.ledger.records import Record
+from bic_lib.ledger.stores.sqlite import SqliteStore
 from bic_lib.simulator import Fault, Recording, Simulator
 from bic_lib.web.guard import COOKIE_SECONDS, Door, Keys
 from bic_lib.web.http import Request
 from bic_lib.web.pages.asked import local
 from bic_lib.web.pages.places import PLACES
 from tests.support import archive, hourly, served_sessions, site, stored_sessions
-from tests.web.conftest import KEY, VIEW_KEY, Service, serving
+from tests.web.conftest import KEY, VIEW_KEY, NoLogins, Service, serving
 from tests.web.visitor import UI, Visitor
 
 EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>&amp;"\'</td>\x1b[31m\u202e'
+
+
+def away(*_: object) -> Any:
+    raise LedgerError("The ledger is not there")
 
 
 def until(done: Callable[[], Any]) -> Any:
@@ -129,14 +135,29 @@ def test_a_logout_ends_the_cookie(running: Service) -> None:
     assert other.answer.url == f"{running.address}{UI}"
 
 
-def test_over_https_the_cookie_is_this_hosts_alone(running: Service) -> None:
-    """`__Host-` and Secure where the browser speaks HTTPS to what stands before us."""
+def test_who_logs_out_while_the_ledger_is_away_is_told(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser's cookie goes all the same; that a copy would be good for some hours stands on the page."""
+    visitor = Visitor(running)
+    visitor.open("settings")
+    monkeypatch.setattr(SqliteStore, "commit", away)
+    visitor.post("logout", csrf_token=visitor.token)
+    assert (visitor.answer.status_code, "copy of its cookie" in visitor.page.text_content()) == (503, True)
+    assert not visitor.http.cookies
+    monkeypatch.undo()
+    visitor.open("settings")
+    assert "/login" in visitor.answer.url
+
+
+@pytest.mark.parametrize(("proxy", "name"), [("127.0.0.1", "__Host-bic="), (None, "bic="), ("192.0.2.1", "bic=")])
+def test_over_https_the_cookie_is_this_hosts_alone(tmp_path: Path, appliance: Simulator, proxy: str | None, name: str) -> None:
+    """`__Host-` and Secure where the browser speaks HTTPS to the proxy that was named; no other program's word counts."""
     headers = {"X-Forwarded-Proto": "https"}
-    sent = requests.post(
-        f"{running.address}{UI}login", data={"key": KEY}, headers=headers, timeout=20, allow_redirects=False
-    ).headers["Set-Cookie"]
-    assert sent.startswith("__Host-bic=")
-    assert "Secure" in sent
+    with serving(tmp_path, appliance, site(appliance) + archive() + hourly(), proxy) as running:
+        entered = requests.post(
+            f"{running.address}{UI}login", data={"key": KEY}, headers=headers, timeout=20, allow_redirects=False
+        )
+    assert entered.headers["Set-Cookie"].startswith(name)
+    assert ("Secure" in entered.headers["Set-Cookie"]) == name.startswith("__Host")
 
 
 def test_a_key_in_the_address_becomes_a_cookie(running: Service) -> None:
@@ -156,7 +177,7 @@ def test_a_key_in_the_address_becomes_a_cookie(running: Service) -> None:
 def test_a_forged_cookie_opens_nothing(running: Service, cookie: str) -> None:
     """Neither nonsense nor what another key has signed."""
     if cookie.startswith("signed"):
-        other = Door(Keys("another-key-of-twenty-chars"))
+        other = Door(Keys("another-key-of-twenty-chars"), NoLogins)
         cookie = other.cookie(other.admit("another-key-of-twenty-chars", Request({})))
     sent = requests.get(f"{running.address}{UI}sites", headers={"Cookie": f"bic={cookie}"}, timeout=20, allow_redirects=False)
     assert (sent.status_code, sent.headers["Location"].startswith(f"{UI}login")) == (302, True)
@@ -169,7 +190,7 @@ def test_what_was_signed_for_one_use_is_good_for_no_other(running: Service) -> N
     token = visitor.token
     sent = requests.get(f"{running.address}{UI}sites", headers={"Cookie": f"bic={token}"}, timeout=20, allow_redirects=False)
     assert sent.status_code == 302
-    visitor.post("retry", all="1", csrf_token=Door(Keys(KEY)).told("x"))
+    visitor.post("retry", all="1", csrf_token=Door(Keys(KEY), NoLogins).told("x"))
     assert visitor.answer.status_code == 400
 
 
@@ -534,7 +555,7 @@ def test_entra_counts_only_where_it_is_switched_on() -> None:
         headers = {"X-MS-CLIENT-PRINCIPAL": principal, "X-MS-CLIENT-PRINCIPAL-NAME": "ada@example.com"}
         return Request(EnvironBuilder(headers=Headers(headers)).get_environ())
 
-    on, off = Door(Keys(KEY, entra=True)), Door(Keys(KEY))
+    on, off = Door(Keys(KEY, entra=True), NoLogins), Door(Keys(KEY), NoLogins)
     assert off.visitor(asked("aad", "bic.operate")) is None
     assert on.visitor(asked("github", "bic.operate")) is None
     reader, operator = on.visitor(asked("aad")), on.visitor(asked("aad", "bic.operate", "bic.files"))

@@ -26,7 +26,7 @@ from bic_lib.cli.stopping import Stop, Terminated, stopping
 from bic_lib.cli.tables import table
 from bic_lib.core.errors import UsageError
 from bic_lib.hosts.page_key import serve_keys
-from bic_lib.hosts.serve import serve
+from bic_lib.hosts.serve import Address, serve
 
 _QUESTIONS = {
     "Who handled the most sessions?": """
@@ -85,8 +85,9 @@ def _serve(call: Call, demonstration: Demonstration, stop: Stop, port: int) -> i
     """The pages of `bic serve`, with something to see, until somebody ends it."""
     demonstration.make_trouble()
     keys, _ = serve_keys(call.settings(), os.environ)
+    there = Address("127.0.0.1", port if _is_free(port) else 0)
     try:
-        serve(call.current(stop), "127.0.0.1", port if _is_free(port) else 0, keys, lambda address: _tell(address, keys.operator))
+        serve(call.current(stop), there, keys, lambda address: _tell(address, keys.operator))
     except Terminated:
         line()
         line(f"{comes_up_by(demonstration.directory)} brings it up again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
 from bic_lib.hosts.page_key import PAGE_KEY, serve_keys
-from bic_lib.hosts.serve import serve
+from bic_lib.hosts.serve import Address, serve
 from bic_lib.logs import scheduler as log
 
 JSON = {
@@ -26,11 +27,24 @@ JSON = {
 }
 
 
+def _address(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    try:
+        return given and str(ipaddress.ip_address(given))
+    except ValueError:
+        raise click.BadParameter(f"{given} is no IP address, such as 127.0.0.1") from None
+
+
 @click.command(name="serve")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Where to answer; 0: a free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where others reach it.")
+@click.option(
+    "--proxy",
+    metavar="ADDRESS",
+    callback=_address,
+    help="A reverse proxy's IP address: it says who asks, and that they speak HTTPS. Nobody else is believed.",
+)
 @click.pass_obj
-def command(call: Call, port: int, host: str) -> int:
+def command(call: Call, port: int, host: str, proxy: str | None) -> int:
     """Run the schedules, and answer with the pages and the HTTP routes, until it is stopped.
 
     When it is stopped (Ctrl-C, SIGTERM), what is in hand goes back to the ledger and is done by the next start. Of two on one
@@ -44,7 +58,8 @@ def command(call: Call, port: int, host: str) -> int:
         call.log_to_stderr()
     try:
         with stopping() as stop:
-            serve(call.current(stop), host, port, keys, lambda address: _tell(call, address, keys.operator if made else None))
+            told = keys.operator if made else None
+            serve(call.current(stop), Address(host, port, proxy), keys, lambda address: _tell(call, address, told))
     except Terminated as signalled:
         log.info("stopped by %s", signalled)
         if signalled.number != signal.SIGTERM:

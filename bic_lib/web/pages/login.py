@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bic_lib.core.errors import LedgerError
 from bic_lib.logs import scheduler as log
 from bic_lib.web.guard import COOKIE_SECONDS, Door, Visitor, cookie_name, demand_own_page, is_encrypted
 from bic_lib.web.http import Refusal, Request, Response, form, respond
@@ -11,14 +12,14 @@ from bic_lib.web.pages.words import query
 LOGIN = f"{HOME}login"
 _SIGN_OUT = f"/.auth/logout?{query(post_logout_redirect_uri=LOGIN)}"
 """The platform's own: who signed in by Entra ID has no cookie of ours."""
-_ENDED = "Your login has ended, and nothing was done: log in, and do it again"
+_TOO_LATE = "Your login has ended, and nothing was done: log in, and do it again"
 _HINT = "The key is BIC_PAGE_KEY, BIC_VIEW_KEY for reading only, or the one that bic serve printed at its start."
 
 
 def enter(door: Door, request: Request) -> Response:
     """The form, and what comes of it: a cookie, and the page that was wanted."""
     if request.method != "POST":
-        ended = Refusal(200, [_ENDED]) if request.args.get("ended") else None
+        ended = Refusal(200, [_TOO_LATE]) if request.args.get("ended") else None
         return _form(door, local(request.args.get("next", "")), ended)
     demand_own_page(request)
     fields, _ = form(request)
@@ -47,13 +48,22 @@ def let_in(door: Door, visitor: Visitor, request: Request, place: str) -> Respon
 
 
 def leave(door: Door, request: Request, visitor: Visitor) -> Response:
-    """The cookie goes. Raises Refusal for a form that is not ours."""
+    """The cookie goes, and no copy of it is good any more. Raises Refusal for a form that is not ours."""
     door.demand_token(visitor, form(request)[0].get(TOKEN, ""))
-    door.end(visitor)
+    answered = to(_SIGN_OUT) if visitor.is_signed_in else _ended(door, visitor)
     log.info("pages: %s: logged out", visitor.name)
-    answered = to(_SIGN_OUT if visitor.is_signed_in else LOGIN)
     answered.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="Lax")
     return answered
+
+
+def _ended(door: Door, visitor: Visitor) -> Response:
+    try:
+        door.end(visitor)
+    except LedgerError as error:
+        hours = COOKIE_SECONDS // 3_600
+        told = f"you are logged out in this browser; a copy of its cookie would open the pages for up to {hours} hours: {error}"
+        return _form(door, HOME, Refusal(503, [told]))
+    return to(LOGIN)
 
 
 def turned_away(door: Door, request: Request, refusal: Refusal | None, *, shows: bool) -> Response:

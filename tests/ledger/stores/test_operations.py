@@ -21,6 +21,7 @@ from bic_lib.engine.app import App
 from bic_lib.engine.steps.job import Uploads
 from bic_lib.engine.visit import perform
 from bic_lib.ledger import Ledger
+from bic_lib.ledger.logins import Logins
 from bic_lib.ledger.records import Record
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.stores.holder import holder
@@ -187,7 +188,7 @@ SHOWN: dict[str, Callable[[App], object]] = {
     "status": status,
     "failures": lambda app: list(failures(app)),
     "runs": lambda app: runs(app.ledger),
-    "home": standing,
+    "home": lambda app: (Logins(app.ledger.store).has_ended("who asks"), standing(app)),
     "all of it": overview,
 }
 
