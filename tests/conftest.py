@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from bic_lib import logs
+from bic_lib.masking import mask
 from bic_lib.simulator import Profile, Simulator
 from tests.cloud import fakes
 from tests.support import SECRET, Bic, archive, hourly, site
@@ -23,8 +23,8 @@ pytest.register_assert_rewrite("tests.engine.steps.world")
 def forgotten() -> Iterator[None]:
     """What one module's tests called a secret ("nonsense", say) is a word like any other to the next ones."""
     yield
-    logs.mask._spellings.clear()
-    logs.mask._known = None
+    mask._spellings.clear()
+    mask._known = None
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from bic_lib import logs
 from bic_lib.core.errors import LedgerError
 from bic_lib.destinations import azure_blob
 from bic_lib.ledger.stores import azure_table
-from bic_lib.logs import STARS, DailyFile, LogFormat, Mask, configure, masked, protect
+from bic_lib.logs import DailyFile, LogFormat, configure, protect
+from bic_lib.masking import STARS, Mask, mask, masked
 from tests.support import ROOT
 
 REGISTERED = 'pa"ss\\wörd /1&<2'
@@ -78,7 +79,7 @@ class Answer:
 def _clean_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test begins with logging as it was, and leaves it so; the registered secret is known."""
     factory = logging.getLogRecordFactory()
-    logs.mask.register(REGISTERED)
+    mask.register(REGISTERED)
     yield
     logging.setLogRecordFactory(factory)
     for logger in (logs.scheduler, logs.transfers):

@@ -31,7 +31,7 @@ from bic_lib.engine.app import App
 from bic_lib.engine.delivery import usual_location
 from bic_lib.engine.steps import backups, downloads
 from bic_lib.ledger.history import RunId
-from bic_lib.ledger.work import Step
+from bic_lib.ledger.step import Step
 
 SCHEDULE = "download"
 """What the runs of downloads are called where a schedule's name stands otherwise."""

@@ -21,8 +21,8 @@ from bic_lib.engine.steps.lsids import lsids_step
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger import causes, rests
 from bic_lib.ledger.records import FAILING, SETTLED, Record
+from bic_lib.ledger.step import Queue, Step, StepKind
 from bic_lib.ledger.troubles import Trouble
-from bic_lib.ledger.work import Queue, Step, StepKind
 
 _NAMED = ("id", "kind", "severity", "site", "data", "destination", "lsid", "instance", "state", "attempts", "reason")
 _TIMES = ("start", "end", "first_failed", "last_failed", "next_try", "forgotten_at")

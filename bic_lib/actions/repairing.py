@@ -20,8 +20,8 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.proving import Problem
 from bic_lib.engine.steps import copies
 from bic_lib.ledger.records import HELD, Record
+from bic_lib.ledger.step import Step, StepKind
 from bic_lib.ledger.streams import SiteState
-from bic_lib.ledger.work import Step, StepKind
 
 REPAIRABLE = frozenset({"missing", "altered", "size"})
 """What can be brought again. Anything else needs a person, or is no problem of what was stored."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Gone, Interrupted, NotReady, Refused, SiteError, Unexpected, UnknownText
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 LEAD = b" \t\r\n\xef\xbb\xbf"
 """White space and byte order mark, which may stand before an answer's first tag (docs/appliance.md 11.4)."""

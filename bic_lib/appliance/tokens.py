@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bic_lib.logs import mask
+from bic_lib.masking import mask
 
 MARGIN = 60.0
 """Seconds before its end when a token counts as ended; a tenth of its life where that is less."""

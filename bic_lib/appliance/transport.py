@@ -32,7 +32,7 @@ from bic_lib.appliance.unanswered import no_answer
 from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexpected
 from bic_lib.core.ports.appliance import Pause
-from bic_lib.logs import mask
+from bic_lib.masking import mask
 from bic_lib.network.causes import reason
 
 CONNECT_SECONDS = 10.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bic_lib import logs
 from bic_lib.cli.demo_folder import lend_secret
+from bic_lib.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ class Call:
         from bic_lib.settings import last_good, loading  # noqa: PLC0415
 
         source = loading.source(os.environ, self.settings_file)
-        return loading.parse(last_good.read(source, os.environ), loading.base(source), logs.masked(source))
+        return loading.parse(last_good.read(source, os.environ), loading.base(source), masked(source))
 
     def app(self) -> App:
         """What ticks and visits need. Raises SettingsError, also when the ledger that the settings name can't be opened."""

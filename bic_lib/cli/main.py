@@ -25,7 +25,7 @@ from bic_lib.core.errors import BicError, SettingsError, UsageError
 from bic_lib.core.meant import meant
 from bic_lib.core.version import VERSION
 from bic_lib.engine import memory
-from bic_lib.logs import shown
+from bic_lib.masking import shown
 
 FAILED = 1
 WRONG = 2

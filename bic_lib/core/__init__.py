@@ -5,7 +5,7 @@
 * `plan` what is due, which windows, when to try again · `naming` format and item → a name that is safe everywhere
 * `health` what is well and what is not, what will be lost when · `losses` what was forgotten before it was had
 * `ticking` who ticked when, and whether the timer still does
-* `escaping` values where people see them
+* `escaping` values where people see them · `moments` times there
 * `named` a name → the item that it is of
 * `meant` what an unknown word was meant to be · `miscopied` what came along with a secret · `version`
 * `columns`, `rows` session document → rows of the eight tables, `row_digest` their proof

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from bic_lib.core.health import HOUR, Severity, Subject, Trouble
 from bic_lib.core.losses import ticking_since
+from bic_lib.core.moments import utc
 
 _STANDS_STILL = 300.0
 """Seconds without a tick after which nobody ticks any more, or two periods of the timer if those are longer."""
@@ -104,6 +104,6 @@ def standstill(ticks: Ticks, now: float) -> Trouble | None:
     relied_on = ticks.outside is not None and ticks.outside_since is not None and now - ticks.outside <= _ON_TIME
     well = relied_on and ticks.outside_since is not None and now - ticks.outside_since >= HOUR
     who = "a scheduler from outside ticks" if relied_on else "only visits at work tick"
-    since = "ever" if ticks.timer is None else f"since {datetime.fromtimestamp(int(ticks.timer), UTC):%Y-%m-%d %H:%M} UTC"
+    since = "ever" if ticks.timer is None else f"since {utc(ticks.timer)} UTC"
     hint = "docs/operating.md tells what to do when the timer stands still."
     return Trouble(Severity.NOTE if well else Severity.FAILING, Subject("bic"), f"No timer {since}; {who}.", hint, ticks.timer)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.logs import utc
+from bic_lib.core.moments import utc
 
 if TYPE_CHECKING:
     import requests

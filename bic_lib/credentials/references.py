@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bic_lib.core.errors import BicError
 from bic_lib.core.miscopied import NEVER_AROUND, miscopied
-from bic_lib.logs import STARS, mask
+from bic_lib.masking import STARS, mask
 
 ENVIRONMENT = "env:"
 KEY_VAULT = "keyvault:"

@@ -10,7 +10,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
-from bic_lib.logs import utc
+from bic_lib.core.moments import utc
 from bic_lib.network.gateways import stepped_in
 from bic_lib.network.unanswered import Party, lacks_authorities, unanswered
 

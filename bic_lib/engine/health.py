@@ -30,9 +30,9 @@ from bic_lib.ledger import causes
 from bic_lib.ledger.notes import all_stopped
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.seals import Seals
+from bic_lib.ledger.step import due_of
 from bic_lib.ledger.streams import Rest, SiteState, Standing
 from bic_lib.ledger.troubles import Trouble as Listed
-from bic_lib.ledger.work import due_of
 
 
 @dataclass(slots=True)

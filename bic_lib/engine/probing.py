@@ -13,8 +13,8 @@ from bic_lib.engine.app import App
 from bic_lib.engine.steps.probes import probe_step
 from bic_lib.ledger import rests
 from bic_lib.ledger.rests import Resting
+from bic_lib.ledger.step import Step
 from bic_lib.ledger.streams import Rest, Standing
-from bic_lib.ledger.work import Step
 
 
 def make_due(app: App, standing: Standing, now: float, *, changed: bool) -> bool:

@@ -23,8 +23,8 @@ from bic_lib.engine.steps.backups import units as backup_units
 from bic_lib.engine.steps.windows import reconcile_step
 from bic_lib.ledger import daily, migration
 from bic_lib.ledger.history import RunId
+from bic_lib.ledger.step import Queue, StepKind
 from bic_lib.ledger.streams import STATE, SiteState, Standing
-from bic_lib.ledger.work import Queue, StepKind
 
 log = logging.getLogger("bic.scheduler")
 

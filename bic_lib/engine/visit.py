@@ -18,9 +18,9 @@ from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.engine.steps.worker import Worker, report_of
 from bic_lib.ledger import rests
 from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.step import Queue, Step, StepKind
 from bic_lib.ledger.stores import damage
 from bic_lib.ledger.streams import Rest, SiteState
-from bic_lib.ledger.work import Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
 

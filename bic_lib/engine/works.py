@@ -20,7 +20,7 @@ from bic_lib.engine.steps.job import Deadline, OutOfTime, unexpected
 from bic_lib.ledger import leases
 from bic_lib.ledger.leases import Keeper
 from bic_lib.ledger.streams import STATE, Standing
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 WORKS = "works"
 """The partition of their rows."""

@@ -14,8 +14,8 @@ from bic_lib.actions.stopping import stoppable
 from bic_lib.core.errors import SettingsError
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger
-from bic_lib.logs import masked
 from bic_lib.logs import scheduler as log
+from bic_lib.masking import masked
 from bic_lib.settings import last_good, loading
 from bic_lib.settings.including import Texts
 from bic_lib.settings.loading import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bic_lib.core.errors import UsageError
 from bic_lib.credentials.references import Unresolved
-from bic_lib.logs import mask
+from bic_lib.masking import mask
 from bic_lib.settings import access
 from bic_lib.settings.model import SqliteLedger
 from bic_lib.web.guard import Keys, NoPages

@@ -2,7 +2,7 @@
 
 Its parts stand over one small port, :class:`bic_lib.core.ports.store.Store`: a new place for ledgers is one file.
 
-* `work` steps that are due · `streams` how far each is planned, sites, lanes · `leases` who may work at what
+* `work` steps that are due, `step` one as rows · `streams` how far each is planned, sites, lanes · `leases` who may work at what
 * `notes` of destinations · `copying` the whole into a file and back
 * `rests` of what failed, and their end before their time · `pauses` when an appliance wants to be left alone
 * `lessons` what a site's own words were found to mean

@@ -26,8 +26,8 @@ from bic_lib.ledger.index import INDEX
 from bic_lib.ledger.journal import JOURNAL
 from bic_lib.ledger.records import ITEMS
 from bic_lib.ledger.seals import SEALS
+from bic_lib.ledger.step import DUE
 from bic_lib.ledger.streams import STATE
-from bic_lib.ledger.work import DUE
 
 TABLES = (STATE, ITEMS, DUE, RUNS, INDEX, JOURNAL, SEALS)
 """All tables of a ledger."""

@@ -23,7 +23,7 @@ from bic_lib.ledger.journal import Journal
 from bic_lib.ledger.records import hashed
 from bic_lib.ledger.streams import STATE
 from bic_lib.ledger.told import Told, in_rows, stream_of, transfer_name
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 RUNS = "runs"
 OPEN_RUNS = "runs"

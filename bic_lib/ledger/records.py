@@ -13,7 +13,7 @@ from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, DataType, Failure, Item, Outcome, State, Stream
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports.store import Row
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 ITEMS = "items"
 FAILING = frozenset({State.FAILED, State.REFUSED, State.EXPIRED, State.NONE, State.GIVEN_UP, State.LOST})

@@ -17,7 +17,7 @@ from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports.store import Delete, Insert, Put, Replace, Row, Store
 from bic_lib.ledger import leases, lessons, pauses
 from bic_lib.ledger.contention import attempts
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 STATE = "state"
 DESTINATIONS = "destinations"

@@ -25,8 +25,8 @@ from bic_lib.ledger.names import Keys, Names
 from bic_lib.ledger.notes import of_destination, of_site
 from bic_lib.ledger.records import ITEMS, SETTLED, is_transfer, read_record, transfer_key
 from bic_lib.ledger.seals import SEALS
+from bic_lib.ledger.step import DUE
 from bic_lib.ledger.streams import DESTINATIONS, STATE, site_partition
-from bic_lib.ledger.work import DUE
 
 log = logging.getLogger("bic.scheduler")
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from bic_lib.core.model import Counts, Item, Outcome, State
 from bic_lib.core.ports.store import BATCH, Put, Row
 from bic_lib.ledger.records import Record, hashed, part_key
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 PREFIX = "_run|"
 """What their keys begin with. The journal's begin with a destination's name, and no name begins so."""

@@ -19,7 +19,7 @@ from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Replace
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.records import SETTLED, Record, hashed, part_key, severity
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 OPEN = "open|"
 SEEN = "seen|"

@@ -1,99 +1,25 @@
 """Work: steps that are due, other than walking windows (streams tell those).
 
-A step's *home* row says what is to be done and carries the claim. An *index* row per step, ordered by due time, lets a range read
-find what is due. The index row is written first on the way in and removed last on the way out; one without a home is swept.
-Index rows of the first queue stand with the site's state, so that reading this tells them too.
+Of a step's two rows (:mod:`bic_lib.ledger.step`) the index is written first on the way in and removed last on the way out; one
+without a home is swept.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 from bic_lib.core.errors import Conflict
 from bic_lib.core.plan import CLOCK_TOLERANCE
-from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Put, Replace, Row, Store
+from bic_lib.core.ports.store import BATCH, Change, Delete, Insert, Replace, Row, Store
 from bic_lib.ledger import leases
-from bic_lib.ledger.streams import STATE, SiteState, Standing, site_partition
+from bic_lib.ledger.step import DUE, INDEX, ClaimedStep, Queue, Step, StepKind, index_key, index_place, index_place_of, step_at
+from bic_lib.ledger.streams import SiteState, Standing, site_partition
 
-DUE = "due"
-_INDEX = "due|"
 _SWEEP_AFTER = 600.0
 """An index row without a home is left alone this long (seconds): its home may be about to be written."""
-
-
-class Queue(StrEnum):
-    """Where a step waits: reports and backups come first; recordings wait apart, old ones from new ones."""
-
-    FIRST = "first"
-    FRESH = "fresh"
-    BACKLOG = "backlog"
-
-
-class StepKind(StrEnum):
-    RECONCILE = "reconcile"
-    BACKFILL = "backfill"
-    LSIDS = "lsids"
-    DOWNLOAD = "download"
-    IMPORT = "import"
-    RECORDING = "recording"
-    BACKUP = "backup"
-    REPAIR = "repair"
-    PROBE = "probe"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One row of due work. `partition` and `key` (in `table`) are its home; `body` is what it needs to be done.
-
-    `short`: it is soon done, so that a lane which is kept for reports may do it.
-    """
-
-    kind: StepKind
-    site: str
-    queue: Queue
-    table: str
-    partition: str
-    key: str
-    due_at: float
-    body: dict[str, Any] = field(default_factory=dict)
-    served: tuple[str, ...] = ()
-    forgotten_at: float | None = None
-    short: bool = False
-
-    def home_body(self) -> dict[str, Any]:
-        return {"kind": str(self.kind), "queue": str(self.queue), "due_at": self.due_at, "lost": 0, "body": self.body}
-
-    def index(self, due_at: float) -> Put:
-        body = {
-            "kind": str(self.kind),
-            "site": self.site,
-            "queue": str(self.queue),
-            "home": [self.table, self.partition, self.key],
-            "for": list(self.served),
-            "forget": self.forgotten_at,
-            **({"short": True} if self.short else {}),
-        }
-        return Put(_index_key(due_at, self.key), body)
-
-
-@dataclass(slots=True)
-class ClaimedStep:
-    """A step in hand: its lease, and the index row through which it was found."""
-
-    step: Step
-    lease: leases.Lease
-    index: Row
-    spent: bool = False
-    """The index row leads nowhere any more."""
-
-    @property
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = self.lease.body["body"]
-        return body
 
 
 class Work:
@@ -115,7 +41,7 @@ class Work:
             indexes[step.site, step.queue][put.key] = put
             homes[step.table, step.partition].append((step, (companions or {}).get(step.key, [])))
         for (site, queue), rows in indexes.items():
-            self._commit_all(*_place(site, queue), list(rows.values()))
+            self._commit_all(*index_place(site, queue), list(rows.values()))
         for place in homes.values():
             for group in _groups(place):
                 self._homes(group)
@@ -154,7 +80,7 @@ class Work:
             return
         if home.body["due_at"] <= step.due_at:
             return
-        self.store.commit(*_place(step.site, step.queue), [step.index(step.due_at)])
+        self.store.commit(*index_place(step.site, step.queue), [step.index(step.due_at)])
         try:
             self.store.commit(
                 step.table, step.partition, [_changed(home, {"due_at": step.due_at, "body": {**home.body["body"], **step.body}})]
@@ -164,8 +90,8 @@ class Work:
 
     def due(self, site: str, queue: Queue, limit: int = 10, *, after: str = "") -> Iterator[Row]:
         """Index rows whose time has come, the oldest first; those after a key when one is given."""
-        first = after + "\0" if after else _INDEX
-        return self.store.scan(*_place(site, queue), first, self._due_before(), limit)
+        first = after + "\0" if after else INDEX
+        return self.store.scan(*index_place(site, queue), first, self._due_before(), limit)
 
     def has_due(self, site: str, destination: str = "") -> bool:
         """Whether steps of a site are due (that may serve this destination)."""
@@ -179,21 +105,21 @@ class Work:
     def first_rows(self, state: SiteState) -> list[Row]:
         """Their index rows."""
         before = self._due_before()
-        return [row for key, row in state.rows.items() if _INDEX <= key < before]
+        return [row for key, row in state.rows.items() if INDEX <= key < before]
 
     def _due_before(self) -> str:
-        return _index_key(self.store.now(), "~")
+        return index_key(self.store.now(), "~")
 
     def waiting(self, site: str) -> Iterator[Row]:
         """All index rows of a site."""
         for queue in Queue:
-            yield from self.store.scan(*_place(site, queue), _INDEX, _INDEX + "~")
+            yield from self.store.scan(*index_place(site, queue), INDEX, INDEX + "~")
 
     def everywhere(self, standing: Standing) -> Iterator[Row]:
         """All index rows of all sites: those of the first queue as `standing` told them, the others by one range read."""
         for site in standing.sites():
-            yield from (row for row in standing.rows(site_partition(site)).values() if row.key.startswith(_INDEX))
-        yield from (row for row in self.store.everything(DUE) if row.key.startswith(_INDEX))
+            yield from (row for row in standing.rows(site_partition(site)).values() if row.key.startswith(INDEX))
+        yield from (row for row in self.store.everything(DUE) if row.key.startswith(INDEX))
 
     def index_of(self, step: Step) -> Row | None:
         """The index row of a step that is there, as `due` would give it."""
@@ -201,12 +127,12 @@ class Work:
         if home is None:
             return None
         put = step.index(home.body["due_at"])
-        return Row(_place(step.site, step.queue)[1], put.key, put.body, "", home.written)
+        return Row(index_place(step.site, step.queue)[1], put.key, put.body, "", home.written)
 
     def step(self, index: Row) -> Step | None:
         """The step that an index row points to; None when it is gone."""
         home = self.store.get(*index.body["home"])
-        return _step(home, index) if home else None
+        return step_at(home, index) if home else None
 
     def claim(self, index: Row) -> ClaimedStep | None:
         """Claim the step that an index row points to; None when it is gone, due at another time, or in other hands."""
@@ -214,11 +140,11 @@ class Work:
         home = self.store.get(table, partition, key)
         if home is None:
             if self.store.now() - index.written > _SWEEP_AFTER or self.store.now() < index.written - CLOCK_TOLERANCE:
-                self.store.commit(*_place_of(index), [Delete(index.key)])
+                self.store.commit(*index_place_of(index), [Delete(index.key)])
             return None
-        step = _step(home, index)
-        if _index_key(step.due_at, key) != index.key:
-            self.store.commit(*_place_of(index), [step.index(step.due_at), Delete(index.key)])
+        step = step_at(home, index)
+        if index_key(step.due_at, key) != index.key:
+            self.store.commit(*index_place_of(index), [step.index(step.due_at), Delete(index.key)])
             return None
         lease = leases.take(self.store, table, home, self.holder)
         return ClaimedStep(step, lease, index) if lease else None
@@ -233,7 +159,7 @@ class Work:
             claimed.spent = True
             return
         again = claimed.step.index(again_at)
-        self.store.commit(*_place_of(claimed.index), [again])
+        self.store.commit(*index_place_of(claimed.index), [again])
         claimed.lease.body["due_at"] = again_at
         claimed.lease.commit(list(changes), release=True)
         claimed.spent = again.key != claimed.index.key
@@ -242,7 +168,7 @@ class Work:
         """Remove index rows whose steps have ended or moved; one that was written anew meanwhile stays."""
         places: dict[tuple[str, str], list[Delete]] = defaultdict(list)
         for index in spent:
-            places[_place_of(index)].append(Delete(index.key, index.version or None))
+            places[index_place_of(index)].append(Delete(index.key, index.version or None))
         for place, deletes in places.items():
             try:
                 self._commit_all(*place, deletes)
@@ -265,7 +191,7 @@ class Work:
     def rest_ended(self, site: str, destination: str, until: float) -> None:
         """Make the steps due that waited for a destination's rest: until then at the longest."""
         for queue in Queue:
-            waiting = self.store.scan(*_place(site, queue), self._due_before(), _index_key(until, "~"))
+            waiting = self.store.scan(*index_place(site, queue), self._due_before(), index_key(until, "~"))
             for index in [row for row in waiting if _serves(row, destination)]:
                 self._bring_forward(index)
 
@@ -276,27 +202,18 @@ class Work:
         if home is None:
             return
         now = self.store.now()
-        self.store.commit(*_place_of(index), [_step(home, index).index(now)])
+        self.store.commit(*index_place_of(index), [step_at(home, index).index(now)])
         try:
             self.store.commit(table, partition, [_changed(home, {"due_at": now})])
         except Conflict:
             return
-        self.store.commit(*_place_of(index), [Delete(index.key)])
+        self.store.commit(*index_place_of(index), [Delete(index.key)])
 
 
 def _serves(index: Row, destination: str) -> bool:
     """Of a report's step it is not known what it is for: it may be for this one."""
     served = index.body["for"]
     return not served or any(name.partition(">")[2] == destination for name in served)
-
-
-def _place(site: str, queue: Queue) -> tuple[str, str]:
-    """Table and partition of a queue's index rows."""
-    return (STATE, site_partition(site)) if queue is Queue.FIRST else (DUE, f"{site}|{queue}")
-
-
-def _place_of(index: Row) -> tuple[str, str]:
-    return STATE if index.body["queue"] == Queue.FIRST else DUE, index.partition
 
 
 def _merged(steps: Sequence[Step]) -> list[Step]:
@@ -327,29 +244,3 @@ def _groups(homes: Sequence[tuple[Step, list[Change]]]) -> Iterator[list[tuple[S
 def _changed(home: Row, changed: dict[str, Any]) -> Change:
     """A home row with some fields changed, only if nobody touched it."""
     return Replace(home.key, {**home.body, **changed}, home.version)
-
-
-def _index_key(due_at: float, key: str) -> str:
-    return f"{_INDEX}{due_at:016.3f}|{key}"
-
-
-def due_of(index: Row) -> float:
-    """When the step that an index row points to is due."""
-    return float(index.key.split("|", 2)[1])
-
-
-def _step(home: Row, index: Row) -> Step:
-    table, partition, key = index.body["home"]
-    return Step(
-        StepKind(home.body["kind"]),
-        index.body["site"],
-        Queue(index.body["queue"]),
-        table,
-        partition,
-        key,
-        home.body["due_at"],
-        home.body["body"],
-        tuple(index.body["for"]),
-        index.body["forget"],
-        index.body.get("short", False),
-    )

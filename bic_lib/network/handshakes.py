@@ -8,7 +8,7 @@ import time
 
 import urllib3
 
-from bic_lib.logs import utc
+from bic_lib.core.moments import utc
 from bic_lib.network.causes import Chain, reason
 
 BETWEEN = "Look at what stands in between (firewall, gateway, load balancer), and whether host and port are those of {who}."

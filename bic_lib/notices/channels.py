@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from bic_lib.credentials.references import References, Unresolved
-from bic_lib.logs import shown
+from bic_lib.masking import shown
 from bic_lib.notices import secret_urls
 from bic_lib.notices.notify import Unsent
 

@@ -21,7 +21,7 @@ from bic_lib.engine import health
 from bic_lib.engine.app import App
 from bic_lib.engine.waiting import without_worker
 from bic_lib.ledger.notices import Notices
-from bic_lib.logs import shown
+from bic_lib.masking import shown
 from bic_lib.notices import secret_urls
 from bic_lib.notices.notify import Unsent
 from bic_lib.settings import access

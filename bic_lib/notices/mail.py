@@ -10,7 +10,7 @@ from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING
 
 from bic_lib.credentials.references import References, Unresolved
-from bic_lib.logs import masked, shown
+from bic_lib.masking import masked, shown
 from bic_lib.notices.notify import Unsent
 from bic_lib.settings import access
 from bic_lib.settings.model import Security, SmtpSettings

@@ -23,7 +23,7 @@ from bic_lib.engine import health
 from bic_lib.engine.app import App
 from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 log = logging.getLogger("bic.scheduler")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from bic_lib.credentials.references import References
-from bic_lib.logs import mask
+from bic_lib.masking import mask
 
 _HOST = re.compile(r"localhost|\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 """A place that has a name in the network, or an address: it may be told. Services of one place take tokens there."""

@@ -18,7 +18,7 @@ from bic_lib.core.errors import BicError, Conflict, DestinationError, SettingsEr
 from bic_lib.core.ports.store import Insert, Replace
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 from bic_lib.settings import including, loading
 from bic_lib.settings.access import environment_tokens
 from bic_lib.settings.including import Texts

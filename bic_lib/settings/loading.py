@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 from bic_lib.core import model
 from bic_lib.core.errors import SettingsError
 from bic_lib.credentials.references import KEY_VAULT
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 from bic_lib.settings import defaults, including, plug_ins
 from bic_lib.settings.checks import absolute, contradictions, sqlite_file
 from bic_lib.settings.including import Fetch, Texts

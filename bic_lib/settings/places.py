@@ -12,7 +12,7 @@ from bic_lib.core.errors import UsageError
 from bic_lib.core.ports.store import BATCH, Put
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.streams import STATE
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 from bic_lib.settings.model import AzureBlobSettings, Destination, LocalFolderSettings, SmbShareSettings
 
 if TYPE_CHECKING:

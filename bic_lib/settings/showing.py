@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 from bic_lib.settings.defaults import OWN
 from bic_lib.settings.loading import Settings
 from bic_lib.settings.model import File

@@ -13,7 +13,7 @@ from werkzeug.formparser import FormDataParser
 
 from bic_lib.actions.formatting import for_people
 from bic_lib.core.escaping import escaped
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 LONGEST_VALUE = 100
 """Characters of a value that a refusal repeats; whatever requests name here is shorter."""

@@ -16,7 +16,7 @@ from bic_lib.appliance import https
 from bic_lib.appliance.client import Client
 from bic_lib.core.errors import BicError, Interrupted, Overtaxed, SiteError, Unexpected
 from bic_lib.core.model import DataType, ReportKind, Selection, Window
-from bic_lib.logs import STARS, masked
+from bic_lib.masking import STARS, masked
 from bic_lib.simulator.certificates import make_certificates
 from tests.appliance.conftest import MakeClient, Sleeps
 from tests.appliance.odd_server import TOKEN, OddServer, answer

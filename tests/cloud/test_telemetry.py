@@ -21,7 +21,7 @@ from bic_lib.engine.health import look
 from bic_lib.ledger.history import Run
 from bic_lib.ledger.streams import STATE, Rest
 from bic_lib.ledger.troubles import Trouble
-from bic_lib.logs import STARS
+from bic_lib.masking import STARS, mask
 from bic_lib.simulator import Fault, Profile, Simulator
 from tests.cloud import kql
 from tests.engine.steps.world import ALL_FILES, World
@@ -174,7 +174,7 @@ def test_nothing_of_a_session_is_told(world: World, recorder: Recorder) -> None:
 def test_what_is_told_is_masked(recorder: Recorder) -> None:
     """A secret in a field is stars in the message and in the extras."""
     secret = "s3cret-of-a-subject"
-    logs.mask.register(secret)
+    mask.register(secret)
     factory = logging.getLogRecordFactory()
     recorder.addFilter(logs.MaskExtras())
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from bic_lib.core.errors import BicError
 from bic_lib.credentials.references import References, Secret, Unresolved, fault, is_reference
-from bic_lib.logs import STARS, masked
+from bic_lib.masking import STARS, masked
 
 VALUE = "kh7-9x value/with+odd=chars"
 

@@ -9,7 +9,7 @@ import pytest
 from bic_lib.core.errors import ClaimLost, LedgerError
 from bic_lib.core.ports.store import Change, Insert, Put, Row, Store
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from tests.ledger.conftest import NOW, Clock
 
 

@@ -27,7 +27,7 @@ from bic_lib.credentials.references import References
 from bic_lib.destinations import azure_blob
 from bic_lib.evidence import time_stamps
 from bic_lib.evidence.time_stamps import Authority
-from bic_lib.ledger.stores import azure_table
+from bic_lib.ledger.stores import azure_table, table_transport
 from bic_lib.network.unanswered import Party
 from bic_lib.notices import mail
 from bic_lib.notices.channels import Channel
@@ -272,8 +272,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (identity, "_TIMEOUT"),
         (mail, "_TIMEOUT_SECONDS"),
-        (azure_table, "_CONNECT_SECONDS"),
-        (azure_table, "_ANSWER_SECONDS"),
+        (table_transport, "_CONNECT_SECONDS"),
+        (table_transport, "_ANSWER_SECONDS"),
         (base_client, "CONNECTION_TIMEOUT"),
         (base_client, "READ_TIMEOUT"),
     ):

@@ -16,7 +16,7 @@ import pytest
 from bic_lib.core.model import Visit
 from bic_lib.ledger.notices import Notices
 from bic_lib.ledger.streams import Rest
-from bic_lib.logs import STARS, masked
+from bic_lib.masking import STARS, masked
 from bic_lib.notices import channels, ways
 from bic_lib.notices.notify import Notifier, Unsent, notify, poisoned
 from bic_lib.settings import loading

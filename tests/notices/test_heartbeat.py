@@ -16,8 +16,8 @@ from bic_lib.engine.app import PeriodicWork
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import Record
+from bic_lib.ledger.step import Queue
 from bic_lib.ledger.streams import Rest, StreamState
-from bic_lib.ledger.work import Queue
 from bic_lib.notices import heartbeat, telling
 from bic_lib.notices.heartbeat import Heartbeat
 from bic_lib.settings import loading

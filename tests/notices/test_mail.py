@@ -15,7 +15,7 @@ from aiosmtpd.handlers import Message as KeepsMessages
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from bic_lib.core.model import Visit
-from bic_lib.logs import STARS
+from bic_lib.masking import STARS
 from bic_lib.notices import mail
 from bic_lib.notices.mail import Mailer
 from bic_lib.notices.notify import Unsent, notify, poisoned

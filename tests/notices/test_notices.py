@@ -13,10 +13,10 @@ from bic_lib.core.model import DAY, DataType, Outcome, ReportKind, State, Stream
 from bic_lib.engine import tick
 from bic_lib.engine.steps.recordings import recording_step
 from bic_lib.ledger.notices import Cause, Lasts, Notice, Notices
+from bic_lib.ledger.step import Queue
 from bic_lib.ledger.stores import sqlite
 from bic_lib.ledger.streams import Rest, SiteClock, StreamState
 from bic_lib.ledger.troubles import Trouble
-from bic_lib.ledger.work import Queue
 from bic_lib.notices.notify import Mail, due_mail, notify, poisoned
 from bic_lib.settings import last_good
 from bic_lib.settings.including import Texts

@@ -9,8 +9,8 @@ from bic_lib.core.errors import ItemError
 from bic_lib.core.model import ReportKind, Selection, Stream, Window
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.steps.reconcile import compare, postpone, take_window
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 
 def backfill(job: Job, kind: ReportKind, claimed: ClaimedStep) -> None:

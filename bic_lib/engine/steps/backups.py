@@ -18,9 +18,9 @@ from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.holds import Holds
 from bic_lib.ledger.records import HELD, ITEMS, Record, item_key, partition, transfer_body, transfer_key
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
 from bic_lib.ledger.troubles import Trouble
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
 

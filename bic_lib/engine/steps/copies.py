@@ -10,7 +10,7 @@ from bic_lib.core.model import Item, Outcome, State
 from bic_lib.core.ports.store import Change, Insert
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.records import HELD, ITEMS, Record, item_key, partition, read_record, transfer_body, transfer_key
-from bic_lib.ledger.work import Queue, Step, StepKind
+from bic_lib.ledger.step import Queue, Step, StepKind
 
 _KEY = "step|repair|"
 

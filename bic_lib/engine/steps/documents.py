@@ -31,8 +31,8 @@ from bic_lib.engine.steps.job import Job, Left
 from bic_lib.engine.steps.sending import location, send
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import ENDED_BY_HAND, FAILING, HELD, SETTLED, Record
+from bic_lib.ledger.step import Step
 from bic_lib.ledger.told import Told, told
-from bic_lib.ledger.work import Step
 
 BATCH_DOCUMENTS = 198
 BATCH_BYTES = 2 * 1024 * 1024

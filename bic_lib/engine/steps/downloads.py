@@ -11,8 +11,8 @@ from bic_lib.engine.steps.by_lsid import LSIDS_PER_CALL, Questions
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
 from bic_lib.engine.steps.lsids import plan_lsids
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 
 def download_step(

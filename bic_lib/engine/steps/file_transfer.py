@@ -23,7 +23,7 @@ from bic_lib.engine.steps.copies import rather_mended
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.engine.tee import Branch, Sum, regrouped, tee
 from bic_lib.ledger.records import Record, transfer_body, transfer_key
-from bic_lib.ledger.work import ClaimedStep
+from bic_lib.ledger.step import ClaimedStep
 
 Open = Callable[[], AbstractContextManager[Payload]]
 Judge = Callable[[Record, int], str]

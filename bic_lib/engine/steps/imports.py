@@ -12,8 +12,8 @@ from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, 
 from bic_lib.core.ports.preflight import Check
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 
 def kind_of(document: Document) -> ReportKind:

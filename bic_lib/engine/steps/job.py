@@ -31,9 +31,9 @@ from bic_lib.engine.delivery import Destination
 from bic_lib.engine.events import Tally
 from bic_lib.ledger import Ledger, rests
 from bic_lib.ledger.leases import Lease
+from bic_lib.ledger.step import Step
 from bic_lib.ledger.streams import Rest
-from bic_lib.ledger.work import Step
-from bic_lib.logs import masked
+from bic_lib.masking import masked
 
 log = logging.getLogger("bic.transfers")
 

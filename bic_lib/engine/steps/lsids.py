@@ -17,8 +17,8 @@ from bic_lib.engine.steps.job import Job
 from bic_lib.engine.steps.listed_only import not_given
 from bic_lib.ledger.proof import Known, served_name
 from bic_lib.ledger.records import FAILING
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 _NOT_SHOWN = "the appliance does not show this session any more"
 

@@ -15,8 +15,8 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.names import Names
 from bic_lib.ledger.records import FAILING, HELD, ITEMS, Record, at_first_sight, read_record, transfer_body, transfer_key
+from bic_lib.ledger.step import ClaimedStep
 from bic_lib.ledger.told import WAITS, Told
-from bic_lib.ledger.work import ClaimedStep
 
 log = logging.getLogger("bic.transfers")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bic_lib.core.errors import DestinationError, SiteError
 from bic_lib.core.ports.preflight import Check
 from bic_lib.engine.steps.job import Job
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, site_partition
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 
 def probe_step(site: str, destination: str, due_at: float) -> Step:

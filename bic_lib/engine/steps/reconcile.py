@@ -25,7 +25,7 @@ from bic_lib.ledger import causes
 from bic_lib.ledger.listings import Listing, Listings
 from bic_lib.ledger.proof import Known, KnownDocument, served_name
 from bic_lib.ledger.records import FAILING
-from bic_lib.ledger.work import ClaimedStep, Step
+from bic_lib.ledger.step import ClaimedStep, Step
 
 _WEEK = 7 * DAY
 """How often a pass goes over all that the appliance keeps (docs/design.md 10)."""

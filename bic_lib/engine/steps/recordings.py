@@ -11,7 +11,7 @@ from bic_lib.core.ports.store import Change, Insert
 from bic_lib.engine.steps import file_transfer
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger.records import ITEMS, SETTLED, Record, item_key, partition, transfer_body, transfer_key
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 
 _BACKLOG_AFTER = 2 * DAY
 """A session that ended so long before is backlog, so that a first pull does not hold up today's (docs/design.md 12)."""

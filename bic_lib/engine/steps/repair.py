@@ -24,7 +24,7 @@ from bic_lib.engine.steps import copies, file_transfer, outcomes
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job
 from bic_lib.ledger.proof import served_name
 from bic_lib.ledger.records import FAILING, HELD, SETTLED, Record
-from bic_lib.ledger.work import ClaimedStep
+from bic_lib.ledger.step import ClaimedStep
 
 log = logging.getLogger("bic.transfers")
 

@@ -11,6 +11,7 @@ from bic_lib.core import plan
 from bic_lib.core.errors import BicError, Conflict, DestinationError, ItemError, UnknownText
 from bic_lib.core.losses import merged
 from bic_lib.core.model import Failure, ReportKind, Selection, Stream, Window
+from bic_lib.core.moments import utc
 from bic_lib.engine.steps import beginnings
 from bic_lib.engine.steps.documents import DocumentIntake
 from bic_lib.engine.steps.job import NEEDED_SECONDS, Job, rested
@@ -21,9 +22,8 @@ from bic_lib.ledger import Ledger, rests
 from bic_lib.ledger.contention import attempts
 from bic_lib.ledger.leases import Lease
 from bic_lib.ledger.proof import Known
+from bic_lib.ledger.step import Queue, Step, StepKind
 from bic_lib.ledger.streams import STATE, Rest, SiteState, StreamState, rest_body, site_partition
-from bic_lib.ledger.work import Queue, Step, StepKind
-from bic_lib.logs import utc
 
 log = logging.getLogger("bic.transfers")
 

@@ -26,8 +26,8 @@ from bic_lib.engine.steps import (
 )
 from bic_lib.engine.steps.job import Job, unexpected
 from bic_lib.ledger.leases import Keeper, Lease
+from bic_lib.ledger.step import ClaimedStep, Queue, Step, StepKind
 from bic_lib.ledger.streams import SiteClock, SiteState
-from bic_lib.ledger.work import ClaimedStep, Queue, Step, StepKind
 
 log = logging.getLogger("bic.transfers")
 

@@ -7,12 +7,8 @@ entity group transaction, a version is an ETag, the ledger's clock is the servic
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from azure.core import MatchConditions
@@ -22,7 +18,6 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
 )
-from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
 
 from bic_lib.core.errors import Conflict, DestinationError, LedgerError, SettingsError
@@ -32,9 +27,8 @@ from bic_lib.ledger.history import RUNS
 from bic_lib.ledger.stores.damage import PARTITION, DamagedRow
 from bic_lib.ledger.stores.limits import body_text, demand_allowed
 from bic_lib.ledger.stores.table_keys import decoded, encoded
-from bic_lib.network import proxies
-from bic_lib.network.gateways import stepped_in
-from bic_lib.network.unanswered import Party, unanswered
+from bic_lib.ledger.stores.table_transport import Transport, demand_own, party
+from bic_lib.network.unanswered import unanswered
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -43,16 +37,6 @@ _PAGE = 1_000
 """Most entities in one answer (Azure Tables, "Query timeout and pagination")."""
 _PIECE = 30_000
 """Characters of JSON in one property; the service takes 64 KB, and counts two bytes a character."""
-_CONNECT_SECONDS = 10
-"""The service answers in milliseconds or not at all; the SDK would wait 300 s (docs/overridden-defaults.md)."""
-_ANSWER_SECONDS = 60
-"""The service itself gives up after 30 s."""
-AT_ONCE = 64
-"""Connections that are kept: for visits, renewals of leases and 50 callers of a page. What nobody needs is not opened."""
-
-_RETRY_AFTER = ("Retry-After", "retry-after-ms", "x-ms-retry-after-ms")
-"""What the SDK would sleep for, however long it is, while a lease runs out: when to try again is the core's to say."""
-
 _MISSING = frozenset({"ResourceNotFound", "EntityNotFound"})
 _CONFLICTS = _MISSING | {"EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet"}
 """The service's names for a condition that does not hold."""
@@ -86,7 +70,7 @@ def create(
     # Retrying has its one place (bic_lib.core.plan); this only bridges a moment. A commit that is repeated after a 5xx, though it
     # had been taken, ends as a conflict with ourselves: the core then reads again, or leaves the work to the next visit.
     options: dict[str, Any] = {"transport": carrier, "retry_total": 2, "retry_backoff_factor": 0.3, "retry_on_methods": ["GET"]}
-    options |= {"permit_redirects": False, "raw_response_hook": _demand_own}
+    options |= {"permit_redirects": False, "raw_response_hook": demand_own}
     try:
         if connection is not None:
             service = TableServiceClient.from_connection_string(connection, **options)
@@ -97,50 +81,6 @@ def create(
         hint = "Copy it from the storage account's page (Access keys), or use account_url with an identity."
         raise SettingsError("The ledger's storage connection can't be used.", hint=hint) from error
     return AzureTableStore(service, carrier, prefix)
-
-
-class Transport(RequestsTransport):  # type: ignore[misc]  # Any to mypy: azure-core resolves the name at run time
-    """Carries the requests, counts them, and learns the service's time from each answer."""
-
-    def __init__(self) -> None:
-        authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        # The library goes through the whole environment at each request, which is a third of a request's processor time.
-        once = {"use_env_settings": False, "connection_verify": authorities}
-        super().__init__(connection_timeout=_CONNECT_SECONDS, read_timeout=_ANSWER_SECONDS, **once)
-        self._proxies: dict[str, str] | None = None
-        self.open()
-        for adapter in self.session.adapters.values():  # the SDK's keep ten connections, and warn of each one more
-            adapter.init_poolmanager(AT_ONCE, AT_ONCE)
-        self.operations = 0
-        self._ahead: float | None = None
-        self._learning = threading.Lock()
-
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        begun = time.monotonic()
-        if self._proxies is None:  # of the one account that is asked
-            self._proxies = proxies.of_environment(request.url)
-        response = super().send(request, **{"proxies": self._proxies, **kwargs})
-        for name in _RETRY_AFTER:
-            response.headers.pop(name, None)
-        with self._learning:
-            self.operations += 1
-            self._learn(response.headers.get("Date"), begun)
-        return response
-
-    def _learn(self, date: str | None, begun: float) -> None:
-        """`Date` tells whole seconds, rounded down: the service's clock is at least that now, and was below the next as we asked.
-
-        What is believed moves only as far as an answer contradicts it, so that the clock doesn't jump about between seconds.
-        """
-        if date is None:
-            return
-        told = parsedate_to_datetime(date).timestamp()
-        least, most = told - time.monotonic(), told + 1 - begun
-        self._ahead = least if self._ahead is None else min(max(self._ahead, least), most)
-
-    def now(self) -> float | None:
-        """The service's clock, Unix seconds; None before the first answer."""
-        return None if self._ahead is None else time.monotonic() + self._ahead
 
 
 class AzureTableStore:
@@ -286,19 +226,8 @@ class AzureTableStore:
         except DestinationError as error:  # from the tokens
             raise LedgerError(f"The ledger can't be entered: {error.message}", hint=error.hint) from error
         except (AzureError, OSError) as error:  # OSError: see `lacks_authorities`
-            found = unanswered(_party(self._service.url), error)
+            found = unanswered(party(self._service.url), error)
             raise LedgerError(f"The ledger can't be reached: {found.what}", hint=found.hint) from error
-
-
-def _party(url: str) -> Party:
-    return Party("the storage account", url, "[ledger]")
-
-
-def _demand_own(answered: Any) -> None:
-    """A hook of the SDK's, for each answer: raises LedgerError for one that is not the service's."""
-    if found := stepped_in(_party(answered.http_request.url), answered.http_response):
-        answered.http_response.internal_response.close()
-        raise LedgerError(f"The ledger can't be reached: {found.what}", hint=found.hint)
 
 
 class _NotThere(Exception):

@@ -13,7 +13,7 @@ from bic_lib.core.model import DOCUMENTS
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.ledger.index import Place
-from bic_lib.logs import shown
+from bic_lib.masking import shown
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Response, policy, respond
 from bic_lib.web.pages.asked import Asked
 

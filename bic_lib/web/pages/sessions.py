@@ -14,7 +14,7 @@ from bic_lib.actions.session_search import Match
 from bic_lib.core.errors import UsageError
 from bic_lib.core.searching import Sought
 from bic_lib.ledger.index import Place
-from bic_lib.logs import shown as written
+from bic_lib.masking import shown as written
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import HOME, Asked, to
 from bic_lib.web.pages.files import can_be_taken, place_of, plays

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup, escape
 
 from bic_lib.actions.formatting import count, size, span
-from bic_lib.logs import shown
+from bic_lib.masking import shown
 
 _WELL = frozenset({"ok", "well", "running", "stored", "mended", "proven", "there", "ended"})
 _QUIET = frozenset(

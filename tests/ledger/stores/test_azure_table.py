@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bic_lib.contracts.store import StoreContract
 from bic_lib.core.errors import DestinationError, LedgerError, SettingsError
 from bic_lib.core.ports.store import Delete, Put, Store
-from bic_lib.ledger.stores import azure_table
+from bic_lib.ledger.stores import azure_table, table_transport
 from bic_lib.ledger.stores.table_keys import decoded, encoded
 from bic_lib.network import proxies
 from tests.fixtures_servers import KEY
@@ -121,14 +121,14 @@ def test_the_clock_is_the_service_s(store: azure_table.AzureTableStore, monkeypa
 def test_many_may_ask_at_once(store: azure_table.AzureTableStore, caplog: pytest.LogCaptureFixture) -> None:
     """Fifty callers and the visits beside them have a connection each, and nothing warns of a pool that is full."""
     store.get("t", "p", "k")
-    began = threading.Barrier(azure_table.AT_ONCE)
+    began = threading.Barrier(table_transport.AT_ONCE)
 
     def ask(number: int) -> None:
         began.wait()
         store.get("t", "p", str(number))
 
-    with ThreadPoolExecutor(azure_table.AT_ONCE) as pool, caplog.at_level(logging.WARNING):
-        list(pool.map(ask, range(azure_table.AT_ONCE)))
+    with ThreadPoolExecutor(table_transport.AT_ONCE) as pool, caplog.at_level(logging.WARNING):
+        list(pool.map(ask, range(table_transport.AT_ONCE)))
     assert [record.getMessage() for record in caplog.records] == []
 
 
@@ -150,7 +150,7 @@ def test_the_environment_is_asked_once(azurite: Emulator, prefix: str, monkeypat
     store.close()
     assert look.call_count == 2
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "private.pem")
-    assert azure_table.Transport().connection_config.verify == "private.pem"
+    assert table_transport.Transport().connection_config.verify == "private.pem"
 
 
 def test_no_answer_makes_it_sleep(azurite: Emulator) -> None:
