@@ -1,7 +1,7 @@
 """What people ask for, values in, values out: the same for commands, routes and pages.
 
 * `check` the preflight · `download` the API tester · `backfill` history · `importing`, `uploading` session XML
-* `from_files` the API tester for stored XML · `belonging` which site a stored file is from
+* `from_files` the API tester for stored XML · `old_folders` what folders hold · `belonging` which site a stored file is from
 * `adopting` files that lie in a destination: `inventory` what their names tell, `adoption` what they hold
 * `verify` the proof: what is stored, and `strangers` that nobody knows · `repairing` what it found
 * `against_seals` the ledger held against them, by verify

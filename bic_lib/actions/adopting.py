@@ -121,9 +121,10 @@ class _Listing:
 
     def _owned(self, location: str) -> tuple[str, named.Named] | None:
         """Whose file it is and what its name tells; None for one that is left alone."""
-        found = self.read(location)
+        name = location.rpartition("/")[2]  # in any folder: people sort old files into those
+        found = self.read(location) or self.read(name)
         if found is None:
-            other = self.of_any_host(location)
+            other = self.of_any_host(location) or self.of_any_host(name)
             if other and other.host:
                 self.so_far.refuse(location, f"is of {other.host}, a host that no site has")
             else:

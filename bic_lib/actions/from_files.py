@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bic_lib.actions.belonging import owner
+from bic_lib.actions.belonging import anothers, owner
 from bic_lib.actions.download import MOST_LSIDS, Download, perform_download, plan_download, problems
-from bic_lib.actions.importing import ReadDocument, demand_known, files_of, import_files
+from bic_lib.actions.importing import ReadDocument, demand_known, import_files
+from bic_lib.actions.old_folders import look
 from bic_lib.core.errors import BicError
 from bic_lib.core.model import DOCUMENTS, REPORT_OF, BrokenDocument, DataType, ReportKind
 from bic_lib.engine.app import App
@@ -72,17 +73,20 @@ def _demand(
 
 
 def _held(app: App, paths: Sequence[Path], site: str | None, read: ReadDocument) -> _Held:
-    held = _Held()
-    for path in files_of(paths):
+    found = look(paths)
+    held = _Held(refused=[f"{path}: {why}" for path, why in found.refused])
+    for path, called in found.xml:
         try:
-            belongs = owner(app, path.name, site)
-            documents = list(read(path.read_bytes()))
+            belongs = owner(app, called, site)
+            for one in read(path.read_bytes()):
+                if isinstance(one, BrokenDocument):
+                    continue
+                if why := anothers(app, one, belongs):
+                    held.refused.append(f"{path}: {why}")
+                else:
+                    held.lsids[belongs, kind_of(one)][one.lsid] = None
         except (OSError, BicError) as error:
             held.refused.append(f"{path}: {error}")
-            continue
-        for one in documents:
-            if not isinstance(one, BrokenDocument):
-                held.lsids[belongs, kind_of(one)][one.lsid] = None
     return held
 
 

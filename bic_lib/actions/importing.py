@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bic_lib.actions.belonging import owner
+from bic_lib.actions.belonging import anothers, owner
+from bic_lib.actions.old_folders import Source, look
 from bic_lib.actions.selection import unknown_destinations, unusable_sites
 from bic_lib.core.errors import BicError, DestinationError, UsageError
 from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State
@@ -29,8 +30,6 @@ LARGEST_FILE = 1024**3
 """Bytes; a file is read whole."""
 _FILES_AT_ONCE = 200
 """Files that are held with their content between two looks at the ledger."""
-
-_PACKED = frozenset({".gz", ".zip", ".7z", ".bz2", ".xz", ".tar", ".tgz", ".zst"})
 
 ReadDocument = Callable[[bytes], Iterable[Document | BrokenDocument]]
 
@@ -68,13 +67,14 @@ def import_files(
     """
     demand_known(app, destinations, site, [f"there is no file or folder {path}" for path in paths if not path.exists()])
     imported = Imported()
-    imported.refused += [(str(path), "packed: unpack it first") for path in packed_in(paths)]
+    found = look(paths)
+    imported.refused += found.refused
     run = RunId(int(app.ledger.now()), f"{SCHEDULE}-{time.time_ns() % 10**9:09d}")
     app.ledger.history.begin(run, SCHEDULE, [SCHEDULE], seconds=LONGEST, asks=False, holder=app.ledger.holder)
     batch: dict[tuple[str, ReportKind], list[Document]] = defaultdict(list)
-    for number, path in enumerate(files_of(paths), 1):
-        _read(app, path, site, read, data, batch, imported)
-        seen(path)
+    for number, file in enumerate(found.xml, 1):
+        _read(app, file, site, read, data, batch, imported)
+        seen(file.path)
         if number % _FILES_AT_ONCE == 0:
             _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
     _take(app, batch, destinations, str(run), imported, force=force, wait=wait)
@@ -118,34 +118,9 @@ def not_taken(kind: ReportKind, destination: str) -> str:
     return f"{DOCUMENT_OF[kind]} can't be stored in the database {destination}, which takes rows of sessions only"
 
 
-def files_of(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that are named, and those of the folders that are."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*.[xX][mM][lL]") if file.is_file())
-        else:
-            yield path
-
-
-def packed_in(paths: Iterable[Path]) -> list[Path]:
-    """Files of the folders that may hold session XML, packed."""
-    return [file for file in _others_in(paths) if file.suffix.lower() in _PACKED]
-
-
-def passed_over(paths: Iterable[Path]) -> list[tuple[str, int]]:
-    """How many files of the folders are neither session XML nor packed, by the ends of their names."""
-    ends = Counter(file.suffix.lower() or file.name for file in _others_in(paths))
-    return sorted((end, many) for end, many in ends.items() if end not in _PACKED)
-
-
-def _others_in(paths: Iterable[Path]) -> list[Path]:
-    folders = [path for path in paths if path.is_dir()]
-    return [file for path in folders for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() != ".xml"]
-
-
 def _read(
     app: App,
-    path: Path,
+    file: Source,
     site: str | None,
     read: ReadDocument,
     data: Collection[DataType],
@@ -154,8 +129,9 @@ def _read(
 ) -> None:
     """Read one file into the batch; what can't be used is refused with its reason."""
     imported.files += 1
+    path = file.path
     try:
-        belongs = owner(app, path.name, site)
+        belongs = owner(app, file.called, site)
         if path.stat().st_size > LARGEST_FILE:
             imported.refused.append((str(path), "larger than 1 GB"))
             return
@@ -170,6 +146,8 @@ def _read(
             imported.refused.append((str(path), f"session {document.lsid or '?'}: {document.reason}"))
         elif (kind := DOCUMENT_OF[kind_of(document)]) not in data:
             imported.refused.append((str(path), f"{document.lsid} is of {kind}, which were not asked for"))
+        elif why := anothers(app, document, belongs):
+            imported.refused.append((str(path), why))
         else:
             batch[belongs, kind_of(document)].append(document)
             imported.sessions += 1

@@ -6,8 +6,9 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
-from bic_lib.actions.belonging import owner
+from bic_lib.actions.belonging import anothers, owner
 from bic_lib.actions.importing import LONGEST, SCHEDULE, demand_known, not_taken, refusal, taking_kind
 from bic_lib.core.errors import BicError, UsageError
 from bic_lib.core.model import DAY, DOCUMENT_OF, DOCUMENTS, BrokenDocument, DataType, ReportKind
@@ -74,11 +75,11 @@ def _usable(
     kept: dict[tuple[str, ReportKind], list[bytes]] = defaultdict(list)
     for name, content in files:
         try:
-            belongs = owner(app, name, site)
+            belongs = owner(app, PurePath(name), site)
         except UsageError as error:
             planned.refused.append((name, str(error)))
             continue
-        for kind in _kinds(app, name, content, planned):
+        for kind in _kinds(app, name, content, belongs, planned):
             if DOCUMENT_OF[kind] not in data:
                 planned.refused.append((name, f"it holds {DOCUMENT_OF[kind]}, which were not asked for"))
                 continue
@@ -89,13 +90,16 @@ def _usable(
     return kept
 
 
-def _kinds(app: App, name: str, content: bytes, planned: PlannedImport) -> list[ReportKind]:
+def _kinds(app: App, name: str, content: bytes, belongs: str, planned: PlannedImport) -> list[ReportKind]:
     """Of which reports a file holds documents; what can't be read is refused by name. None of them is kept in memory."""
     kinds, count = set(), 0
     try:
         for count, document in enumerate(app.uploads.read(content), 1):  # noqa: B007  # how many there were
             if isinstance(document, BrokenDocument):
                 planned.refused.append((name, f"session {document.lsid or '?'}: {document.reason}"))
+            elif why := anothers(app, document, belongs):
+                planned.refused.append((name, why))
+                return []
             else:
                 kinds.add(imports.kind_of(document))
     except BicError as error:

@@ -360,4 +360,4 @@ def _check_encoding(declaration: bytes) -> None:
     except LookupError:
         known = ""
     if not _READABLE.fullmatch(known):
-        raise Unexpected(f"the answer's encoding “{named[:40]}” is not supported")
+        raise Unexpected(f"the encoding “{named[:40]}” is not supported")

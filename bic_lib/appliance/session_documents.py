@@ -70,11 +70,6 @@ def documents(
         del document
 
 
-def read_document(content: bytes, as_of: int | None = None, kind: ReportKind | None = None) -> list[Document | BrokenDocument]:
-    """The session documents of a stored file; raises as :func:`documents` does."""
-    return list(documents(iter([in_utf8(content)]), as_of=as_of, kind=kind))
-
-
 def records(content: bytes) -> Iterator[bytes]:
     """The records of a stored file as they stand there, none of them read; as far as it is a report."""
     with suppress(BicError):

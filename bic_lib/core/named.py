@@ -78,11 +78,11 @@ _FORMS = {
     "MONTH": r"(?:\d\d)?",
     "DAY": r"(?:\d\d)?",
     "TIME": r"(?:\d{6})?",
-    "INSTANCE": r"\d*",
+    "INSTANCE": r"\d{0,9}",
     "LSEQ": "[A-Za-z0-9]*",
 }
 _DATA_TYPE = "|".join(DataType)
-_HOST_NAME = r"[^/]*?\.[^/]*?"
+_HOST_NAME = r"[^/\s]*?\.[^/\s]*?"
 _EDGE = re.compile(f"(?<![^/]){_ESCAPE}|_x00(?:20|2[Ee])_(?![^/])")
 """What is escaped where a name would begin as a device or end in a blank (:mod:`bic_lib.core.naming`)."""
 _CUT = re.compile(r"-[0-9a-f]{16}(?:\.[^./]{1,16})?$")
@@ -175,7 +175,7 @@ def _pattern(name_format: str, forms: Mapping[str, str]) -> re.Pattern[str]:
     *folders, name = (_segment(segment, forms, seen) for segment in name_format.split("/"))
     above = "".join(f"(?:{folder}|_)/" for folder in folders if folder)  # a folder without a name is `_`
     stem, dot, extension = name.rpartition(r"\.")
-    number = r"(?:\.(?P<number>[1-9]\d*))?"
+    number = r"(?:\.(?P<number>[1-9]\d{0,8}))?"
     return re.compile(f"{above}{stem}{number}\\.{extension}" if dot else f"{above}{name}{number}", re.IGNORECASE)
 
 

@@ -12,11 +12,12 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from bic_lib.actions.download import Download, plan_download, problems
 from bic_lib.actions.uploading import PlannedImport, plan_import
-from bic_lib.appliance.session_documents import read_document, records
+from bic_lib.appliance.session_documents import records
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
 from bic_lib.web.http import Refusal, too_many
 from bic_lib.web.reading import LONGEST_WAIT, Fields
+from bic_lib.wiring import read_document
 
 MOST_RECORDS = 20_000
 """Sessions of one upload (docs/design.md 10)."""

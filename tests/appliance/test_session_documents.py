@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from bic_lib.appliance import session_documents
-from bic_lib.appliance.session_documents import documents, fingerprint, listed, read_document
+from bic_lib.appliance.session_documents import documents, fingerprint, listed
 from bic_lib.core.errors import Interrupted, Refused, Unexpected
 from bic_lib.core.model import LSID_LIMIT, BrokenDocument, DataType, Document, Listed, Recording, ReportKind
 
@@ -34,6 +34,10 @@ REAL = Path(__file__).parents[2].parent / "shared/samples/pra_session_real.xml"
 def report(*records: str, namespace: str = SRA) -> bytes:
     head = f'<?xml version="1.0" encoding="UTF-8"?>\n\n<session_list xmlns="{namespace}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
     return (head + "\n".join(["", *records, ""]) + "</session_list>").encode()
+
+
+def read_document(content: bytes, kind: ReportKind | None = None) -> list[Document | BrokenDocument]:
+    return list(documents(iter([content]), as_of=None, kind=kind))
 
 
 def one(content: bytes, kind: ReportKind | None = None) -> Document:

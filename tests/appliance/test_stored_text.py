@@ -54,6 +54,46 @@ def test_the_bytes_decide_what_a_declaration_says_wrongly(content: bytes) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "codec", "text"),
+    [
+        ("Shift_JIS", "cp932", "サポート表示①"),
+        ("windows-31j", "cp932", "能～"),
+        ("EUC-JP", "euc_jp", "日本語"),
+        ("ISO-2022-JP", "iso2022_jp", "<ー>"),
+        ("gb2312", "gb18030", "朱镕基"),
+        ("GBK", "gbk", "中文"),
+        ("Big5", "cp950", "支援"),
+        ("ks_c_5601-1987", "cp949", "똠방각하"),
+        ("koi8-r", "koi8-r", "Привет"),
+        ("windows-1251", "cp1251", "Привет"),
+        ("iso-8859-15", "iso8859-15", "€"),
+        ("macintosh", "mac_roman", "Zoë"),
+        ("IBM850", "cp850", "Zoë"),
+        ("cp65001", "utf-8", "Zoë"),
+        ("us-ascii", "utf-8", "Zoë"),
+        ("windows-1252", "utf-8-sig", "Zoë"),
+        ("iso-8859-1", "utf-8", "Zoë"),
+    ],
+)
+def test_a_declared_encoding_is_read_unless_the_bytes_are_utf_8(name: str, codec: str, text: str) -> None:
+    """Whatever Python knows that text is written in; under Windows' names its own, larger code pages."""
+    key = "".join(f"&#{ord(one)};" if one in "<>" else one for one in text)
+    [document] = read_document(declared(name).replace("Zoë", key).encode(codec))
+    assert isinstance(document, Document)
+    assert document.external_key == text
+
+
+def test_what_is_not_in_the_encoding_that_it_says_is_refused() -> None:
+    """As a whole, where it can't be cut into sessions; nobody guesses which letters are meant."""
+    for wrong in (declared("Shift_JIS").encode("cp1252"), declared("UTF-16").encode("utf-16")[:-1]):
+        with pytest.raises(Unexpected, match="it is not in the encoding that it says"):
+            list(read_document(wrong))
+    for unknown in ("x-foo", "hex", "punycode", "utf-7"):
+        with pytest.raises(Unexpected, match="is not supported"):
+            list(read_document(declared(unknown).encode()))
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"", "is empty"),

@@ -69,3 +69,18 @@ def test_only_a_folder_of_it(lost: Bic) -> None:
     for folder in ("2019", str(Path("archive", "2019"))):
         told = lost("import", "--destination", "archive", "--adopt", "--format", given, folder, "--json").json
         assert told["found"] == 3
+
+
+def test_odd_names_cost_no_other_file(lost: Bic) -> None:
+    """A number that no program gave is none; what people sorted into folders, or wrote in capitals, is known by its name."""
+    archive = lost.folder / "archive"
+    [first, second, third, *_] = sorted(archive.glob("*.xml"))
+    (archive / "2024" / "May").mkdir(parents=True)
+    first.rename(archive / "2024" / "May" / first.name)
+    second.rename(archive / second.name.replace("-support-", "-SUPPORT-").replace(".xml", ".XML"))
+    third.rename(archive / third.name.replace(".xml", f".{'9' * 30}.xml"))
+    (archive / "Copy of support.example.com-support-a7.flv").write_bytes(b"FLV\1")
+    count = len(list(archive.rglob("*.*"))) - 2
+    ended = lost("import", "--destination", "archive", "--adopt")
+    assert (ended.status, ended.out.split(" (")[0]) == (0, f"{count} found, {count} adopted")
+    assert "2 files with other names were left alone" in ended.err

@@ -22,7 +22,6 @@ from pathlib import Path
 from bic_lib.actions import acknowledging, failures, repairing, running
 from bic_lib.actions.adopting import adopt
 from bic_lib.actions.verify import Asked, verify
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.health import Severity
 from bic_lib.core.model import DAY, REPORT_OF
 from bic_lib.engine import health
@@ -30,6 +29,7 @@ from bic_lib.engine.app import App
 from bic_lib.simulator import Backup, Profile, Recording, Simulator
 from bic_lib.simulator.faults import Fault, Malformation
 from bic_lib.simulator.languages import TEXTS
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import ALL_FILES, World
 from tests.kill import driver
 

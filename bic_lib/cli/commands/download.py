@@ -13,7 +13,6 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import watched
 from bic_lib.actions.time_arguments import length, moment
 from bic_lib.actions.watching import Watch
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import AGAIN, conclude, progress, show_planned
 from bic_lib.cli.outcome import JSON as OUTCOME
@@ -21,6 +20,7 @@ from bic_lib.cli.output import line
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType, Window
 from bic_lib.settings.model import SqlDatabaseSettings
+from bic_lib.wiring import read_document
 
 _EXPLAINED = 20
 """Transfers that were asked for by id and left alone, of which each is explained: as many as fit on a screen."""

@@ -9,9 +9,9 @@ import rich_click as click
 from bic_lib.actions.adopting import adopt
 from bic_lib.actions.adoption import Adopted
 from bic_lib.actions.formatting import count, size
-from bic_lib.actions.importing import files_of, import_files, passed_over
+from bic_lib.actions.importing import import_files
+from bic_lib.actions.old_folders import look
 from bic_lib.actions.results import Results
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude
@@ -19,6 +19,7 @@ from bic_lib.cli.output import note
 from bic_lib.cli.progress import Told, watching
 from bic_lib.core.errors import UsageError
 from bic_lib.settings.places import below
+from bic_lib.wiring import read_document
 
 JSON = {"import": OUTCOME}
 
@@ -60,14 +61,15 @@ def _import(call: Call, destinations: tuple[str, ...], site: str | None, folders
         def seen(_path: Path) -> None:
             read[0] += 1
 
-        total = sum(1 for _ in files_of(folders))
+        found = look(folders)
+        total = len(found.xml)
         with watching("import", told):
             imported = import_files(app, folders, destinations, read_document, site=site, seen=seen)
         refused = [f"{path}: {reason}" for path, reason in imported.refused]
         nothing = f"no session in {count(imported.files, 'file')}" if imported.files else "no XML file there"
         status = conclude(call, results, [*imported.troubles, *refused], nothing=nothing)
-        if others := passed_over(folders):
-            told_of = ", ".join(f"{many:,} {end}" for end, many in others)
+        if found.others:
+            told_of = ", ".join(f"{many:,} {end}" for end, many in sorted(found.others.items()))
             note(f"bic: passed over, since they are no XML: {told_of} (--adopt takes recordings into the ledger)")
         return status
 

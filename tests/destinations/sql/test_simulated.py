@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.contracts.documents import HOST
 from bic_lib.core.model import Document
 from bic_lib.destinations.sql import create
 from bic_lib.simulator import Profile, Simulator
+from bic_lib.wiring import read_document
 
 SITE = b'<session_list xmlns="http://www.beyondtrust.com/sra/namespaces/API/reporting">%s</session_list>'
 

@@ -17,7 +17,6 @@ from bic_lib.actions.adopting import adopt
 from bic_lib.actions.adoption import Adopted
 from bic_lib.actions.download import Download, look
 from bic_lib.actions.verify import Asked, verify
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType, Item
 from bic_lib.core.ports.files import FileStore
@@ -26,6 +25,7 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.ledger.journal import Happened
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.simulator import Profile, Recording, Simulator
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted
 from tests.fixtures_servers import Azurite, Samba
 

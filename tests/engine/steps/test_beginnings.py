@@ -10,10 +10,10 @@ from bic_lib.actions.adopting import adopt
 from bic_lib.actions.check import check
 from bic_lib.actions.health import look
 from bic_lib.actions.running import fill, once
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.settings import loading
 from bic_lib.simulator import Simulator
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import ALL_FILES, World, asked, puts
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from bic_lib.actions import verify
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DAY, DataType, Document, Item, Outcome, State
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.delivery import Delivery
 from bic_lib.engine.steps import documents
 from bic_lib.simulator import Profile, Simulator
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted, windows
 
 HOUR = 3600

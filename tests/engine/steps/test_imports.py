@@ -10,13 +10,13 @@ import pytest
 
 from bic_lib.actions.importing import import_files
 from bic_lib.actions.uploading import plan_import
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.errors import Unexpected
 from bic_lib.core.model import DAY
 from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.engine.app import App
 from bic_lib.ledger.history import Run
 from bic_lib.simulator import Simulator
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import World, puts, wanted
 
 HOUR = 3600

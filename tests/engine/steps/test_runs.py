@@ -12,7 +12,6 @@ from bic_lib.actions.importing import import_files
 from bic_lib.actions.overview import overview
 from bic_lib.actions.runs import items, one_run, runs
 from bic_lib.actions.timestamps import iso
-from bic_lib.appliance.session_documents import read_document
 from bic_lib.core.model import DAY, DataType
 from bic_lib.core.ports.store import Change
 from bic_lib.engine import tick
@@ -21,6 +20,7 @@ from bic_lib.ledger.history import RunId
 from bic_lib.ledger.records import ITEMS
 from bic_lib.ledger.stores.sqlite import SqliteStore
 from bic_lib.simulator import Recording, Simulator
+from bic_lib.wiring import read_document
 from tests.engine.steps.world import World, wanted
 
 HOUR = 3600

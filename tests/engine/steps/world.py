@@ -257,7 +257,7 @@ def fingerprint(sim: Simulator, lsid: str) -> str:
 
 @lru_cache(4096)
 def _fingerprint(sim: Simulator, truth: SessionTruth) -> str:
-    [found] = session_documents.read_document(b"<session_list>" + sim.session_xml(truth.lsid) + b"</session_list>")
+    [found] = session_documents.documents(iter([b"<session_list>", sim.session_xml(truth.lsid), b"</session_list>"]), as_of=None)
     assert isinstance(found, Document)
     return found.fingerprint
 
