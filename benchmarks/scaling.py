@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bic_lib.simulator import Recording
 from tests.hosts.fleet import (
     crowd,
     demand_everything_once,
@@ -28,6 +29,9 @@ LEASE = 20.0
 """Seconds; a machine with two cores is slow to renew the leases of so many."""
 TICKS = 10
 """Seconds between two ticks of each host: each of them has a timer here, so that one ticks 24 times as often as deployed."""
+
+SLOW = 1.0
+"""Seconds before a recording's first byte in the second part: no two of answers within milliseconds meet, however many ask."""
 
 
 def many_sites(steps: int, kills: int, hosts: int) -> None:
@@ -52,14 +56,15 @@ def many_sites(steps: int, kills: int, hosts: int) -> None:
 
 
 def one_site(processes: int) -> None:
-    """Many processes on one site of 4 lanes, whose appliance refuses more than 20 requests a second."""
+    """Many processes on one site of 4 lanes, whose appliance refuses more than 20 requests a second and takes its time."""
     with (
         tempfile.TemporaryDirectory() as folder,
         fleet(Path(folder), sites=1, sessions=40, seed=SEED, lanes=4, rate=10) as running,
     ):
         [(name, sim)] = running.sims.items()
         sim.faults.rate_per_second = 20
-        crowd(running, name, processes, 45)
+        sim.faults.recording = Recording(first_byte_delay=SLOW)
+        crowd(running, name, processes, 60)
         demand_everything_once(running)
         most = max(request.in_flight for request in sim.requests)
         refused = sum(request.status == 429 for request in sim.requests)

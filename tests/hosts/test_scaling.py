@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bic_lib.simulator import Recording
 from tests.hosts.fleet import crowd, demand_everything_once, fleet, wait_until_complete, wait_until_idle
 
 LEASE = 10.0
@@ -29,12 +30,13 @@ def test_many_sites_and_killed_hosts(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_crowd_keeps_a_site_s_limits(tmp_path: Path) -> None:
-    """8 processes visit one site of 4 lanes at once: never more calls than lanes, no refusal by rate, everything once."""
+    """8 processes, one site of 4 lanes, slow recordings: several calls at once, never more than lanes, none refused by rate."""
     with fleet(tmp_path, sites=1, sessions=12, seed=11, lanes=4, rate=10) as running:
         [(name, sim)] = running.sims.items()
         sim.faults.rate_per_second = 20
+        sim.faults.recording = Recording(first_byte_delay=1.0)
         crowd(running, name, 8, 15)
         assert running.missing() == 0
         demand_everything_once(running)
-        assert max(request.in_flight for request in sim.requests) <= 4
+        assert 1 < max(request.in_flight for request in sim.requests) <= 4
         assert {request.status for request in sim.requests} == {200}

@@ -10,7 +10,7 @@ import pytest
 from bic_lib.core.model import DataType, Item, Outcome, State, Stream, Visit
 from bic_lib.engine.tick import tick
 from bic_lib.engine.visit import perform
-from bic_lib.simulator import Fault, Profile, Simulator
+from bic_lib.simulator import Fault, Profile, Recording, Simulator
 from tests.engine.steps.world import ALL_FILES, World, asked
 
 SHORT = 15 * 60
@@ -108,6 +108,18 @@ def test_reports_of_both_kinds_go_on_side_by_side(tmp_path: Path) -> None:
         names = [request.params.get("generate_report", "") for request in sim.requests]
     last = max(number for number, name in enumerate(names) if name == "SupportSession")
     assert names[:last].count("PresentationSession") > names.count("PresentationSession") / 2
+
+
+def test_slow_recordings_are_fetched_by_all_lanes_at_once(tmp_path: Path) -> None:
+    """An appliance that takes its time is asked for as many recordings at a time as the site has lanes, and never for more."""
+    begun = time.time()
+    with Simulator(Profile(sessions=8, days=2, presentations=0), clock=lambda: begun) as sim:
+        world = World(tmp_path, sim)
+        world.configure(data=ALL_FILES, lanes=4)
+        sim.faults.recording = Recording(first_byte_delay=0.5)
+        world.once()
+        world.demand_whole(recordings=True)
+        assert max(request.in_flight for request in sim.requests) == 4
 
 
 def test_recordings_do_not_wait_for_reports_that_can_not_be_had(world: World, sim: Simulator) -> None:
