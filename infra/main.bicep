@@ -4,7 +4,7 @@ targetScope = 'subscription'
 import { databaseUser } from 'modules/database-user.bicep'
 
 @minLength(1)
-@maxLength(40)
+@maxLength(64)
 @description('Name of this installation; the resource group and all names follow from it.')
 param environmentName string
 
@@ -103,7 +103,7 @@ param dnsServers string[] = []
 @description('Address range of the virtual network, a /24.')
 param networkRange string = '10.90.0.0/24'
 
-@description('Address ranges of administrators: they alone may deploy code, and enter the database from outside; with a network bic.toml and secrets are written from there or from inside. Empty: code may be deployed from anywhere.')
+@description('Address ranges of administrators: they alone may deploy code, and enter the database from outside; with a network bic.toml and secrets are written from there only, from private ones through the private endpoints. Empty: code may be deployed from anywhere.')
 param administratorRanges string[] = []
 
 @description('Address ranges from which the dashboard and the HTTP routes may be called (a function key is needed besides); empty: any.')
@@ -169,10 +169,10 @@ var settingsContainer = 'bic-settings'
 @description('Name of the key that signs seals.')
 var sealKey = 'bic-seal'
 
-@description('Each secret that the app reads, once.')
+@description('Each secret that the app reads, once: for the vault capital and small letters are the same.')
 var secrets = union(
-  map(filter(split(secretNames, ','), name => !empty(trim(name))), name => trim(name)),
-  filter([pageKeyName, viewKeyName], name => !empty(name))
+  map(filter(split(secretNames, ','), name => !empty(trim(name))), name => toLower(trim(name))),
+  map(filter([pageKeyName, viewKeyName], name => !empty(name)), name => toLower(name))
 )
 
 @description('The administrator as Azure SQL knows him.')
@@ -181,6 +181,11 @@ var administratorId = principalType != 'Application'
   : empty(principalClientId) && databaseEnabled
       ? fail('principalClientId is missing: Azure SQL knows an application by its client id, not by its object id.')
       : principalClientId
+
+@description('How the database shows its administrator.')
+var administratorName = empty(principalName) && databaseEnabled
+  ? fail('principalName is missing: the database shows its administrator by it.')
+  : principalName
 
 @description('Kinds of principals, as roles call them.')
 var principalTypes = { User: 'User', Group: 'Group', Application: 'ServicePrincipal' }
@@ -277,7 +282,7 @@ module database 'modules/database.bicep' = if (databaseEnabled) {
     location: location
     tags: tags
     administratorId: administratorId
-    administratorName: principalName
+    administratorName: administratorName
     administratorType: principalType
     workspaceId: monitoring.outputs.workspaceId
     openToAzure: openToAzure
@@ -301,6 +306,7 @@ module network 'modules/network.bicep' = if (networkEnabled) {
     hubNetworkId: hubNetworkId
     onPremisesRanges: onPremisesRanges
     hubFirewallAddress: hubFirewallAddress
+    administratorRanges: administratorRanges
   }
 }
 

@@ -1,5 +1,6 @@
 // The function app: Flex Consumption, Python 3.13, no key and no connection string in its settings.
 // No healthCheckPath: /api/health speaks of deliveries, not of the process, and the platform would replace well instances.
+import { cidr } from 'ranges.bicep'
 
 @description('What makes names of this installation unlike all others.')
 param token string
@@ -67,7 +68,7 @@ var callers = [
     name: 'caller-${index}'
     priority: 100 + index
     action: 'Allow'
-    ipAddress: contains(range, '/') ? range : '${range}/32'
+    ipAddress: cidr(range)
   }
 ]
 
@@ -77,7 +78,7 @@ var deployers = [
     name: 'administrator-${index}'
     priority: 100 + index
     action: 'Allow'
-    ipAddress: contains(range, '/') ? range : '${range}/32'
+    ipAddress: cidr(range)
   }
 ]
 

@@ -1,4 +1,5 @@
 // The database for rows: Entra ID only, pays by the second, sleeps when nobody asks. Its tables are made by bic (docs/sql.md).
+import { cidr, isPrivate } from 'ranges.bicep'
 
 @description('Name of the server.')
 param name string
@@ -45,6 +46,9 @@ param threatDetection bool
 @description('The free offer is in use; it keeps backups in one data centre.')
 var free = freeOffer != 'off'
 
+@description('The ranges that come by the public door.')
+var publicRanges = filter(administratorRanges, range => !isPrivate(range))
+
 @description('What is audited: who entered or was refused, and who changed users, rights or tables. No statements: they would hold what customers typed.')
 var audited = [
   'SUCCESSFUL_DATABASE_AUTHENTICATION_GROUP'
@@ -64,7 +68,7 @@ resource server 'Microsoft.Sql/servers@2025-01-01' = {
   properties: {
     version: '12.0'
     minimalTlsVersion: '1.2'
-    publicNetworkAccess: openToAzure || !empty(administratorRanges) ? 'Enabled' : 'Disabled'
+    publicNetworkAccess: openToAzure || !empty(publicRanges) ? 'Enabled' : 'Disabled'
     restrictOutboundNetworkAccess: 'Enabled'
     administrators: {
       administratorType: 'ActiveDirectory'
@@ -106,11 +110,11 @@ resource server 'Microsoft.Sql/servers@2025-01-01' = {
   }
 
   resource fromAdministrators 'firewallRules' = [
-    for (range, index) in administratorRanges: {
+    for (range, index) in publicRanges: {
       name: 'administrators-${index}'
       properties: {
-        startIpAddress: parseCidr(contains(range, '/') ? range : '${range}/32').network
-        endIpAddress: parseCidr(contains(range, '/') ? range : '${range}/32').broadcast
+        startIpAddress: parseCidr(cidr(range)).network
+        endIpAddress: parseCidr(cidr(range)).broadcast
       }
     }
   ]

@@ -1,4 +1,5 @@
 // The virtual network: one subnet for the app's way out, one for private endpoints, and the way to the own premises.
+import { isPrivate } from 'ranges.bicep'
 
 @description('What makes names of this installation unlike all others.')
 param token string
@@ -24,7 +25,13 @@ param onPremisesRanges string[]
 @description('Firewall in the hub through which they are reached; empty: the gateway own routes do.')
 param hubFirewallAddress string
 
-// Nobody connects to the app's subnet from outside, and only the app connects to the endpoints.
+@description('Ranges of administrators; the private ones among them may connect to the endpoints.')
+param administratorRanges string[]
+
+@description('Who connects to the endpoints from within private networks.')
+var administratorsInside = filter(administratorRanges, one => isPrivate(one))
+
+// Nobody connects to the app's subnet from outside, and only the app and administrators connect to the endpoints.
 resource closed 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: 'nsg-bic-app-${token}'
   location: location
@@ -53,34 +60,55 @@ resource forEndpoints 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   location: location
   tags: tags
   properties: {
-    securityRules: [
-      {
-        name: 'app-in'
-        properties: {
-          priority: 100
-          direction: 'Inbound'
-          access: 'Allow'
-          protocol: 'Tcp'
-          sourceAddressPrefix: cidrSubnet(range, 26, 0)
-          sourcePortRange: '*'
-          destinationAddressPrefix: cidrSubnet(range, 26, 1)
-          destinationPortRanges: ['443', '1433']
+    securityRules: concat(
+      [
+        {
+          name: 'app-in'
+          properties: {
+            priority: 100
+            direction: 'Inbound'
+            access: 'Allow'
+            protocol: 'Tcp'
+            sourceAddressPrefix: cidrSubnet(range, 26, 0)
+            sourcePortRange: '*'
+            destinationAddressPrefix: cidrSubnet(range, 26, 1)
+            destinationPortRanges: ['443', '1433']
+          }
         }
-      }
-      {
-        name: 'nothing-else-in'
-        properties: {
-          priority: 4096
-          direction: 'Inbound'
-          access: 'Deny'
-          protocol: '*'
-          sourceAddressPrefix: '*'
-          sourcePortRange: '*'
-          destinationAddressPrefix: '*'
-          destinationPortRange: '*'
+      ],
+      empty(administratorsInside)
+        ? []
+        : [
+            {
+              name: 'administrators-in'
+              properties: {
+                priority: 110
+                direction: 'Inbound'
+                access: 'Allow'
+                protocol: 'Tcp'
+                sourceAddressPrefixes: administratorsInside
+                sourcePortRange: '*'
+                destinationAddressPrefix: cidrSubnet(range, 26, 1)
+                destinationPortRanges: ['443', '1433']
+              }
+            }
+          ],
+      [
+        {
+          name: 'nothing-else-in'
+          properties: {
+            priority: 4096
+            direction: 'Inbound'
+            access: 'Deny'
+            protocol: '*'
+            sourceAddressPrefix: '*'
+            sourcePortRange: '*'
+            destinationAddressPrefix: '*'
+            destinationPortRange: '*'
+          }
         }
-      }
-    ]
+      ]
+    )
   }
 }
 

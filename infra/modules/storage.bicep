@@ -1,4 +1,5 @@
 // Two accounts, because the Functions host must own the blobs of its own one: host (queues, ledger, code) and data (settings, files).
+import { publicRules } from 'ranges.bicep'
 
 @description('Name of the account of the Functions host.')
 param hostName string
@@ -40,7 +41,7 @@ var ledgerTables = ['bicstate', 'bicitems', 'bicdue', 'bicruns', 'bicindex', 'bi
 var queues = ['bic-visits', 'bic-visits-poison']
 
 @description('The ranges as firewall rules.')
-var rules = [for range in administratorRanges: { value: range, action: 'Allow' }]
+var rules = map(publicRules(administratorRanges), range => { value: range, action: 'Allow' })
 
 @description('Who may knock at both accounts.')
 var network = {
@@ -140,7 +141,7 @@ resource data 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   sku: { name: skus[redundancy] }
   properties: union(guarded, {
     accessTier: 'Cool'
-    publicNetworkAccess: privateOnly && empty(administratorRanges) ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: privateOnly && empty(rules) ? 'Disabled' : 'Enabled'
   })
 
   resource blobs 'blobServices' = {

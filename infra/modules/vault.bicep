@@ -1,4 +1,5 @@
 // Secrets of appliances, shares and databases. Rights by role only; what is deleted can be brought back for 90 days.
+import { publicRules } from 'ranges.bicep'
 
 @description('Name of the vault.')
 param name string
@@ -22,7 +23,7 @@ param privateOnly bool
 param administratorRanges string[]
 
 @description('The same as firewall rules.')
-var rules = [for range in administratorRanges: { value: range }]
+var rules = map(publicRules(administratorRanges), range => { value: range })
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
@@ -38,7 +39,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     enabledForDeployment: false
     enabledForDiskEncryption: false
     enabledForTemplateDeployment: false
-    publicNetworkAccess: privateOnly && empty(administratorRanges) ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: privateOnly && empty(rules) ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'None'
       defaultAction: privateOnly ? 'Deny' : 'Allow'

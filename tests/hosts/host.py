@@ -38,6 +38,11 @@ _LONGEST_POLL_SECONDS = 0.5
 """A queue that is empty is asked ever less often, as by the platform, there up to `maxPollingInterval`."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """Callers that may wait to be let in; the library's five would break off the others of fifty."""
+
+
 class Host:
     """Serves until it is stopped. `timers`: whether this process is the one that fires them.
 
@@ -61,7 +66,7 @@ class Host:
         self.timers = timers
         self.stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler(self))
+        self._server = _Server(("127.0.0.1", port), handler(self))
 
     @property
     def url(self) -> str:

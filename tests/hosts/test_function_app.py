@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,9 @@ class World:
             client.send_message(content)
 
     def recordings(self) -> list[Path]:
-        return [path for path in (self.folder / "archive").rglob("*") if path.suffix not in (".xml", "") and path.is_file()]
+        """What is there under its own name, not what is still being written."""
+        files = (path for path in (self.folder / "archive").rglob("*") if path.is_file() and not path.name.startswith(".bic-"))
+        return [path for path in files if path.suffix not in (".xml", "")]
 
     def expected_recordings(self) -> int:
         return sum(truth.recordings + truth.shells + truth.screens for truth in self.sim.sessions())
@@ -294,6 +297,24 @@ def test_the_routes_answer(world: World, host: RunningHost) -> None:
     assert done.headers["Location"].startswith("/api/runs/")
     assert lsid in stored_sessions(world.folder / "archive")
     assert host.call("GET", done.headers["Location"]).status_code == 200
+
+
+@pytest.mark.slow
+def test_fifty_callers_at_once_are_answered(world: World) -> None:
+    """Whatever they ask for, while visits are at work; no pool of connections is too small for that, nothing is in the log."""
+    with running_host("sdk", world.folder, world.environ) as host, ThreadPoolExecutor(50) as callers:
+        until(lambda: host.call("GET", "/api/runs/1-nothing").status_code == 404, "the first tick", host)
+        asked = [
+            ("GET", "/api/health"),
+            ("GET", "/api/status"),
+            ("GET", "/api/failures"),
+            ("POST", "/api/tick"),
+            ("POST", "/api/check"),
+        ]
+        answers = callers.map(lambda number: host.call(*asked[number % len(asked)]), range(100))
+        assert {answer.status_code for answer in answers} == {200}
+        until(world.is_complete, "everything", host)
+        assert not [line for line in host.log.read_text().splitlines() if " WARNING " in line or "Traceback" in line]
 
 
 SLOW = {

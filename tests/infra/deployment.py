@@ -23,9 +23,11 @@ _WHERE = (
     *("--subscription-id", "11111111-1111-1111-1111-111111111111", "--tenant-id", "22222222-2222-2222-2222-222222222222"),
     *("--location", "westeurope", "--deployment-name", "bic"),
 )
-_ALWAYS = (
-    "param environmentName = 'bic'\nparam location = 'westeurope'\nparam principalId = '33333333-3333-3333-3333-333333333333'\n"
+ALWAYS = (
+    "param location = 'westeurope'\nparam principalId = '33333333-3333-3333-3333-333333333333'\n"
+    "param principalName = 'ann@example.com'\n"
 )
+_ALWAYS = f"param environmentName = 'bic'\n{ALWAYS}"
 _ROW = re.compile(r"^\| (?P<title>[^|]+) \|(?P<parameters>[^|]*)\| (?P<resources>\d+) \|$", re.MULTILINE)
 
 Resource = Mapping[str, Any]

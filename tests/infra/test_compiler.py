@@ -95,6 +95,7 @@ def test_the_page_has_combinations() -> None:
     [
         (("databaseOpenToAzure = 'false'",), "networkEnabled"),
         (("principalType = 'Application'",), "principalClientId"),
+        (("principalName = ''",), "principalName"),
         (("redundancy = 'Zones'",), "'Geo' | 'Local' | 'Zone'"),
         (("databasePauseMinutes = 5",), "minimum allowable value is 15"),
     ],

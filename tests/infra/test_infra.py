@@ -178,6 +178,8 @@ def test_deploying_and_calling_can_be_narrowed(plain: Snapshot, whole: Snapshot)
     assert site["scmIpSecurityRestrictionsUseMain"] is False
     assert [one["ipAddress"] for one in site["scmIpSecurityRestrictions"]] == ["198.51.100.7/32", "203.0.113.0/28"]
     assert [one["ipAddress"] for one in site["ipSecurityRestrictions"]] == ["192.0.2.0/24"]
+    single = expand(("callerRanges = ['192.0.2.7', '2001:db8::7']",)).one("Microsoft.Web/sites")["properties"]["siteConfig"]
+    assert [one["ipAddress"] for one in single["ipSecurityRestrictions"]] == ["192.0.2.7/32", "2001:db8::7/128"]
 
 
 def test_sign_in_is_for_one_registration(plain: Snapshot, whole: Snapshot) -> None:
