@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy.engine import URL
 
 from bic_lib.core.errors import SettingsError
-
-_SPELLINGS = {
-    "ADDR": "SERVER",
-    "ADDRESS": "SERVER",
-    "DATA SOURCE": "SERVER",
-    "NETWORK ADDRESS": "SERVER",
-    "INITIAL CATALOG": "DATABASE",
-    "USER": "UID",
-    "USER ID": "UID",
-    "PASSWORD": "PWD",
-    "INTEGRATED SECURITY": "TRUSTED_CONNECTION",
-    "TRUST SERVER CERTIFICATE": "TRUSTSERVERCERTIFICATE",
-    "HOST NAME IN CERTIFICATE": "HOSTNAMEINCERTIFICATE",
-    "SERVER CERTIFICATE": "SERVERCERTIFICATE",
-    "MULTI SUBNET FAILOVER": "MULTISUBNETFAILOVER",
-    "APPLICATION INTENT": "APPLICATIONINTENT",
-    "APPLICATION NAME": "APP",
-    "WORKSTATION ID": "WSID",
-    "FAILOVER PARTNER": "FAILOVER_PARTNER",
-    "CONNECT RETRY COUNT": "CONNECTRETRYCOUNT",
-    "CONNECT RETRY INTERVAL": "CONNECTRETRYINTERVAL",
-}
-"""ADO.NET's names (the vendor's program and the Azure portal give such strings), as ODBC has them."""
-
-_LEFT_OUT = frozenset(
-    {"CONNECT TIMEOUT", "CONNECTION TIMEOUT", "COMMAND TIMEOUT", "TIMEOUT", "PERSIST SECURITY INFO", "PERSISTSECURITYINFO"}
-    | {"MULTIPLEACTIVERESULTSETS", "MULTIPLE ACTIVE RESULT SETS", "POOLING", "MIN POOL SIZE", "MAX POOL SIZE", "ENLIST"}
-    | {
-        "PROVIDER",
-        "NETWORK LIBRARY",
-        "LOAD BALANCE TIMEOUT",
-        "CONNECTION LIFETIME",
-        "PACKET SIZE",
-        "POOL BLOCKING PERIOD",
-        "POOLBLOCKINGPERIOD",
-    }
-)
-"""ADO.NET's that ODBC has no word for, and that change nothing here."""
+from bic_lib.core.meant import closest
+from bic_lib.destinations.sql.connection_names import LEFT_OUT, ODBCS, ODBCS_TOO, SPELLINGS
 
 _SWITCHES = frozenset({"ENCRYPT", "TRUSTED_CONNECTION", "TRUSTSERVERCERTIFICATE", "MULTISUBNETFAILOVER"})
 _YES_NO = {"true": "yes", "false": "no", "sspi": "yes", "mandatory": "yes", "optional": "no", "1": "yes", "0": "no"}
@@ -68,7 +33,7 @@ _IDENTITY = frozenset({"activedirectorydefault", "activedirectoryworkloadidentit
 _AT_A_SCREEN = frozenset({"activedirectoryinteractive", "activedirectorydevicecodeflow"})
 _UNSAID = frozenset({"", "notspecified"})
 
-_ODBCS = re.compile(r"(?i)(?:^|;)\s*(?:driver|dsn|uid|pwd|trusted_connection)\s*=")
+_KNOWN_MAKES = re.compile(r"(?i)^odbc driver \d+ for sql server$|^sql server|msodbcsql|sqlncli|sqlsrv|freetds|tdsodbc")
 _BLANK = re.compile(r"[\s;]*")
 _BRACED = r"\{(?:[^}]|\}\})*\}"
 _PART = re.compile(rf"\s*([^=;]+?)\s*=\s*({_BRACED}|[^;]*?)\s*(?:;|$)")
@@ -96,14 +61,30 @@ def from_url(url: URL) -> dict[str, str]:
     return _parts([*((name, str(value)) for name, value in said.items() if value), *query.items()])
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Names and values; quotes are ADO.NET's, and in a string of ODBC's a part of the value."""
-    form = _PART if _ODBCS.search(text) else _PART_OF_ADO
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Names and values, in the spelling that the names tell: in ADO.NET's, quotes are around a value; in ODBC's, a part of it."""
+    try:
+        adonets = list(_read(text, _PART_OF_ADO))
+    except SettingsError:
+        return list(_read(text, _PART))
+    names = {_plain(name) for name, _ in adonets}
+    own = names & (SPELLINGS.keys() | LEFT_OUT) - ODBCS_TOO
+    if names & {"DRIVER", "DSN"} or (not own and names & {"UID", "PWD", "TRUSTED_CONNECTION"}):
+        return list(_read(text, _PART))
+    return adonets
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.upper().split())
+
+
+def _read(text: str, form: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     position = 0
     while (position := _BLANK.match(text, position).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
         match = form.match(text, position)
         if match is None:
-            raise SettingsError("The connection string can't be read.", hint="It is a list of NAME=value, with ; between them.")
+            hint = "It is a list of NAME=value, with ; between them. A value with ; in it stands in braces: PWD={…}."
+            raise SettingsError("The connection string can't be read.", hint=hint)
         yield match[1], _bare(match[2], quoted=form is _PART_OF_ADO)
         position = match.end()
 
@@ -118,17 +99,68 @@ def _bare(value: str, *, quoted: bool) -> str:
 
 def _parts(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     parts: dict[str, str] = {}
+    unknown: list[str] = []
     for said, value in pairs:
-        name = " ".join(said.upper().split())
-        spelt = _SPELLINGS.get(name, name)
-        if name not in _LEFT_OUT:
-            parts.setdefault(spelt, _switch(said, spelt, value) if spelt in _SWITCHES else value)
-    if not (parts.get("SERVER") or parts.get("DSN")):
-        raise SettingsError("The connection string names no server.", hint="Write SERVER=name.database.windows.net;DATABASE=…")
-    if "AUTHENTICATION" in parts:
-        _authentication(parts)
+        name = SPELLINGS.get(_plain(said), _plain(said))
+        if name not in ODBCS | LEFT_OUT:
+            unknown.append(said)
+            parts[name] = value
+        elif name in ODBCS:
+            meant = _switch(said, name, value) if name in _SWITCHES else value
+            if parts.setdefault(name, meant) != meant:
+                hint = "Leave one of them out (Server and Data Source, say, are one)."
+                raise SettingsError(f"The connection string says {said} twice, and not the same.", hint=hint)
+    if unknown and not _of_another_make(parts.get("DRIVER", "")):
+        raise _unknown(unknown)
+    _place(parts)
+    _who(parts)
     parts.setdefault("ENCRYPT", "yes")
     return parts
+
+
+def _of_another_make(driver: str) -> bool:
+    """Whether it is a driver whose words are not known here."""
+    return bool(driver) and not _KNOWN_MAKES.search(driver)
+
+
+def _unknown(names: Sequence[str]) -> SettingsError:
+    """Names are not shown, but what was meant by them: they may be the rest of a password that holds a ;."""
+    meant = [close for name in names if (close := closest(name, [*ODBCS, *SPELLINGS]))]
+    ask = f": did you mean {' and '.join(meant)}?" if meant else "."
+    return SettingsError(
+        f"The connection string has a name that no driver knows{ask}", hint="A value with ; in it stands in braces: PWD={…}."
+    )
+
+
+def _place(parts: dict[str, str]) -> None:
+    """The server, its port behind a comma, as the drivers take it. Raises SettingsError."""
+    server = parts.get("SERVER", "")
+    if not (server or parts.get("DSN")):
+        raise SettingsError("The connection string names no server.", hint="Write SERVER=name.database.windows.net;DATABASE=…")
+    if colon := re.fullmatch(r"((?:tcp:)?[^:,]+):(\d+)", server):
+        server = f"{colon[1]},{colon[2]}"
+    if server:
+        port = parts.pop("PORT", "")
+        parts["SERVER"] = re.sub(r"\s*,\s*", ",", server if "," in server or not port else f"{server},{port}")
+    if re.match(r"(?i)\(localdb\)|np:|lpc:|\\\\", server) and sys.platform != "win32":
+        hint = "Name a SQL Server that listens on the network (SERVER=HOST,PORT), or write sqlite:///sessions.sqlite."
+        raise SettingsError("LocalDB and named pipes can only be reached from Windows.", hint=hint)
+    if parts.get("APPLICATIONINTENT", "").lower() == "readonly":
+        raise SettingsError("ApplicationIntent=ReadOnly leads to a copy that takes no rows.", hint="Leave it out.")
+
+
+def _who(parts: dict[str, str]) -> None:
+    """Who signs in: what names nobody is left out, so that the identity does. Raises SettingsError."""
+    if parts.get("TRUSTED_CONNECTION") == "no":
+        del parts["TRUSTED_CONNECTION"]
+    if not parts.get("UID") and not parts.get("PWD"):
+        parts.pop("UID", None)
+        parts.pop("PWD", None)
+    if "AUTHENTICATION" in parts:
+        _authentication(parts)
+    if {"AUTHENTICATION", "TRUSTED_CONNECTION"} <= parts.keys():
+        hint = "Leave out Trusted_Connection (Integrated Security), or Authentication."
+        raise SettingsError("The connection string says in two ways who signs in.", hint=hint)
 
 
 def _switch(said: str, name: str, value: str) -> str:
@@ -173,4 +205,4 @@ def as_string(parts: Mapping[str, str]) -> str:
 
 
 def _braced(value: str) -> str:
-    return "{" + value.replace("}", "}}") + "}" if re.search(r"[;{}\[\](),?*=!@ ]", value) else value
+    return "{" + value.replace("}", "}}") + "}" if re.search(r"[;{}\[\](),?*=!@\s]", value) else value

@@ -98,7 +98,7 @@ def connected(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait
     """A new connection. `wait` is in seconds, for the login."""
     pyodbc = _pyodbc()
     drivers = pyodbc.drivers()
-    string = as_string({**parts, "DRIVER": driver(parts.get("DRIVER", ""), drivers)} if "DSN" not in parts else parts)
+    string = as_string(_with_driver(parts, driver(parts.get("DRIVER", ""), drivers)) if "DSN" not in parts else parts)
     attributes = {}
     by_token = token is not None and not _NAMES_A_USER & parts.keys()
     if by_token or parts.get("AUTHENTICATION", "").upper().startswith("ACTIVEDIRECTORY"):
@@ -110,6 +110,20 @@ def connected(parts: Mapping[str, str], *, token: Callable[[], str] | None, wait
     if _sends_within(connection):
         connection.maxwrite = _WITHIN
     return connection
+
+
+def _with_driver(parts: Mapping[str, str], chosen: str) -> Mapping[str, str]:
+    """The parts for this driver. FreeTDS goes only where nobody has to be recognised. Raises DestinationError."""
+    if not re.search("(?i)freetds|tdsodbc", chosen):
+        return {**parts, "DRIVER": chosen}
+    if not _NAMES_A_USER & parts.keys():
+        raise DestinationError(f"{name(parts)} needs a token, and the driver FreeTDS takes none.", hint=_INSTALL)
+    if parts.get("ENCRYPT") != "no" and parts.get("TRUSTSERVERCERTIFICATE") != "yes":
+        raise DestinationError(
+            f"{name(parts)} can't be recognised: FreeTDS looks at no certificate, and would give the password to anybody.",
+            hint=f"{_INSTALL} Or, where the way there is all yours: TrustServerCertificate=yes.",
+        )
+    return {**parts, "DRIVER": chosen, "SERVER": parts["SERVER"].removeprefix("tcp:")}
 
 
 def _demand_azure(parts: Mapping[str, str]) -> None:

@@ -11,13 +11,14 @@ from bic_lib.core.errors import BicError, DestinationError, NotAdmitted, Unexpec
 from bic_lib.destinations.sql.load import Clash
 
 _SERIALIZATION = "40001"
-_DEADLOCK = {1205, 3960}
+_DEADLOCK = {1205, 3960, 41301, 41302, 41305, 41325, 41839}
+"""The victim of a deadlock, or of two who wrote one row at once (snapshots, memory-optimised tables)."""
 _CONNECTION = ("01", "08", "HYT", "HY010", "IMC")
 """How the states of a connection that broke begin, whatever number stands in its text; FreeTDS has 01000 for it."""
 _DUPLICATE = {2601, 2627}
 _THERE_ALREADY = {2714, 1913}
 _UNREACHED = {"08001", "08004", "HYT01"}
-_LOGIN = frozenset({18456, 18452, 18470, 18487, 18488, 40531})
+_LOGIN = frozenset({18456, 18450, 18452, 18470, 18486, 18487, 18488, 33155, 40531})
 _VALUE = {220, 241, 242, 245, 295, 515, 547, 2628, 8114, 8115, 8152, 13609}
 
 _AGAIN = "bic tries again by itself."
@@ -28,7 +29,7 @@ _RIGHTS = (
 _COMPATIBILITY = "Have an administrator run ALTER DATABASE … SET COMPATIBILITY_LEVEL = 130, or a higher one."
 _CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
     (
-        frozenset({40613, 49918, 49919, 49920, 40197, 40501, 10928, 10929, 40540, 40143, 4221, 615}),
+        frozenset({40613, 49918, 49919, 49920, 40197, 40501, 10928, 10929, 40540, 40143, 4221, 615, 42108, 42109}),
         "it is busy, being moved or waking up",
         f"{_AGAIN} Where it lasts, look at the database's service tier and its limits.",
     ),
@@ -63,6 +64,11 @@ _CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
         "Is it set READ_ONLY, or a copy? Name the server of the original (the listener of its availability group).",
     ),
     (
+        frozenset({6004, 6005, 17142, 17809, 17892, 18401, 18451, 18461}),
+        "the server takes no connection of this login now",
+        f"It is paused, starts, ends, has too many connections, or a trigger refuses logins. {_AGAIN}",
+    ),
+    (
         frozenset({904, 921, 922, 923, 924, 926, 927, 942, 945, 952, 955}),
         "the database is not online",
         f"An administrator sees its state in sys.databases (restoring, offline, single-user). {_AGAIN}",
@@ -75,6 +81,8 @@ _CAUSES: tuple[tuple[frozenset[int], str, str], ...] = (
     (frozenset({207, 208, 4121}), "a table, view or column of bic is gone", "Make it again by what `bic schema --sql` prints."),
 )
 
+
+_KNOWN = {number for numbers, *_ in _CAUSES for number in numbers}
 
 _TRUST = (
     "Have the authority's certificate added to this machine's store (Debian: update-ca-certificates; a container's image too)."
@@ -99,9 +107,14 @@ _ON_THE_WAY: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             _TRUST,
         ),
         (
-            r"unsupported protocol|wrong version|handshake failure|cipher|too small|security error",
+            r"unsupported protocol|protocol version|wrong version|handshake fail|cipher|too small|too weak|sigalg|security error",
             "it and this machine have no TLS in common",
             "Bring the server up to TLS 1.2 or later (and its driver's, here); is it a SQL Server that answers on this port?",
+        ),
+        (
+            r"encryption not supported",
+            "it offers no encryption",
+            "Give the server a certificate and restart it; or, where the way there is all yours: Encrypt=no.",
         ),
         (
             r"SSL",
@@ -112,6 +125,11 @@ _ON_THE_WAY: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             r"\((?:104|32|10053|10054)\)",
             "the connection was cut while it was being made",
             "Look at what lies between (firewall, proxy, gateway), and whether the server takes connections.",
+        ),
+        (
+            r"\[FreeTDS\].*unable to connect|^unable to connect to data source",
+            "nobody answers there as a SQL Server does",
+            "Are the server's name, port and Encrypt right? FreeTDS tells no more; Microsoft's driver does.",
         ),
         (r"protocol error in tds", "what answers there is no SQL Server", "Are the server's name and port right?"),
         (
@@ -138,7 +156,7 @@ def translated(error: Exception, database: str) -> BicError:
         return Clash(Unexpected(text))
     if numbers & _THERE_ALREADY:
         return Clash(DestinationError(f"{database} can't be prepared: {text}", hint="Look at what `bic schema --sql` prints."))
-    if numbers & _VALUE or _refused_by_a_trigger(said) or (not numbers and state.startswith(("22", "23"))):
+    if numbers & _VALUE or _refused_by_a_trigger(said) or (state.startswith(("22", "23")) and not _native(said) & _KNOWN):
         return Unexpected(text)
     return _whole_database(numbers, state, text, database)
 
@@ -169,14 +187,7 @@ _OF_THE_MOMENT = {596, 701, 1204, 1222, 6005, 8645, 8651}
 def is_unknown(error: Exception) -> bool:
     """Whether it is about the statement as such: none of values, rights, the database or the connection, nor of a trigger."""
     state, said = str(error.args[0] if error.args else ""), str(error)
-    known = (
-        _DEADLOCK
-        | _DUPLICATE
-        | _THERE_ALREADY
-        | _VALUE
-        | _OF_THE_MOMENT
-        | {number for numbers, *_ in _CAUSES for number in numbers}
-    )
+    known = _DEADLOCK | _DUPLICATE | _THERE_ALREADY | _VALUE | _OF_THE_MOMENT | _KNOWN
     return state.startswith(("42", "0A")) and not (_native(said) & known or _refused_by_a_trigger(said))
 
 
@@ -206,9 +217,10 @@ def _unreached(text: str, database: str) -> DestinationError:
     for signs, why, hint in _ON_THE_WAY:
         if signs.search(text):
             return DestinationError(f"{database} can't be reached: {why}. {text}", hint=hint)
-    return DestinationError(
-        f"{database} can't be reached. {text}", hint=f"Is the server's name right, and its port open? {_AGAIN}"
-    )
+    hint = f"Is the server's name right, and its port open? {_AGAIN}"
+    if "\\" in database:
+        hint = f"Does SQL Server Browser run there, and is UDP 1434 open? Or write SERVER=HOST,PORT of the instance. {_AGAIN}"
+    return DestinationError(f"{database} can't be reached. {text}", hint=hint)
 
 
 def _cleaned(text: str) -> str:

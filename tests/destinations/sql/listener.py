@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PRELOGIN = bytes([0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 255, 16, 0, 16, 0, 0, 0, 1])
-"""The server's version, and that it demands encryption (MS-TDS 2.2.6.5)."""
+_PRELOGIN = bytes([0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 255, 16, 0, 16, 0, 0, 0])
+"""The server's version, and, in one byte more, what it does about encryption (MS-TDS 2.2.6.5)."""
+_OFFERED, _NOT_THERE = b"\1", b"\2"
 _ANSWER, _HANDSHAKE = 4, 18
 _RESET = struct.pack("ii", 1, 0)
 
@@ -45,7 +46,26 @@ def around_tds(connection: socket.socket, context: ssl.SSLContext) -> None:
 
 def prelogin(connection: socket.socket, _context: ssl.SSLContext) -> None:
     _receive(connection)
-    _send(connection, _ANSWER, _PRELOGIN)
+    _send(connection, _ANSWER, _PRELOGIN + _OFFERED)
+
+
+def without_encryption(connection: socket.socket, _context: ssl.SSLContext) -> None:
+    _receive(connection)
+    _send(connection, _ANSWER, _PRELOGIN + _NOT_THERE)
+    _receive(connection)
+
+
+def refused_login(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """What a server says of a wrong password (MS-TDS 2.2.7.10)."""
+    without_encryption(connection, context)
+    text = "Login failed for user 'bic'."
+    content = struct.pack("<iBBH", 18456, 1, 14, len(text)) + text.encode("utf-16-le") + bytes(6)
+    _send(connection, _ANSWER, struct.pack("<BH", 0xAA, len(content)) + content + struct.pack("<BHHQ", 0xFD, 2, 0, 0))
+
+
+def closed_at_once(connection: socket.socket, _context: ssl.SSLContext) -> None:
+    """What a server before 2022 does when TLS is the first thing it hears."""
+    connection.recv(1)
 
 
 def reset_in_handshake(connection: socket.socket, context: ssl.SSLContext) -> None:

@@ -303,16 +303,18 @@ def through(
     *,
     trigger: Sequence[Set | Exception] = (),
     meet: Before = nothing,
+    met: Before = nothing,
     way: Way = SqlServerTransaction.way,
 ) -> Iterator[tuple[SqlDatabase, Front]]:
     """A destination that reaches the stand-in by a driver, its tables made; and the server, for what it sends from then on.
 
-    `meet` is told each statement; where it raises Gone the server is gone, as far as the driver sees.
+    `meet` and `met` are told each statement, before and after it took effect; where they raise Gone the server is gone, as far as
+    the driver sees, and with an error of pyodbc's it tells that one's number.
     """
     stand_in(file, []).checks()
 
     def connect() -> Connection:
-        return Connection(file, [], meet, nothing, keeps=False, trigger=trigger)
+        return Connection(file, [], meet, met, keeps=False, trigger=trigger)
 
     with front(connect) as served:
         place = f"127.0.0.1;PORT={served.port};TDS_Version=7.4" if driver == "FreeTDS" else f"127.0.0.1,{served.port}"

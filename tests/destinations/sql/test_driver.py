@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,7 +12,7 @@ import pytest
 
 from bic_lib.contracts.documents import FULL, HOST, document, small
 from bic_lib.core.errors import DestinationError
-from bic_lib.core.model import State
+from bic_lib.core.model import Document, State
 from tests.destinations.sql import tds
 from tests.destinations.sql.listener import Gone
 from tests.destinations.sql.stand_in import A_MESSAGE, pyodbc
@@ -70,18 +72,81 @@ def test_an_error_behind_a_message_is_met(opened: Opened, tmp_path: Path) -> Non
     assert query(tmp_path / "t.sqlite")("SELECT lsid FROM session") == []
 
 
-@pytest.mark.parametrize("where", ["SET NOCOUNT ON", "INSERT INTO session_event_data", "COMMIT"])
-def test_a_server_that_goes_away_rests_the_destination(opened: Opened, where: str) -> None:
-    """Whatever words a driver has for it: no session fails, nothing of the load is there, and the next one goes on."""
-    gone = [True]
+A_LOOK = "SELECT 1"
+"""The pool's, whether a connection lives; where it does not, there will be another."""
 
-    def meet(statement: str) -> None:
-        if gone[0] and statement.startswith(where):
-            raise Gone
 
-    with opened(meet=meet) as (destination, _):
-        with pytest.raises(DestinationError, match="the front can't be used"):
-            destination.load(HOST, MANY[:2])
-        gone[0] = False
-        assert destination.loaded(HOST, ["s0", "s1"]) == []
-        assert {outcome.state for outcome in destination.load(HOST, MANY[:2])} == {State.STORED}
+@dataclass
+class Trouble:
+    """What happens at the statement number `at`, before or after it took effect; -1: nothing."""
+
+    error: Callable[[], Exception]
+    late: bool = False
+    at: int = -1
+    seen: int = 0
+
+    def meet(self, statement: str) -> None:
+        self.seen += statement != A_LOOK
+        if not self.late and self._now(statement):
+            raise self.error()
+
+    def met(self, statement: str) -> None:
+        if self.late and self._now(statement):
+            raise self.error()
+
+    def _now(self, statement: str) -> bool:
+        return self.seen - 1 == self.at and statement != A_LOOK
+
+
+def told(number: int) -> Callable[[], Exception]:
+    """An error of the server's by its number."""
+    return lambda: pyodbc.ProgrammingError("42000", f"[42000] [SQL Server]not now ({number}) (SQLExecDirectW)")
+
+
+def coming(number: int, *, later: bool) -> list[Document]:
+    """A session that is there by then and changes, and one that is new."""
+    changed = small(f"changed{number}", key=f"{later}", lines=["One", "Two"], as_of=1_741_710_000 + later)
+    return [changed, small(f"new{number}", lines=["x" * 5_000])] if later else [changed]
+
+
+@pytest.mark.parametrize(
+    ("error", "late", "rests", "every"),
+    [
+        pytest.param(Gone, False, True, 1, id="gone before it took effect"),
+        pytest.param(Gone, True, True, 1, id="gone after it took effect"),
+        pytest.param(told(40613), True, True, 5, id="moved"),
+        pytest.param(told(1205), False, False, 5, id="a deadlock's victim"),
+        pytest.param(told(41302), True, False, 5, id="a conflict of rows in memory"),
+    ],
+)
+def test_trouble_at_any_statement_costs_no_session(
+    opened: Opened, error: Callable[[], Exception], late: bool, rests: bool, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it comes, and whatever the driver calls it: the destination rests or tries again, and nothing is half or twice."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    trouble = Trouble(error, late)
+    with opened(meet=trouble.meet, met=trouble.met) as (destination, _):
+        destination.load(HOST, coming(0, later=False))
+        trouble.seen = 0
+        destination.load(HOST, coming(0, later=True))
+        count = trouble.seen
+        assert count > STATEMENTS
+        for place in {*range(0, count, every), count - 1}:
+            [before] = destination.load(HOST, coming(place + 1, later=False))
+            after = coming(place + 1, later=True)
+            trouble.seen, trouble.at = 0, place
+            if rests:
+                with pytest.raises(DestinationError, match="the front can't be used"):
+                    destination.load(HOST, after)
+            else:
+                assert {one.state for one in destination.load(HOST, after)} == {State.STORED}
+            trouble.at = -1
+            found = destination.digests(HOST, [one.lsid for one in after])
+            outcomes = destination.load(HOST, after)
+            wanted = {one.lsid: outcome.sha256 for one, outcome in zip(after, outcomes, strict=True)}
+            assert {outcome.state for outcome in outcomes} == {State.STORED}
+            assert found in (({after[0].lsid: before.sha256}, wanted) if rests else (wanted,)), f"half a load, at {place}"
+
+
+STATEMENTS = 15
+"""More than a load has at least: lock, look-up, a statement or two a table, commit."""

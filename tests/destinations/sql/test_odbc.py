@@ -28,6 +28,7 @@ if os.environ.get("BIC_TEST_REQUIRE") == "all":
 else:
     pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
 
+MICROSOFTS = "ODBC Driver 18 for SQL Server"
 PORTAL = (
     "Server=tcp:x.database.windows.net,1433;Initial Catalog=bic;Persist Security Info=False;User ID=u;Password=p=q;"
     "MultipleActiveResultSets=False;Encrypt=True;TrustServerCertificate=False;Connection Timeout=30;"
@@ -70,6 +71,70 @@ PORTAL = (
 def test_strings_are_read(string: str, parts: dict[str, str]) -> None:
     """ODBC and ADO.NET spellings give the same parts, and encryption is on unless it is switched off."""
     assert connection_strings.parse(string) == parts
+
+
+@pytest.mark.parametrize(
+    ("string", "parts"),
+    [
+        ("SERVER=db:1444;UID=u;PWD=p", {"SERVER": "db,1444", "UID": "u", "PWD": "p"}),
+        ("Server=tcp:db:1444;User Id=u;Password=p", {"SERVER": "tcp:db,1444", "UID": "u", "PWD": "p"}),
+        ("serverName=db;portNumber=1444;databaseName=bic;user=u;password=p;integratedSecurity=false", {"SERVER": "db,1444"}),
+        ("Server=db , 1444;Port=9;Uid=u;Pwd=p", {"SERVER": "db,1444"}),
+        (r"Data Source=HOST\INSTANCE;Integrated Security=SSPI", {"SERVER": r"HOST\INSTANCE", "TRUSTED_CONNECTION": "yes"}),
+        ("Server=[::1]:1433;Uid=u;Pwd=p", {"SERVER": "[::1]:1433"}),
+        ("Server=db;Data Source=db;Uid=u;Pwd=p", {"SERVER": "db"}),
+        ("Server=db;Initial Catalog=bic;Uid=u;Pwd='a;b'", {"PWD": "a;b", "DATABASE": "bic"}),
+        ("Server=db;Database=bic;Uid=u;Pwd='ab'", {"PWD": "'ab'"}),
+        ('Data Source=db;User ID=u;Password="x;uid=y;driver=z"', {"UID": "u", "PWD": "x;uid=y;driver=z"}),
+        ("DRIVER={FreeTDS};SERVER=db;PORT=1444;UID=u;PWD={p};TDS_Version=7.4", {"SERVER": "db,1444", "TDS_VERSION": "7.4"}),
+        ("Driver={DataDirect 8.0 SQL Server Wire Protocol};HostName=db;Server=db;UID=u", {"SERVER": "db"}),
+        ("Driver=/opt/other/driver.so;Server=db;Novelty=1;UID=u", {"NOVELTY": "1"}),
+        ("Server=db;Column Encryption Setting=enabled;Uid=u;Pwd=p", {"COLUMNENCRYPTION": "enabled"}),
+        (
+            "Server=db;Multi Subnet Failover=True;Application Name=x;Workstation ID=w;Uid=u",
+            {"MULTISUBNETFAILOVER": "yes", "APP": "x"},
+        ),
+    ],
+)
+def test_what_people_copy_is_understood(string: str, parts: dict[str, str]) -> None:
+    """Ports, names and quotes as other drivers have them mean what they mean there."""
+    assert parts.items() <= connection_strings.parse(string).items()
+    assert "PORT" not in connection_strings.parse(string)
+
+
+@pytest.mark.parametrize("more", ["Integrated Security=False", "Trusted_Connection=no", "User ID=;Password=", "UID="])
+def test_who_is_named_by_nothing_is_the_identity(more: str) -> None:
+    """A switch that is off, and names that are empty, name nobody: the identity signs in."""
+    parts = connection_strings.parse(f"Server=tcp:x.database.windows.net,1433;Initial Catalog=bic;{more}")
+    assert not parts.keys() & {"UID", "PWD", "TRUSTED_CONNECTION", "AUTHENTICATION"}
+
+
+@pytest.mark.parametrize(
+    ("string", "told"),
+    [
+        ("SERVER=db;Databse=x;UID=u;PWD=secret", "a name that no driver knows: did you mean DATABASE?"),
+        ("SERVER=db;DATABASE=x;UID=u;PWD=a;secret=b", "a name that no driver knows"),
+        ("SERVER=db;SERVER=other;UID=u;PWD=secret", "SERVER twice"),
+        ("Server=db;Data Source=other;User ID=u;Password=secret", "Data Source twice"),
+        ("Server=db;Password=secret;PWD=secret2;User ID=u", "PWD twice"),
+        ("Server=db;Authentication=ActiveDirectoryMsi;Integrated Security=true", "in two ways who signs in"),
+        ("Server=db;ApplicationIntent=ReadOnly;Uid=u;Pwd=secret", "takes no rows"),
+        *(
+            []
+            if sys.platform == "win32"
+            else [
+                (rf"Server={server};Integrated Security=true", "from Windows")
+                for server in (r"(localdb)\MSSQLLocalDB", "np:db", r"\\.\pipe\x", "lpc:db")
+            ]
+        ),
+    ],
+)
+def test_a_slip_is_a_problem_of_the_settings(string: str, told: str) -> None:
+    """What a driver would pass over or time out on is told when the settings are read, and no piece of a password with it."""
+    with pytest.raises(SettingsError) as caught:
+        connection_strings.parse(string)
+    assert told in caught.value.message
+    assert "secret" not in f"{caught.value}{caught.value.hint}"
 
 
 @settings(deadline=None)
@@ -270,6 +335,39 @@ def test_each_driver_is_told_of_long_texts_in_its_way(library: str, told: object
     assert sizes == ([told] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("UID=u;PWD=hunter2", "looks at no certificate"),
+        ("UID=u;PWD=hunter2;Encrypt=strict", "looks at no certificate"),
+        ("Trusted_Connection=yes", "looks at no certificate"),
+        ("Encrypt=no", "takes none"),
+        ("UID=u;PWD=hunter2;Encrypt=no", ""),
+        ("UID=u;PWD=hunter2;TrustServerCertificate=yes", ""),
+    ],
+)
+@pytest.mark.parametrize("chosen", ["", "DRIVER=FreeTDS;", f"DRIVER={os.devnull}/../../libtdsodbc.so;"])
+def test_freetds_gives_no_password_to_strangers(monkeypatch: pytest.MonkeyPatch, more: str, told: str, chosen: str) -> None:
+    """A driver that recognises nobody is used where the string says that nobody has to be, and is told a server in its words."""
+    given: list[str] = []
+
+    def connect(string: str, **_: object) -> object:
+        given.append(string)
+        return SimpleNamespace(getinfo=lambda _about: "libtdsodbc.so")
+
+    monkeypatch.setattr(pyodbc, "connect", connect)
+    monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
+    monkeypatch.setattr("pathlib.Path.exists", lambda _path: True)
+    parts = connection_strings.parse(f"{chosen}SERVER=tcp:db,1433;{more}")
+    if told:
+        with pytest.raises(DestinationError, match=told):
+            odbc.connected(parts, token=None, wait=3)
+        assert not given
+    else:
+        odbc.connected(parts, token=None, wait=3)
+        assert "SERVER={db,1433}" in given[0]
+
+
 def test_tokens_are_packed_as_the_driver_takes_them() -> None:
     """Length in bytes, little endian, then UTF-16."""
     assert odbc.token_structure("ab") == b"\x04\0\0\0a\0b\0"
@@ -294,14 +392,14 @@ def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, 
         timeout = 0
 
         def getinfo(self, _about: int) -> str:
-            return "libtdsodbc.so"
+            return "libmsodbcsql-18.6.so"
 
     def connect(_string: str, **options: object) -> Connection:
         given.append(options)
         return Connection()
 
     monkeypatch.setattr(pyodbc, "connect", connect)
-    monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
+    monkeypatch.setattr(pyodbc, "drivers", lambda: [MICROSOFTS])
     odbc.connected(connection_strings.parse(string), token=lambda: "token", wait=3)
     assert given[0]["attrs_before"] == ({1256: odbc.token_structure("token")} if with_token else {})
     assert given[0]["autocommit"] is True
@@ -322,7 +420,7 @@ def test_a_token_is_used_when_no_user_is_named(monkeypatch: pytest.MonkeyPatch, 
 def test_a_token_goes_to_azure_only(monkeypatch: pytest.MonkeyPatch, string: str) -> None:
     """A connection string that names no user and some other server is refused before a token is asked for or sent."""
     monkeypatch.setattr(pyodbc, "connect", lambda *_, **__: pytest.fail("connected"))
-    monkeypatch.setattr(pyodbc, "drivers", lambda: ["FreeTDS"])
+    monkeypatch.setattr(pyodbc, "drivers", lambda: [MICROSOFTS])
     with pytest.raises(DestinationError, match="a token is sent to no other"):
         odbc.connected(connection_strings.parse(string), token=lambda: pytest.fail("asked for a token"), wait=3)
 
@@ -343,7 +441,8 @@ def test_transient_errors_pause_the_destination(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "lasting"), [(1205, DestinationError), (2627, Unexpected), (2601, Unexpected), (2714, DestinationError)]
+    ("number", "lasting"),
+    [(1205, DestinationError), (41302, DestinationError), (2627, Unexpected), (2601, Unexpected), (2714, DestinationError)],
 )
 def test_meeting_another_process_is_tried_again(number: int, lasting: type[BicError]) -> None:
     """Deadlocks and keys that another process wrote first are clashes; what they mean in the end differs."""
@@ -352,7 +451,10 @@ def test_meeting_another_process_is_tried_again(number: int, lasting: type[BicEr
     assert type(clash.lasting) is lasting
 
 
-@pytest.mark.parametrize(("number", "state"), [(2628, "42000"), (8115, "22003"), (515, "23000"), (13609, "42000")])
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(2628, "42000"), (8115, "22003"), (515, "23000"), (13609, "42000"), (9807, "22007"), (8169, "22018")],
+)
 def test_values_are_refused_one_by_one(number: int, state: str) -> None:
     """What is wrong with one value is no failure of the database."""
     assert isinstance(sqlserver_errors.translated(error(number, "Bad value.", state), "db"), Unexpected)
@@ -385,6 +487,8 @@ def test_somebodys_rule_is_about_one_session(text: str) -> None:
         (978, "can only be read", "listener"),
         (927, "not online", "sys.databases"),
         (271, "is computed", "bic schema --sql --missing"),
+        (17142, "takes no connection of this login now", "tries again"),
+        (33155, "the login was refused", "identity"),
     ],
 )
 def test_lasting_errors_say_what_to_do(number: int, words: str, hint: str) -> None:
@@ -479,6 +583,9 @@ ON_THE_WAY = {
     ),
     "a reset": (listener.reset_in_handshake, "", "cut while it was being made", "firewall"),
     "an end": (listener.closed_in_handshake, "", "cut while it was being made", "firewall"),
+    "no encryption": (listener.without_encryption, "", "it offers no encryption", "certificate"),
+    "a login's refusal": (listener.refused_login, ";Encrypt=no", "the login was refused", "password"),
+    "an old server, asked strictly": (listener.closed_at_once, ";Encrypt=strict", "cut while it was being made", "firewall"),
     "another service": (listener.another_service, "", "what answers there is no SQL Server", "name and port"),
 }
 
