@@ -16,6 +16,7 @@ from bic_lib.credentials.references import References, Unresolved, is_reference
 from bic_lib.engine import resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps import beginnings
+from bic_lib.engine.steps.emptied import emptied
 from bic_lib.engine.steps.job import unexpected
 from bic_lib.ledger import lessons
 from bic_lib.settings import access
@@ -124,7 +125,13 @@ def _learned(app: App, name: str) -> Iterator[Check]:
 def _destination(app: App, name: str) -> list[Check]:
     subject = f"destination {name}"
     try:
-        found = app.destination(name).checks()
+        destination = app.destination(name)
+        found = destination.checks()
+        if all(line.ok for line in found) and (why := emptied(app.ledger, destination, app.ledger.streams.places().notes)):
+            told, _, hint = why.partition(". ")
+            found.append(Check(subject, "what it held", ok=False, detail=f"{told}.", hint=hint))
+    except LedgerError:
+        raise
     except BicError as error:
         return [Check(subject, "reachable", ok=False, detail=error.message, hint=error.hint)]
     return [replace(line, subject=subject) for line in found]

@@ -18,7 +18,7 @@ from bic_lib.engine import visit
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import FileDestination
 from bic_lib.engine.proving import Problem
-from bic_lib.engine.steps import copies
+from bic_lib.engine.steps import copies, emptied
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.step import Step, StepKind
 from bic_lib.ledger.streams import SiteState
@@ -49,6 +49,8 @@ def repair(app: App, found: Sequence[Found], wait: Callable[[], None] = _PAUSE) 
             done.left.append(replace(problem, detail=why))
         else:
             by_site[record.item.site].append((record, problem))
+    for destination in {record.destination for some in by_site.values() for record, _ in some}:
+        emptied.refill(app, destination)
     for site, some in by_site.items():
         steps = [_planned(app, record, problem) for record, problem in some]
         troubles = _perform(app, site, steps, wait)

@@ -171,6 +171,18 @@ class FileStoreContract:
         assert list(store.pages("no/such/folder")) == []
         unfinished.discard()
 
+    def test_only_what_is_finished_makes_it_not_empty(self, store: FileStore) -> None:
+        """A place without files is empty, whatever is on its way there; one file at any depth is something."""
+        assert store.is_empty()
+        unfinished = store.stage("a/v.mp4", TRANSFER, 1)
+        unfinished.write(b"x")
+        assert store.is_empty()
+        unfinished.discard()
+        store.put("a/b/deep.xml", b"x", replace=False)
+        assert not store.is_empty()
+        store.remove("a/b/deep.xml")
+        assert store.is_empty()
+
     def test_a_page_is_not_longer_than_a_page(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """A long listing comes in pieces, so that nobody has to hold it whole."""
         monkeypatch.setattr("bic_lib.destinations.listing.PAGE", 2)

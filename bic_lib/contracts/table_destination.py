@@ -72,6 +72,15 @@ class TableDestinationContract(DigestContract):
             "SELECT COUNT(*) FROM session_event_data WHERE session_event_id NOT IN (SELECT id FROM session_event)"
         )
         assert (events, data) == ([(0,)], [(0,)])
+        assert not database.destination.is_empty()
+
+    def test_it_is_empty_before_the_first_session_and_after_the_last(self, database: Database) -> None:
+        """Whatever else it holds by then."""
+        assert database.destination.is_empty()
+        database.load(small("a"))
+        assert not database.destination.is_empty()
+        database.destination.remove(HOST, ["a"])
+        assert database.destination.is_empty()
 
     def test_children_hang_below_their_own_events(self, database: Database) -> None:
         """In a batch of sessions each value belongs to its own event of its own session."""

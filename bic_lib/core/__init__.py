@@ -12,6 +12,7 @@
 * `session_content` rows of a session → what happened in it, as people read it
 * `searching` what can be asked of the sessions that a database holds
 * `azure_hosts` the hosts that a token may be sent to
-* `recognition` what came, by its first bytes · `packing` the beginning of what is packed · `containers` whether a video is whole
+* `recognition` what came, by its first bytes · `packing` the beginning of what is packed
+* `beginnings` how a video begins · `containers` whether it is whole
 * `retention` which backups are good, and how many stay
 """

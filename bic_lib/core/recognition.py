@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from unicodedata import category
 
-from bic_lib.core import packing
+from bic_lib.core import beginnings, packing
 
 LOOKED_AT = 64 * 1024
 """Bytes of a body that decide what it is; of what is packed, as many unpacked ones."""
@@ -27,8 +27,6 @@ _MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\s)*<(?:\?xml|!--|!doctype|[a-z][\w:.-]*
 _DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf|\s)*%PDF-\d")
 """A file that may be all text, and is none that says anything to us."""
 
-_WEBM = re.compile(rb"\x42\x82(?:\x84|\x01\0{6}\x04)webm")
-"""The DocType of an EBML header (RFC 8794, 11.2.7)."""
 _MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Byte order marks; the longer ones come first, as one begins like a shorter one."""
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
@@ -64,7 +62,7 @@ def recording(first: bytes, content_type: str = "") -> Recognised:
     """What came where a recording was asked for, by its first 64 KiB (all of it, where it is shorter)."""
     if (text := _answer(first, content_type)) is not None:
         return Recognised(What.ANSWER, text=text, beginning=_beginning(first))
-    if extension := _container(first, content_type):
+    if extension := beginnings.video(first):
         return Recognised(What.RECORDING, extension, beginning=_beginning(first))
     return Recognised(What.UNKNOWN, "bin", beginning=_beginning(first))
 
@@ -86,31 +84,6 @@ def _beginning(first: bytes) -> str:
     return first[:16].hex()
 
 
-# --- recordings ------------------------------------------------------------------------------------------------------
-
-
-def _container(first: bytes, content_type: str) -> str:
-    """The extension of a video that begins so, "" for none. None of these beginnings is text in any encoding."""
-    if first.startswith(b"FLV\x01"):
-        return "flv"
-    if first[4:8] == b"ftyp" and _is_box(int.from_bytes(first[:4])):
-        return "mp4"
-    if first.startswith(b"\x1a\x45\xdf\xa3"):
-        return "webm" if _WEBM.search(first[:64]) or _names(content_type, "webm") else "mkv"
-    if first.startswith(b"RIFF") and first[8:12] == b"AVI ":
-        return "avi"
-    return "ogg" if first.startswith(b"OggS\0") else ""
-
-
-def _is_box(size: int) -> bool:
-    """A box that only lists brands is small; 1 says that its size comes later."""
-    return size == 1 or 8 <= size <= 4096
-
-
-def _names(content_type: str, kind: str) -> bool:
-    return content_type.partition(";")[0].strip().lower().endswith(f"/{kind}")
-
-
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -124,7 +97,7 @@ def _answer(first: bytes, content_type: str, wrappings: int = _WRAPPINGS) -> str
         return text
     if _is_plain(first):
         return _plain(first, content_type)
-    if _container(first, content_type):
+    if beginnings.video(first):
         return None
     inner = packing.unpacked(first, LOOKED_AT) if wrappings else None
     packed = None if inner is None else _answer(inner, content_type, wrappings - 1)

@@ -196,9 +196,13 @@ class BlobContainer(FileStore):
             staging.discard()
             raise
 
-    def _below(self, folder: str) -> Iterator[FileEntry]:
+    def is_empty(self) -> bool:
+        return next(self._below("", at_once=1), None) is None
+
+    def _below(self, folder: str, at_once: int | None = None) -> Iterator[FileEntry]:
         with self._translated(folder):
-            for blob in self._container().list_blobs(name_starts_with=self._folder(folder), include=["metadata"]):
+            found = self._container().list_blobs(self._folder(folder), ["metadata"], results_per_page=at_once)
+            for blob in found:
                 location = blob.name.removeprefix(self._prefix)
                 if _is_file(blob) and not any(name.startswith(temporary.OURS) for name in location.split("/")):
                     yield FileEntry(location, blob.size, blob.last_modified.timestamp())

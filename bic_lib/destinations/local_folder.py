@@ -154,6 +154,9 @@ class LocalFolder(FileStore):
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))
 
+    def is_empty(self) -> bool:
+        return next(self._below(""), None) is None
+
     def rename(self, location: str, to: str) -> bool:
         with self._translated(location):
             there = self._status(location) is not None

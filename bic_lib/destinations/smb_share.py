@@ -155,6 +155,9 @@ class SmbShare(FileStore):
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))
 
+    def is_empty(self) -> bool:
+        return next(self._below(""), None) is None
+
     def rename(self, location: str, to: str) -> bool:
         path, target = self._path(location), self._path(to)
         if not self._do(path, lambda access: files.exists(path, access)):

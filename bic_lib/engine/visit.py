@@ -13,6 +13,7 @@ from bic_lib.core.ports.appliance import Appliance
 from bic_lib.engine import events, file_lists, gathering, memory, works
 from bic_lib.engine.app import App, Visited
 from bic_lib.engine.steps import backups, windows
+from bic_lib.engine.steps.emptied import Watched
 from bic_lib.engine.steps.imports import Unconnected
 from bic_lib.engine.steps.job import Deadline, Job, OutOfTime, rested
 from bic_lib.engine.steps.worker import Worker, report_of
@@ -209,7 +210,7 @@ def _job(app: App, site: Site, appliance: Appliance, lease: Lease, troubles: lis
         site,
         appliance,
         app.ledger,
-        app.destination,
+        Watched(app.ledger, app.destination, places.notes),
         app.streams(site.name),
         observe=app.observe,
         leave=app.leave,

@@ -1,7 +1,8 @@
 """Notes of destinations, by their keys in the partition where the rests of destinations stand.
 
 A site's first pull into a destination begins only where nothing lies that this ledger should know: :func:`begun` says that it was
-looked at, :func:`stopped` that something lies there, :func:`filled` that somebody wants it fetched all the same.
+looked at, :func:`stopped` that something lies there, :func:`filled` that somebody wants it fetched all the same. One that has
+any of these notes (:func:`used` is for nothing else) and is empty, though the ledger knows what is stored there, was emptied.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ def filled(destination: str) -> str:
     return f"filled|{destination}"
 
 
+def used(destination: str) -> str:
+    """Something was stored there before any first pull into it began: backups alone."""
+    return f"used|{destination}"
+
+
+def refilled(destination: str) -> str:
+    """Somebody knows that it was emptied, and wants it filled anew; so until it holds something."""
+    return f"refilled|{destination}"
+
+
 def all_stopped(notes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Key, site and destination of each note of :func:`stopped` among these keys."""
     for key in notes:
@@ -40,7 +51,7 @@ def all_stopped(notes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 def of_destination(note: str) -> str:
     """The destination that a note is about, "" for what is none."""
     match note.split("|"):
-        case ["begun" | "stopped", _, destination] | ["adopted" | "filled", destination]:
+        case ["begun" | "stopped", _, destination] | ["adopted" | "filled" | "used" | "refilled", destination]:
             return destination
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -64,6 +64,19 @@ class Record:
     def waits(self, now: float) -> bool:
         """Its next try is later; not so when that was reckoned on a clock that has gone back since."""
         return self.next_try is not None and self.next_try > now and self.at <= now + CLOCK_TOLERANCE
+
+    def failed(self, outcome: Outcome, now: float, next_try: float | None = None) -> Record:
+        """It after one more try that came to nothing. Without a next one nothing is about to be published any more."""
+        return replace(
+            self,
+            outcome=outcome,
+            attempts=self.attempts + 1,
+            next_try=next_try,
+            first_failed=self.first_failed or now,
+            last_failed=now,
+            intent=None if next_try is None else self.intent,
+            at=now,
+        )
 
 
 def severity(record: Record) -> Severity | None:

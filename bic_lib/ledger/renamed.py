@@ -162,7 +162,7 @@ def _of_note(parts: list[str]) -> _Numbers:
     match parts:
         case ["begun" | "stopped", *_]:
             return (1,), (2,)
-        case ["adopted" | "filled", _]:
+        case ["adopted" | "filled" | "used" | "refilled", _]:
             return (), (1,)
         case [_]:
             return (), (0,)

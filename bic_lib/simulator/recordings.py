@@ -7,13 +7,18 @@ from random import Random
 
 BLOCK = 256 * 1024
 """Bytes that are made once and repeated: a recording of any size costs no more memory."""
+_SEGMENT = bytes.fromhex("1853806701ffffffffffffff")
+"""Behind the header of a WebM or Matroska: all that is in it, of a length that was not known."""
 _HEADS = {
     "flv": b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00",
     "mp4": b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom\x00\x00\x00\x08moov",
-    "webm": bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102"),
-    "mkv": bytes.fromhex("1a45dfa3a34286810142f7810142f2810442f38108428288") + b"matroska" + bytes.fromhex("4287810442858102"),
+    "webm": bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102") + _SEGMENT,
+    "mkv": bytes.fromhex("1a45dfa3a34286810142f7810142f2810442f38108428288")
+    + b"matroska"
+    + bytes.fromhex("4287810442858102")
+    + _SEGMENT,
     "avi": b"RIFF\xf8\xff\x03\x00AVI LIST\xc0\x00\x00\x00hdrlavih\x38\x00\x00\x00",
-    "ogg": b"OggS\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x12\x34\x56\x78\x00\x00\x00\x00",
+    "ogg": b"OggS\x00\x02" + bytes(8) + b"\x12\x34\x56\x78" + bytes(8) + b"\x01\x2a\x80theora\x03\x02\x01",
     "nsb": b"\x00NSB\x01\x02\xff\xfe",
 }
 MEDIA_TYPES = {

@@ -18,9 +18,11 @@ from bic_lib.core.errors import BicError, Interrupted, Overtaxed, SiteError, Une
 from bic_lib.core.model import DataType, ReportKind, Selection, Window
 from bic_lib.masking import STARS, masked
 from bic_lib.simulator.certificates import make_certificates
+from bic_lib.simulator.recordings import blocks
 from tests.appliance.conftest import MakeClient, Sleeps
 from tests.appliance.odd_server import TOKEN, OddServer, answer
 
+FILM = b"".join(blocks("any", "flv", 300))
 REPORT = b'<session_list><session lsid="a"></session></session_list>'
 
 
@@ -178,7 +180,7 @@ def test_a_used_up_limit_makes_a_short_pause(odd: OddServer, odd_client: MakeCli
 
 def test_a_body_of_unknown_length_is_no_recording(odd: OddServer, odd_client: MakeClient) -> None:
     """Without length and chunks a cut-off can't be told, so it is not taken; a report has its end tag."""
-    odd.on_call = lambda handler: answer(handler, 200, b"FLV\x01" + b"x" * 100, Content_Length="")
+    odd.on_call = lambda handler: answer(handler, 200, FILM[:-1], Content_Length="")
     with pytest.raises(Interrupted, match="could not be noticed"):
         recording(odd_client())
     odd.on_call = lambda handler: answer(handler, 200, REPORT, Content_Length="")
@@ -190,7 +192,7 @@ def test_a_body_of_unknown_length_is_no_recording(odd: OddServer, odd_client: Ma
 
 def test_a_short_body_is_interrupted(odd: OddServer, odd_client: MakeClient) -> None:
     """Fewer bytes than were promised."""
-    odd.on_call = lambda handler: answer(handler, 200, b"FLV\x01" + b"x" * 100, Content_Length="500")
+    odd.on_call = lambda handler: answer(handler, 200, FILM, Content_Length="500")
     with pytest.raises(Interrupted, match="cut off"):
         recording(odd_client())
 
@@ -198,9 +200,8 @@ def test_a_short_body_is_interrupted(odd: OddServer, odd_client: MakeClient) -> 
 @pytest.mark.parametrize("content_type", ["text/plain", "text/xml", "application/json", "video/x-flv"])
 def test_bytes_decide_what_is_a_recording(odd: OddServer, odd_client: MakeClient, content_type: str) -> None:
     """A video sent under a wrong type is one; a message never is, whatever its type says."""
-    video = b"FLV\x01" + bytes(range(1, 200))
-    odd.on_call = lambda handler: answer(handler, 200, video, Content_Type=content_type)
-    assert recording(odd_client()) == video
+    odd.on_call = lambda handler: answer(handler, 200, FILM, Content_Type=content_type)
+    assert recording(odd_client()) == FILM
     odd.on_call = lambda handler: answer(handler, 200, b"\xef\xbb\xbf\n<error>Broken tape</error>", Content_Type=content_type)
     with pytest.raises(Unexpected, match="Broken tape"):
         recording(odd_client())

@@ -17,6 +17,7 @@ import pytest
 from bic_lib.cli.main import run
 from bic_lib.core.model import DataType
 from bic_lib.simulator import Recording, Simulator
+from bic_lib.simulator.recordings import blocks
 from tests.support import SECRET, Bic, Ended, archive, hourly, served_sessions, site
 
 LEDGER = "bic-ledger.sqlite"
@@ -159,7 +160,7 @@ def test_strict_names_what_the_ledger_does_not_know(filled: Bic) -> None:
     for one in (forged, extra):
         one.parent.mkdir()
     shutil.copyfile(some_file(filled), forged)
-    extra.write_bytes(b"FLV\x01" + bytes(100))
+    extra.write_bytes(b"".join(blocks("extra", "flv", 200)))
     (folder / "readme.txt").write_text("hello")
     with sqlite3.connect(filled.folder / "warehouse.sqlite") as rows:
         rows.execute("INSERT INTO session (lsid, host_name) VALUES ('forged', 'elsewhere')")
@@ -197,7 +198,7 @@ def test_other_people_s_files_are_seen_by_their_names(filled: Bic, here: Callabl
     (folder / "notes" / "c.txt").write_text("later")
     assert here("verify", "--strict").status == 0
     shutil.copyfile(some_file(filled), folder / "notes" / "d.txt")
-    (folder / "notes" / "e.db").write_bytes(b"FLV\x01" + bytes(100))
+    (folder / "notes" / "e.db").write_bytes(b"".join(blocks("extra", "flv", 200)))
     ended = here("verify", "--strict", "--json")
     assert {one["location"] for one in ended.json["problems"]} == {"notes/d.txt", "notes/e.db"}
     assert any("notes/*" in one["reason"] for one in here("failures", "--all", "--json").json["failures"])

@@ -11,28 +11,41 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from bic_lib.core import recognition
 from bic_lib.core.recognition import LOOKED_AT, What
+from bic_lib.simulator.recordings import MEDIA_TYPES
 
-FLV = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
+TAG = b"\x09\0\x01\0" + bytes(7)
+FLV = b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + TAG
+EBML = bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102")
+SEGMENT = bytes.fromhex("1853806701ffffffffffffff")
+OGG = b"OggS\0\x02" + bytes(8) + b"\x12\x34\x56\x78" + bytes(4) + b"\xc5\x07\x11\x9a\x01\x2a"
 CONTAINERS = {
-    "flv": [FLV, b"FLV\x01\x01\0\0\0\x09", b"FLV\x01\x04\0\0\0\x09"],
-    "mp4": [
-        b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
-        b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41",
-        b"\0\0\0\x14ftypqt  \0\0\0\0qt  ",
-        b"\0\0\0\x01ftyp\0\0\0\0\0\0\0\x20iso5",
+    "flv": [
+        FLV,
+        b"FLV\x01\x01\0\0\0\x09\0\0\0\0\x12\0\x01\x3d\0\x10\0\x02\0\0\0\x02\0\x0aonMetaData",
+        b"FLV\x01\x04\0\0\0\x09\0\0\0\0\x28\xff\xff\xff" + bytes(7),
+        b"FLV\x01\x05\0\0\0\x0c\x7f\x7f\x7f" + bytes(4) + TAG,
     ],
-    "webm": [bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102")],
+    "mp4": [
+        b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x08moov",
+        b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41\0\0\0\x08free",
+        b"\0\0\0\x14ftypqt  \0\0\0\0qt  \0\0\0\x08wide",
+        b"\0\0\0\x01ftyp\0\0\0\0\0\0\0\x1ciso5\0\0\0\0avc1\0\0\0\x01mdat",
+    ],
+    "webm": [EBML + SEGMENT],
     "mkv": [
-        bytes.fromhex("1a45dfa301000000000000234286810142f7810142f2810442f38108428288") + b"matroska" + b"\x42\x87\x81\x04",
-        b"\x1a\x45\xdf\xa3",
+        bytes.fromhex("1a45dfa301000000000000234286810142f7810142f2810442f38108428288")
+        + b"matroska"
+        + bytes.fromhex("4287810442858102")
+        + SEGMENT,
+        bytes.fromhex("1a45dfa3401a42f7810142820100000000000008") + b"matroska" + bytes.fromhex("42878104") + SEGMENT,
     ],
     "avi": [b"RIFF\x24\x10\0\0AVI LIST\xc0\0\0\0hdrlavih\x38\0\0\0", b"RIFF    AVI LIST~~\0\0hdrlavih\x38\0\0\0"],
-    "ogg": [b"OggS\0\x02" + bytes(8) + b"\x12\x34\x56\x78" + bytes(4)],
+    "ogg": [OGG + b"\x80theora\x03\x02\x01", OGG.replace(b"\x02", b"\x06") + b"\x01vorbis", OGG + b"OpusHead\x01"],
 }
 STARTS = [(extension, start) for extension, starts in CONTAINERS.items() for start in starts]
 ENCODINGS = [
@@ -107,6 +120,62 @@ def test_every_container_is_recognised_by_how_it_begins(extension: str, start: b
         assert (found.what, found.extension, found.text) == (What.RECORDING, extension, "")
 
 
+HEADS = {
+    "flv": FLV[:13],
+    "mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+    "webm": EBML,
+    "avi": b"RIFF\x24\x10\0\0AVI ",
+    "ogg": OGG,
+}
+"""All that comes before the first piece of what a video holds."""
+
+
+@pytest.mark.parametrize("extension", HEADS)
+@given(rest=st.binary(max_size=300) | sentences.map(str.encode))
+@example(rest=b"")
+@example(rest=TEXTS["error"].encode())
+@example(rest=b'{"error": "out of disk"}')
+@example(rest=b"Service temporarily unavailable")
+@example(rest=bytes(5000))
+def test_the_head_of_a_video_before_something_else_is_none(extension: str, rest: bytes) -> None:
+    """A video has a piece of what it holds behind its head."""
+    content = HEADS[extension] + rest
+    assume(not any(content.startswith(start[: len(HEADS[extension]) + 4]) for start in CONTAINERS[extension]))
+    found = recognition.recording(content, MEDIA_TYPES[extension])
+    assert found.what is not What.RECORDING
+    assert found.extension != extension
+
+
+@pytest.mark.parametrize(
+    ("extension", "content"),
+    [
+        pytest.param("flv", FLV.replace(TAG, b"\x0a" + TAG[1:]), id="a tag of no known kind"),
+        pytest.param("flv", FLV.replace(TAG, b"\x49" + TAG[1:]), id="a tag with reserved bits"),
+        pytest.param("flv", FLV[:-1] + b"\1", id="a tag of another stream"),
+        pytest.param("flv", FLV.replace(TAG, b"\x09\0\0\0" + bytes(7)), id="a tag of nothing"),
+        pytest.param("flv", FLV[:12] + b"\1" + TAG, id="a tag before the first"),
+        pytest.param("flv", FLV.replace(b"\0\0\0\x09", b"\0\0\0\x08", 1), id="a header shorter than its fields"),
+        pytest.param("flv", FLV.replace(b"\x01", b"\x02", 1), id="another version"),
+        pytest.param("mp4", CONTAINERS["mp4"][0].replace(b"mp42\0", b"mp\x012\0", 1), id="a brand that is no word"),
+        pytest.param("mp4", b"\0\0\0\x08ftypmp42" + bytes(12) + b"\0\0\0\x08moov", id="a list without a brand"),
+        pytest.param("mp4", CONTAINERS["mp4"][0].replace(b"moov", b"mooo"), id="a box that no video has"),
+        pytest.param("webm", EBML.replace(b"webm", b"webx") + SEGMENT, id="another document type"),
+        pytest.param("webm", EBML.replace(b"\x9f", b"\x9e", 1) + SEGMENT, id="a header of another length"),
+        pytest.param("webm", EBML.replace(b"\x9f", b"\0", 1) + SEGMENT, id="a length of no known form"),
+        pytest.param("webm", EBML[:4], id="a mark alone"),
+        pytest.param("avi", CONTAINERS["avi"][0].replace(b"avih", b"strh"), id="a list of something else"),
+        pytest.param("ogg", OGG.replace(b"\x02", b"\x04") + b"\x01vorbis", id="a page that begins nothing"),
+        pytest.param("ogg", OGG[:18] + b"\1" + OGG[19:] + b"\x01vorbis", id="a later page"),
+        pytest.param("ogg", OGG[:-2] + b"\0*\x01vorbis", id="a page of nothing"),
+        pytest.param("ogg", OGG + b"\x01nothing", id="a codec that is none"),
+    ],
+)
+def test_a_beginning_that_does_not_hold_is_none(extension: str, content: bytes) -> None:
+    """Each field that a format fixes is looked at."""
+    assert recognition.recording(CONTAINERS[extension][0]).what is What.RECORDING
+    assert recognition.recording(content).what is not What.RECORDING
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_an_answer_in_any_encoding(name: str, encoding: str) -> None:
@@ -175,7 +244,7 @@ def test_what_packed_text_says_is_read() -> None:
         pytest.param(b"abcdftyp" + bytes(24) + b"!", id="a box of 1.6 GB that lists brands"),
         pytest.param(bytes(5000), id="zeros"),
         pytest.param(b"\xe1\x1a" * 300, id="no characters that mean anything, either way round"),
-        pytest.param(b"OggS\x01" + bytes(30), id="an Ogg of another version"),
+        pytest.param(OGG.replace(b"OggS\0", b"OggS\1") + b"\x80theora", id="an Ogg of another version"),
         pytest.param(gzip.compress(FLV + bytes(9000)), id="a packed video"),
         pytest.param(b"\x1f\x8b\x08\0damaged" + bytes(24) + b"!", id="damaged gzip"),
         pytest.param(zipped(b"text", b"more text"), id="an archive of several files"),

@@ -165,6 +165,10 @@ class FileStore(Protocol):
         """
         raise Unsupported(f"this kind of destination can't list the files below {folder or 'its root'}")
 
+    def is_empty(self) -> bool:
+        """Whether no file is there at all, at any depth. Raises Unsupported where a kind can't list what it holds."""
+        return next(iter(self.pages()), None) is None
+
     def rename(self, location: str, to: str) -> bool:
         """Give a file another name in its folder, never replacing one. False: that name is taken.
 

@@ -89,6 +89,10 @@ class TableDestination(Protocol):
         """
         raise Unsupported("this kind of destination can't list the sessions that it holds")
 
+    def is_empty(self) -> bool:
+        """Whether it holds no session at all. A kind may ask for less than all of them."""
+        return next(iter(self.sessions()), None) is None
+
     def strays(self) -> Mapping[str, int]:
         """How many rows each table has that belong to no session, where it has any. Raises DestinationError."""
         return {}

@@ -139,6 +139,12 @@ class SqlDatabase:
             for host, lsid, load in transaction.stream(_SESSIONS):
                 yield host or "", lsid or "", load is not None
 
+    def is_empty(self) -> bool:
+        self._prepare()
+        with self.opened() as transaction:
+            [(last,)] = transaction.run("SELECT MAX(id) FROM session")
+        return last is None
+
     def strays(self) -> Mapping[str, int]:
         self._prepare()
         with self.opened() as transaction:

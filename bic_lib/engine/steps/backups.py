@@ -13,7 +13,7 @@ from bic_lib.core.health import Severity
 from bic_lib.core.model import DataType, Item, Outcome, Schedule, Site, State, Stream
 from bic_lib.core.ports.store import Change, Delete, Insert, Put, Replace
 from bic_lib.engine.delivery import FileDestination
-from bic_lib.engine.steps import file_transfer, outcomes
+from bic_lib.engine.steps import emptied, file_transfer, outcomes
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.holds import Holds
@@ -189,6 +189,7 @@ def _retire(job: Job, record: Record) -> None:
     if not isinstance(destination, FileDestination):
         return
     note(job.ledger, record)
+    emptied.note_use(job, record.destination)
     prior = destination.rules.retention_count
     if prior is None:
         return

@@ -15,6 +15,7 @@ from bic_lib.core.errors import Unsupported
 from bic_lib.core.model import REPORT_OF, DataType, Site, Stream
 from bic_lib.engine.app import App
 from bic_lib.engine.delivery import Destination, FileDestination
+from bic_lib.engine.steps import emptied
 from bic_lib.engine.steps.job import Job
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.notes import all_stopped, begun, filled, stopped
@@ -124,6 +125,7 @@ def release(app: App, destination: str, sites: Collection[str]) -> None:
 
 
 def fill(app: App, destination: str) -> None:
-    """Whatever lies there: first pulls into it may begin. Raises LedgerError."""
+    """Whatever lies there, or lies there no more: first pulls into it may begin. Raises LedgerError."""
+    emptied.refill(app, destination)
     app.ledger.streams.note_place(filled(destination))
     release(app, destination, list(app.sites))

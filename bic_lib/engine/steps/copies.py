@@ -34,20 +34,6 @@ def held(transfers: Iterable[Record], destinations: Collection[str], to: str) ->
     ]
 
 
-def ended_as_lost(record: Record, reason: str, now: float) -> Record:
-    """The transfer, now that nobody has the item any more."""
-    return replace(
-        record,
-        outcome=Outcome(State.LOST, reason=reason),
-        attempts=record.attempts + 1,
-        next_try=None,
-        first_failed=record.first_failed or now,
-        last_failed=now,
-        intent=None,
-        at=now,
-    )
-
-
 def rather_mended(ledger: Ledger, destinations: Collection[str], records: Sequence[Record]) -> list[Record]:
     """Outcomes before they are written: what would be lost is planned to be brought over, where another destination has it."""
     rescued = [

@@ -295,19 +295,13 @@ class DocumentIntake:
     def _failed(self, record: Record, failure: Failure) -> Record:
         """One more failed attempt; the session is fetched again by its lsid when its next try is due."""
         now = self.job.ledger.now()
-        attempts = record.attempts + 1
-        again = plan.next_try(failure, attempts, now, record.forgotten_at) if record.stream in self.tried_again else None
+        again = (
+            plan.next_try(failure, record.attempts + 1, now, record.forgotten_at) if record.stream in self.tried_again else None
+        )
         outcome = replace(record.outcome, failure=failure, state=State.FAILED if again is not None else State.GIVEN_UP)
         if again is not None:
             self.again[record.item.lsid] = min(again, self.again.get(record.item.lsid, again))
-        return replace(
-            record,
-            outcome=outcome,
-            attempts=attempts,
-            next_try=again,
-            first_failed=record.first_failed or now,
-            last_failed=now,
-        )
+        return record.failed(outcome, now, again)
 
     def _broken_item(self, document: BrokenDocument) -> Item:
         """Several of one report may have lost their ids: they are told apart by their order."""

@@ -65,15 +65,4 @@ def _missed(
         return []
     record = before or Record(item, stream.destination, Outcome(State.PLANNED), version=int(is_document))
     outcome = Outcome(State.LOST if again is None else State.FAILED, reason=reason, failure=Failure.UNEXPECTED)
-    return [
-        replace(
-            record,
-            outcome=outcome,
-            attempts=count,
-            next_try=again,
-            first_failed=record.first_failed or now,
-            last_failed=now,
-            forgotten_at=forgotten_at,
-            at=now,
-        )
-    ]
+    return [replace(record.failed(outcome, now, again), attempts=count, forgotten_at=forgotten_at)]

@@ -153,7 +153,7 @@ def _bring_over(job: Job, known: StreamState, gone: Sequence[Window]) -> None:
         (repairs if copies.held(transfers.values(), job.destinations, stream.destination) else lost).append(record)
     copies.plan_repairs(job.ledger, repairs)
     now = job.ledger.now()
-    ended = [copies.ended_as_lost(record, _REASON, now) for record in lost]
+    ended = [record.failed(Outcome(State.LOST, reason=_REASON), now) for record in lost]
     for record in job.ledger.proof.settle([replace(one, run="") for one in ended]):
         job.tell(record.item, record.destination, record.outcome)
 

@@ -72,28 +72,16 @@ def settled(job: Job, before: Record, outcome: Outcome | None, error: Destinatio
     if outcome.state in HELD:
         job.destination_works(record.destination, files=True)
     if outcome.state is State.REFUSED and outcome.failure:
-        later = now + _REFUSED_SECONDS
-        return replace(
-            record, outcome=outcome, next_try=later, first_failed=record.first_failed or now, last_failed=now, attempts=1
-        )
+        return replace(record.failed(outcome, now, now + _REFUSED_SECONDS), attempts=1)
     if outcome.state is State.EXPIRED and not at_first_sight(before, now):
         outcome = replace(outcome, state=State.LOST)
+    if outcome.state not in FAILING and outcome.failure is None:
+        return replace(record, outcome=outcome, next_try=None, intent=None)
     if outcome.failure is None:
-        final = replace(record, outcome=outcome, next_try=None, intent=None)
-        if outcome.state not in FAILING:
-            return final
-        return replace(final, attempts=record.attempts + 1, first_failed=record.first_failed or now, last_failed=now)
-    attempts = record.attempts + 1
-    again = plan.next_try(outcome.failure, attempts, now, record.forgotten_at)
+        return record.failed(outcome, now)
+    again = plan.next_try(outcome.failure, record.attempts + 1, now, record.forgotten_at)
     state = State.GIVEN_UP if again is None else (State.WAITING if outcome.failure is Failure.NOT_READY else State.FAILED)
-    return replace(
-        record,
-        outcome=replace(outcome, state=state),
-        attempts=attempts,
-        next_try=again,
-        first_failed=record.first_failed or now,
-        last_failed=now,
-    )
+    return record.failed(replace(outcome, state=state), now, again)
 
 
 def finish(
@@ -157,21 +145,10 @@ def give_up(job: Job, claimed: ClaimedStep, reason: str, completed: Callable[[Re
     """
     opened = [record for record in transfers(job, claimed) if record.outcome.state in _OPEN]
     done = [completed(record) if record.intent else None for record in opened]
-    given_up = [_given_up(job, record, reason) for record, other in zip(opened, done, strict=True) if other is None]
+    outcome, now = Outcome(State.GIVEN_UP, reason=reason), job.ledger.now()
+    given_up = [record.failed(outcome, now) for record, other in zip(opened, done, strict=True) if other is None]
     sweep(job, claimed, given_up)
     finish(job, claimed, [*filter(None, done), *given_up])
-
-
-def _given_up(job: Job, record: Record, reason: str) -> Record:
-    now = job.ledger.now()
-    return replace(
-        record,
-        outcome=Outcome(State.GIVEN_UP, reason=reason),
-        attempts=record.attempts + 1,
-        next_try=None,
-        first_failed=record.first_failed or now,
-        last_failed=now,
-    )
 
 
 def sweep(job: Job, claimed: ClaimedStep, records: Iterable[Record]) -> None:

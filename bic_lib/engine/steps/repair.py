@@ -239,7 +239,7 @@ class _Repair:
         if self.waits:
             waiting = Outcome(State.PLANNED, reason=reason[:1000])
             return replace(self.record, outcome=waiting, next_try=min(self.waits), at=self.job.ledger.now())
-        return self.again or copies.ended_as_lost(self.record, reason, self.job.ledger.now())
+        return self.again or self.record.failed(Outcome(State.LOST, reason=reason), self.job.ledger.now())
 
 
 def _is_for_the_destination(done: Record) -> bool:

@@ -51,6 +51,21 @@ def test_one_download_serves_both_destinations(world: World, sim: Simulator) -> 
     world.demand_agreement("archive", "second")
 
 
+def test_no_backup_goes_below_a_disk_that_is_not_mounted(world: World) -> None:
+    """A place for nothing but backups, empty since: the next one waits for it, and the other place has its own."""
+    world.configure(destinations=("archive", "second"), data=["site_backups"], every="1d")
+    world.once()
+    [old] = backups(world, "second")
+    (world.folder / "second" / old).rename(world.folder / "away")
+    world.pass_time(25 * HOUR)
+    assert any("it is empty, though things are stored there" in trouble for trouble in world.once().troubles)
+    assert (len(backups(world)), len(backups(world, "second"))) == (2, 0)
+    (world.folder / "away").rename(world.folder / "second" / old)
+    world.pass_time(2 * HOUR)
+    assert world.once().troubles == []
+    assert len(backups(world, "second")) == 2
+
+
 @pytest.mark.parametrize("retention", [0, 2])
 def test_retention_keeps_the_newest_and_n_prior_ones(world: World, sim: Simulator, retention: int) -> None:
     """Older ones are removed and retired in the ledger; somebody else's file stays."""
