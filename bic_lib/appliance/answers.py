@@ -18,6 +18,7 @@ from bic_lib.appliance.texts import KNOWN, Texts
 from bic_lib.core import recognition
 from bic_lib.core.errors import BicError, Gone, Interrupted, NotReady, Refused, SiteError, Unexpected, UnknownText
 from bic_lib.masking import masked
+from bic_lib.network.web_pages import PROLOG, is_web_page
 
 LEAD = b" \t\r\n\xef\xbb\xbf"
 """White space and byte order mark, which may stand before an answer's first tag (docs/appliance.md 11.4)."""
@@ -33,10 +34,7 @@ _BLANK = " \t\r\n\0\ufeff"
 _MASKED_LIMIT = 8 * 1024
 """Characters in which secrets are looked for: more than are shown, so that none is cut before it is found."""
 
-_PROLOG = r"(?>\s+|\ufeff|<\?[^<>]*>|<!--.*?-->)*+"
-"""What may stand before the first tag; it is never gone back into, so that the time is in step with the text."""
-_WEB_PAGE = re.compile(_PROLOG + r"<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
-_ERROR = re.compile(_PROLOG + r"(?:<[^<>!?/][^<>]*>\s*)?<(?:[\w.-]+:)?error(?=[\s/>])[^<>]*>", re.DOTALL)
+_ERROR = re.compile(PROLOG + r"(?:<[^<>!?/][^<>]*>\s*)?<(?:[\w.-]+:)?error(?=[\s/>])[^<>]*>", re.DOTALL)
 _ERROR_END = re.compile(r"</(?:[\w.-]+:)?error\s*>")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -50,11 +48,6 @@ class Message(NamedTuple):
     text: str
     shown: str
     own: bool
-
-
-def is_web_page(text: str) -> bool:
-    """Whether an answer is an HTML page (docs/appliance.md 8.1)."""
-    return _WEB_PAGE.match(text) is not None
 
 
 def web_page() -> SiteError:
@@ -97,11 +90,16 @@ def recording_error(texts: Texts, subject: str, said: Message) -> BicError:
         return Gone(told, expired=False)
     if texts.is_nothing_found(said.text):
         return Unexpected(told, hint="The appliance does not know this session.")
-    line = f"texts = {{ not_ready = [{json.dumps(said.shown.rstrip('…'), ensure_ascii=False)}] }}"
+    line = own_text("not_ready", said.shown)
     settled = (
         f"If that says that it is not ready yet, write into the site's settings: {line}; if it is so for good, expired or none."
     )
     return report_error(subject, said, settled)
+
+
+def own_text(meaning: str, shown: str) -> str:
+    """The line of a site's settings that gives a text, as an error shows it, this meaning."""
+    return f"texts = {{ {meaning} = [{json.dumps(shown.removesuffix('…'), ensure_ascii=False)}] }}"
 
 
 def answered(subject: str, content: bytes, content_type: str, error_of: Callable[[str, Message], BicError]) -> BicError:

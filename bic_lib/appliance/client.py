@@ -49,8 +49,11 @@ class Words:
         self._host = host
         self._learner = learner
 
-    def understood(self, kind: ReportKind, came: Iterator[Came]) -> Iterator[Came]:
-        """What came, and nothing where the site said so in words that were learned. Raises UnknownText for any others."""
+    def understood(self, kind: ReportKind, came: Iterator[Came], *, by_id: bool = False) -> Iterator[Came]:
+        """What came, and nothing where the site said so in words that were learned. Raises UnknownText for any others.
+
+        `by_id`: it was asked for sessions by their ids.
+        """
         holds = False
         try:
             for one in came:
@@ -60,16 +63,17 @@ class Words:
         except UnknownText as error:
             if holds or not self._learner.is_nothing_found(kind, error.text):
                 lacks = self._learner.lacks(kind)
-                raise says_only(f"{self._host}: the {kind} report", error.text, lacks) from error
+                raise says_only(f"{self._host}: the {kind} report", error.text, lacks, by_id=by_id) from error
 
 
 class StreamedReport:
     """A report answer on its way (:class:`bic_lib.core.ports.appliance.Report`); its body can be iterated once."""
 
-    def __init__(self, answer: Answer, kind: ReportKind, words: Words) -> None:
+    def __init__(self, answer: Answer, kind: ReportKind, words: Words, *, by_id: bool) -> None:
         self._answer = answer
         self._kind = kind
         self._words = words
+        self._by_id = by_id
 
     @property
     def as_of(self) -> int | None:
@@ -81,7 +85,7 @@ class StreamedReport:
 
     def __iter__(self) -> Iterator[Document | BrokenDocument]:
         came = documents(self._answer.text(REPORT_CHUNK), as_of=self.as_of, kind=self._kind, texts=self._words.texts)
-        return self._words.understood(self._kind, came)
+        return self._words.understood(self._kind, came, by_id=self._by_id)
 
 
 class StreamedBytes:
@@ -210,7 +214,7 @@ class Client:
     def report(self, kind: ReportKind, selection: Selection) -> Iterator[StreamedReport]:
         """The full report of a selection, as its body arrives (docs/appliance.md 2, 3, 4). Nothing found: no documents."""
         with self._transport.call(_reporting(report_parameters(kind, selection), REPORTS[kind].right)) as answer:
-            yield StreamedReport(answer, kind, self._words)
+            yield StreamedReport(answer, kind, self._words, by_id=bool(selection.lsids))
 
     def listing(self, kind: ReportKind, began: Window) -> list[Listed]:
         """What began in the window, running sessions too (docs/appliance.md 2.4)."""

@@ -7,12 +7,11 @@ no session at all may refuse everything in the same words: it has to show that i
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from bic_lib.appliance.answers import TEXT_LIMIT
+from bic_lib.appliance.answers import TEXT_LIMIT, own_text
 from bic_lib.appliance.reports import REPORTS, listing_parameters, report_parameters
 from bic_lib.appliance.texts import same
 from bic_lib.core.errors import BicError, Refused, UnknownText
@@ -146,13 +145,15 @@ def said_by(error: BicError) -> Said:
     return Said("" if isinstance(error, Refused) and error.what == "right" else None)
 
 
-def says_only(subject: str, text: str, lacks: str) -> UnknownText:
+def says_only(subject: str, text: str, lacks: str, *, by_id: bool = False) -> UnknownText:
     """The error while nobody knows what the site means; with what settles it, if it is that nothing was found.
 
-    `lacks`: the right that the account does not have, as the site shows; it is the likelier reason.
+    `lacks`: the right that the account does not have, as the site shows; it is the likelier reason. `by_id`: sessions were asked
+    for by their ids, and what is said of an id says nothing of a time in which nothing happened.
     """
-    line = f"texts = {{ nothing_found = [{json.dumps(text, ensure_ascii=False)}] }}"
-    hint = f"If that is how it says that nothing was found, write into the site's settings: {line}"
+    hint = f"If that is how it says that nothing was found, write into the site's settings: {own_text('nothing_found', text)}"
+    if by_id:
+        hint = "It was asked for by id: is it a session's of this site, and one that the appliance still keeps?"
     if lacks:
         hint = f"The account lacks the right “{lacks}”: give it to the account."
     return UnknownText(f"{subject}: the site says only: “{text}”", text=text, hint=hint)

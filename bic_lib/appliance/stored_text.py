@@ -9,9 +9,10 @@ from __future__ import annotations
 import codecs
 import re
 
-from bic_lib.appliance.answers import described, is_web_page
+from bic_lib.appliance.answers import described
 from bic_lib.core import recognition
 from bic_lib.core.errors import Unexpected
+from bic_lib.network.web_pages import is_web_page
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

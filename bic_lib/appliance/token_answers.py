@@ -6,11 +6,12 @@ import json
 import math
 import re
 
-from bic_lib.appliance.answers import is_web_page, quoted
+from bic_lib.appliance.answers import quoted
 from bic_lib.appliance.tokens import Grant
 from bic_lib.core import recognition
 from bic_lib.core.errors import Refused, SiteError
 from bic_lib.core.miscopied import miscopied
+from bic_lib.network.web_pages import is_web_page
 
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may be a token: it goes into a header."""

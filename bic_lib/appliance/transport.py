@@ -21,7 +21,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from bic_lib.appliance import body_end, content_encoding
-from bic_lib.appliance.answers import TEXT_BYTES, is_web_page, message, quoted
+from bic_lib.appliance.answers import TEXT_BYTES, message, quoted
 from bic_lib.appliance.calls import Call, date_of, failure, retry_after, too_often
 from bic_lib.appliance.https import Bearer, Session
 from bic_lib.appliance.least_rate import Meter, Pledge
@@ -34,6 +34,7 @@ from bic_lib.core.errors import BicError, Interrupted, Refused, SiteError, Unexp
 from bic_lib.core.ports.appliance import Pause
 from bic_lib.masking import mask
 from bic_lib.network.causes import reason
+from bic_lib.network.web_pages import is_web_page
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection: what public clients allow (docs/appliance.md 8.4)."""

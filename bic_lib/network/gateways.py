@@ -7,9 +7,12 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from bic_lib.network.unanswered import Party, Unanswered
+from bic_lib.network.web_pages import is_web_page
 
 _LOGIN = {407: "a proxy in between asks for a login", 511: "the network in between asks for a login"}
 
+_LOOKED_AT = 4096
+"""Bytes of a body in which a page has begun."""
 _AZURE = "x-ms-request-id"
 """What Azure writes into each answer of its own: a blob may be a web page."""
 
@@ -24,11 +27,26 @@ class Response(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
 
+class Page(Response, Protocol):
+    """With its body."""
+
+    @property
+    def content(self) -> bytes: ...
+
+
 def stepped_in(party: Party, response: Response) -> Unanswered | None:
     """What is so and what to do; None for an answer that may be the party's own, which never redirects nor sends a web page."""
     found, headers = wants_login(party, response), response.headers
     is_page = headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html"
     if found is None and is_page and _AZURE not in headers:
+        return Unanswered(f"a web page came (HTTP {response.status_code})", _hint(party))
+    return found
+
+
+def answered_with_page(party: Party, response: Page) -> Unanswered | None:
+    """The same of a party that may answer anything but a page, and name even that as one: what it begins with decides."""
+    found = wants_login(party, response)
+    if found is None and is_web_page(response.content[:_LOOKED_AT].decode("utf-8", "replace")):
         return Unanswered(f"a web page came (HTTP {response.status_code})", _hint(party))
     return found
 

@@ -86,8 +86,11 @@ class _Connections(logging.Filter):
     def why(self, line: str) -> Unanswered | None:
         """What is so and what to do, where a line tells of a connection's end that says more than the line."""
         from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415  # only where something went wrong
+        from bic_lib.notices.stepped_in import SteppedIn  # noqa: PLC0415
 
         error = self._raised.get(line)
+        if isinstance(error, SteppedIn):
+            return error.found
         if not isinstance(error, OSError) or isinstance(error, smtplib.SMTPException):
             return None
         asked = getattr(error, "request", None)
@@ -125,7 +128,10 @@ def _kind(url: str) -> NotifyBase:
         raise _Unusable(f"it is no URL of {scheme}:// as Apprise spells them")
     if not kind.verify_certificate or getattr(kind, "secure_mode", None) == "insecure":
         raise _Unusable("it says that whom it talks to is not to be verified")
+    from bic_lib.notices.stepped_in import watch  # noqa: PLC0415  # requests is there by now
+
     kind.redirects = False  # what is told goes to the place that the URL names
+    watch(type(kind))
     return kind
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bic_lib.appliance.learning import LONG_AGO, Learner, OwnLessons, Said
+from bic_lib.appliance.learning import LONG_AGO, Learner, OwnLessons, Said, says_only
 from bic_lib.appliance.reports import REPORTS
 from bic_lib.appliance.texts import Texts
 from bic_lib.core.errors import Gone, NotReady, Refused, UnknownText
@@ -202,6 +202,22 @@ def test_a_refusal_in_any_language_is_no_empty_report(
         sim.faults.denied = {REPORTS[SUPPORT].permission}
         with pytest.raises(UnknownText, match="The account lacks the right “Reporting API: support session"):
             ended(client())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_said_of_an_id_is_never_offered_as_nothing_found(sim: Simulator, client: MakeClient, language: Language) -> None:
+    """As a setting it would make a whole call with one bad id an empty one: 49 good sessions would be passed over."""
+    sim.faults.language = language
+    with pytest.raises(UnknownText) as caught:
+        fetch(client(), Selection(lsids=("zzz",)))
+    assert said("invalid_lsid", language) in caught.value.message
+    assert "asked for by id" in caught.value.hint
+    assert "texts =" not in caught.value.hint
+
+
+def test_a_text_that_is_cut_is_offered_without_its_dots() -> None:
+    """The line has to hold what the site says; its end is not known."""
+    assert 'nothing_found = ["Keine Daten"]' in says_only("a", "Keine Daten…", "").hint
 
 
 @pytest.mark.parametrize("language", ["de", "ja", "es", "pt", "zh"])

@@ -15,6 +15,7 @@ from tests.network.connections import Field, listening, tls
 from tests.network.test_unanswered import KINDS, SECRET, Tokens
 from tests.support import symptoms
 
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # one of Apprise's kinds asks for it
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 HTML = "Content-Type: text/html; charset=utf-8"
 
@@ -34,7 +35,7 @@ ANSWERS = {
     "a web page came (HTTP 403)": http("403 Forbidden", HTML),
 }
 """By the words for it."""
-PAGES_OF_THEIR_OWN = ("appliance", "webhook", "heartbeat", "mail")
+PAGES_OF_THEIR_OWN = ("appliance", "heartbeat", "mail")
 """Clients that know better words, or whose services may answer with a page."""
 
 
@@ -70,6 +71,16 @@ def test_a_beat_that_is_led_to_a_login_is_none(there: Field) -> None:
         KINDS["heartbeat"].ask(host, None)
     with there.standing("good", http("200 OK", HTML)) as (host, _):
         KINDS["heartbeat"].ask(host, None)
+
+
+def test_a_page_is_no_notice_delivered_whatever_it_says_that_it_is(there: Field) -> None:
+    """What else a service answers with success is its own affair: Slack calls its “ok” a page."""
+    page = http("200 OK", "Content-Type: application/json", body=b"<!-- x -->\n" + PAGE)
+    with there.standing("good", page) as (host, _), pytest.raises(BicError, match=r"a web page came \(HTTP 200\)"):
+        KINDS["webhook"].ask(host, None)
+    for own in (http("200 OK", HTML, body=b"ok"), http("202 Accepted", body=b""), http("200 OK", body=b'{"html": "<html>"}')):
+        with there.standing("good", own) as (host, _):
+            KINDS["webhook"].ask(host, None)
 
 
 ACTS: dict[str, Callable[[BlobContainer], object]] = {
