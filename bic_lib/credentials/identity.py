@@ -1,12 +1,14 @@
 """How Azure is entered: tokens for a managed identity, an app registration or a developer's login.
 
-No guessing: the settings say which. Tokens stay in this process's memory and are renewed five minutes before they end.
+No guessing: the settings say which. Tokens stay in this process's memory and are renewed five minutes before they end; while
+that fails the one that is held serves until its end.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import logging
 import shutil
 import subprocess
 import threading
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 
     from bic_lib.network.unanswered import Party, Unanswered
 
+log = logging.getLogger("bic.scheduler")
+
 _SPARE = 300
 """Seconds before its end when a token is fetched anew: a call that begins with it may take minutes."""
+_LEAST = 30
+"""Seconds that a held token must still be good for where it can't be renewed."""
+_AGAIN = 20
+"""Seconds until a renewal that failed is tried again: all callers wait for a try, and each may last until its timeout."""
 _TIMEOUT = 30
 """Seconds for an answer of Azure's token endpoints; msal's default is to wait for ever (docs/overridden-defaults.md)."""
 _NOT_NOW = ("AADSTS700024", "AADSTS500133", "AADSTS50027")
@@ -53,6 +61,7 @@ class Identity:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._held: dict[str, Token] = {}
+        self._not_before = 0.0
         self._asking = threading.Lock()
 
     def get_token(self, *scopes: str, **kwargs: Any) -> Token:  # noqa: ARG002  # Azure's libraries pass options that don't matter here
@@ -60,8 +69,16 @@ class Identity:
         resource = scopes[0].removesuffix("/.default")
         with self._asking:
             held = self._held.get(resource)
-            if held is None or held.expires_on - time.time() < _SPARE:
+            left = held.expires_on - time.time() if held else 0.0
+            if held and (left >= _SPARE or (left >= _LEAST and time.monotonic() < self._not_before)):
+                return held
+            try:
                 held = self._held[resource] = self._ask(resource)
+            except NoToken as error:
+                self._not_before = time.monotonic() + _AGAIN
+                if held is None or left < _LEAST:
+                    raise
+                log.warning("a token that ends in %.0f s could not be renewed yet: %s", left, error)
             return held
 
 

@@ -246,7 +246,7 @@ def _visit(message: str) -> Visit | None:
     """The visit that a message means. One that says nothing to us is dropped: the next tick asks again for what is due."""
     try:
         told = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets without end
         told = None
     match told:
         case {"v": 1, "site": str(site)}:

@@ -1,6 +1,7 @@
 # Upload bic.toml to where the app setting BIC_SETTINGS points. The role that allows it was given a moment ago and may take
 # minutes to count, so this is tried for five minutes.
 $ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false # what a command says is looked at here, whatever the profile chose
 
 function Stop-Deployment([string] $Reason) {
     [Console]::Error.WriteLine("bic: $Reason")
@@ -17,6 +18,9 @@ if (-not (Test-Path $file)) {
     [Console]::Error.WriteLine("There is no $file yet: copy bic.example.toml, fill it in, and run 'azd hooks run postprovision'.")
     exit 0
 }
+if (-not (Get-Command az -ErrorAction SilentlyContinue)) {
+    Stop-Deployment "The Azure CLI is not on PATH. Install it (https://aka.ms/azcli), say 'az login', then 'azd hooks run postprovision'."
+}
 az account show --output none
 if ($LASTEXITCODE -ne 0) {
     Stop-Deployment "Nobody is signed in to the Azure CLI. Say 'az login', then 'azd hooks run postprovision'."
@@ -27,6 +31,9 @@ for ($try = 1; $try -le 10; $try++) {
     if ($LASTEXITCODE -eq 0) {
         Write-Output "$file is now the settings of $env:BIC_FUNCTION_APP."
         exit 0
+    }
+    if ($LASTEXITCODE -eq 2) {
+        Stop-Deployment "This Azure CLI does not know these words. Bring it up to date: 'az upgrade', then 'azd hooks run postprovision'."
     }
     if ($try -lt 10) { Start-Sleep -Seconds 30 }
 }

@@ -17,11 +17,13 @@ if [ ! -f "$file" ]; then
     echo "There is no $file yet: copy bic.example.toml, fill it in, and run 'azd hooks run postprovision'." >&2
     exit 0
 fi
+command -v az >/dev/null || stop "The Azure CLI is not on PATH. Install it (https://aka.ms/azcli), say 'az login', then 'azd hooks run postprovision'."
 az account show --output none || stop "Nobody is signed in to the Azure CLI. Say 'az login', then 'azd hooks run postprovision'."
-tries=0
+tries=0 status=0
 until az storage blob upload --auth-mode login --account-name "$BIC_DATA_ACCOUNT" --container-name "$BIC_SETTINGS_CONTAINER" \
-    --name bic.toml --file "$file" --overwrite true --only-show-errors --output none; do
+    --name bic.toml --file "$file" --overwrite true --only-show-errors --output none || { status=$? && false; }; do
     tries=$((tries + 1))
+    [ "$status" -ne 2 ] || stop "This Azure CLI does not know these words. Bring it up to date: 'az upgrade', then 'azd hooks run postprovision'."
     [ "$tries" -lt 10 ] || stop "$file could not be uploaded. Look at the message above, then run 'azd hooks run postprovision'."
     sleep 30
 done

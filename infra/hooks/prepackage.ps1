@@ -1,5 +1,6 @@
 # Makes build/package, the folder that azd deploys: the program and its packages, nothing else, for the Python that the app runs on.
 $ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false # what a command says is looked at here, whatever the profile chose
 
 function Stop-Deployment([string] $Reason) {
     [Console]::Error.WriteLine("bic: $Reason")

@@ -21,9 +21,18 @@ choice() {
     stop "$name is '$value'; it can be: $*. Say 'azd env set $name $default', for example."
 }
 
+need_az() {
+    command -v az >/dev/null || stop "The Azure CLI is not on PATH. Install it (https://aka.ms/azcli), say 'az login', then what you said again."
+}
+
+# signed_in WHAT: one line, or the hook ends.
 signed_in() {
-    az account show --query "$1" --output tsv ||
+    need_az
+    answer=$(az account show --query "$1" --output tsv) ||
         stop "Who administers the database is not known: nobody is signed in to the Azure CLI. Say 'az login', or 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    [ -n "$answer" ] && [ "$(printf '%s\n' "$answer" | wc -l)" -eq 1 ] ||
+        stop "The Azure CLI does not say in one line who is signed in: '$answer'. Say 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    printf '%s' "$answer"
 }
 
 remember() {
@@ -41,10 +50,13 @@ fi
 
 if [ "$database" = true ] && [ -z "${BIC_ADMINISTRATOR_NAME:-}" ]; then
     name=$(signed_in user.name)
-    [ -n "$name" ] || stop "The Azure CLI gives no name for who is signed in. Say 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
     kind=$(signed_in user.type)
+    if [ "$kind" = servicePrincipal ]; then # the CLI calls it by its client id, but not a managed identity
+        printf '%s' "$name" | grep -Eiqx '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' ||
+            stop "A managed identity is signed in, '$name'. Say 'azd env set BIC_ADMINISTRATOR_TYPE Application', 'azd env set BIC_ADMINISTRATOR_CLIENT_ID ID' and 'azd env set BIC_ADMINISTRATOR_NAME NAME'."
+    fi
     remember BIC_ADMINISTRATOR_NAME "$name"
-    if [ "$kind" = servicePrincipal ]; then # the CLI calls it by its client id
+    if [ "$kind" = servicePrincipal ]; then
         administrator=Application
         BIC_ADMINISTRATOR_CLIENT_ID=${BIC_ADMINISTRATOR_CLIENT_ID:-$name}
         remember BIC_ADMINISTRATOR_TYPE "$administrator"
@@ -57,6 +69,7 @@ if [ "$database $administrator" = "true Application" ] && [ -z "${BIC_ADMINISTRA
 fi
 
 if [ "$network" = true ]; then # the app's subnet is delegated to it, and a deployment registers providers of its own types only
+    need_az
     az provider register --namespace Microsoft.App --wait ${AZURE_SUBSCRIPTION_ID:+--subscription "$AZURE_SUBSCRIPTION_ID"} ||
         stop "The provider Microsoft.App could not be registered. Whoever owns the subscription can: 'az provider register --namespace Microsoft.App --wait'."
 fi

@@ -143,6 +143,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(range, 26, 0)
+          defaultOutboundAccess: false
           networkSecurityGroup: { id: closed.id }
           routeTable: { id: routes.id }
           delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
@@ -152,6 +153,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
         name: 'endpoints'
         properties: {
           addressPrefix: cidrSubnet(range, 26, 1)
+          defaultOutboundAccess: false
           networkSecurityGroup: { id: forEndpoints.id }
           privateEndpointNetworkPolicies: 'NetworkSecurityGroupEnabled'
         }

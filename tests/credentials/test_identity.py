@@ -119,6 +119,29 @@ def test_a_token_is_renewed_before_it_ends(azure: Azure) -> None:
     assert held.get_token("a").expires_on < held.get_token("a").expires_on
 
 
+def test_a_token_that_can_not_be_renewed_serves_until_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """A token endpoint that is away for a moment stops no visit, and is not asked at each call; a token near its end is none."""
+    asked: list[str] = []
+    left = 200
+
+    def ask(resource: str) -> identity.Token:
+        asked.append(resource)
+        if len(asked) > 1:
+            raise identity.NoToken("The token endpoint is away.")
+        return identity.Token("held", int(time.time()) + left)
+
+    tokens = identity.Identity(ask)
+    assert {tokens.get_token(SCOPE).token for _ in range(5)} == {"held"}
+    assert len(asked) == 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    asked.clear()
+    left = 20
+    tokens = identity.Identity(ask)
+    tokens.get_token(SCOPE)
+    with pytest.raises(identity.NoToken):
+        tokens.get_token(SCOPE)
+
+
 @pytest.mark.parametrize("answer", [(400, {"statusCode": 400, "message": "no identity"}), (200, {"what": "is this"})])
 def test_an_identity_that_is_not_there_is_told(azure: Azure, answer: Answer) -> None:
     """A refusal is our error with a hint, whatever form it has."""

@@ -145,7 +145,7 @@ def test_a_work_that_breaks_down_is_told(host: Host) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        *("", "nonsense", "[]", '{"v": 2, "site": "support"}', '{"v": 1, "site": "elsewhere"}'),
+        *("", "nonsense", "[]", "[" * 30_000, '{"v": 2, "site": "support"}', '{"v": 1, "site": "elsewhere"}'),
         *('{"v": 1, "work": "elsewhere"}', '{"v": 1, "work": ["verify"]}', '{"v": 2, "work": "verify"}', '{"v": 1, "work": ""}'),
     ],
 )

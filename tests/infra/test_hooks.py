@@ -24,7 +24,8 @@ calls = pathlib.Path(os.environ["CALLS"])
 with calls.open("a") as stream:
     print(pathlib.Path(sys.argv[0]).name, *sys.argv[1:], file=stream)
 if len(calls.read_text().splitlines()) >= int(os.environ["FAILS_FROM"]):
-    sys.exit("the stand-in failed, as it was told to")
+    print("the stand-in failed, as it was told to", file=sys.stderr)
+    sys.exit(int(os.environ["FAILS_WITH"]))
 for query in ("user.name", "user.type"):
     if query in sys.argv:
         print(os.environ[query.upper().replace(".", "_")])
@@ -65,7 +66,13 @@ class Hook:
         calls = self.folder / "calls"
         calls.write_text("")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("BIC_", "AZURE_"))}
-        told = {"CALLS": str(calls), "FAILS_FROM": str(fails_from), "USER_NAME": "ann@example.com", "USER_TYPE": "user"}
+        told = {
+            "CALLS": str(calls),
+            "FAILS_FROM": str(fails_from),
+            "FAILS_WITH": "1",
+            "USER_NAME": "ann@example.com",
+            "USER_TYPE": "user",
+        }
         path = f"{self.folder / 'commands'}{os.pathsep}{os.environ['PATH']}"
         asked = {name: value for environ in environs for name, value in environ.items()}
         done = run(self.shell, *self._script(name), env={**kept, **told, "PATH": path, **asked}, cwd=self.folder)
@@ -130,12 +137,33 @@ def test_each_failure_before_provisioning_stops_it(hook: Hook) -> None:
         assert ended.remedies, ended.err
 
 
-def test_no_name_is_no_administrator(hook: Hook) -> None:
-    """A CLI that answers with nothing is not taken for an answer."""
-    ended = hook("preprovision", {"USER_NAME": ""})
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"USER_NAME": ""},
+        {"USER_NAME": "A new version is there.\nann@example.com"},
+        {"USER_TYPE": "A new version is there.\nuser"},
+        {"USER_TYPE": "servicePrincipal", "USER_NAME": "systemAssignedIdentity"},
+    ],
+)
+def test_only_one_name_is_an_administrator(hook: Hook, answer: dict[str, str]) -> None:
+    """A CLI that answers with nothing, with news, or with a managed identity's kind, is not taken for an answer."""
+    ended = hook("preprovision", answer)
     assert ended.status != 0
-    assert ended.remedies
+    assert [remedy for remedy in ended.remedies if "BIC_ADMINISTRATOR_NAME" in remedy]
     assert not [call for call in ended.calls if call.startswith("azd")]
+
+
+@pytest.mark.parametrize(("name", "missing"), [("preprovision", "az"), ("preprovision", "azd"), ("postprovision", "az")])
+@pytest.mark.usefixtures("settings")
+def test_a_command_that_is_not_installed_is_named(hook: Hook, name: str, missing: str) -> None:
+    """With what to do, and before anything else is done by it."""
+    (hook.folder / "commands" / missing).unlink()
+    ended = hook(name, MADE)
+    assert ended.status != 0
+    assert not [call for call in ended.calls if call.split()[0] == missing]
+    assert ended.remedies
+    assert ("not on PATH" in ended.err) == (missing == "az")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +215,13 @@ def test_each_failure_after_provisioning_is_told(hook: Hook) -> None:
         assert ended.status != 0
         assert len(ended.calls) == calls
         assert "azd hooks run postprovision" in ended.remedies
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_cli_that_is_too_old_is_told_at_once(hook: Hook) -> None:
+    """What it does not understand (status 2) it will not in five minutes either."""
+    ended = hook("postprovision", MADE, {"FAILS_WITH": "2"}, fails_from=2)
+    assert (ended.status != 0, len(ended.calls), ended.remedies[0]) == (True, 2, "az upgrade")
 
 
 def test_without_settings_it_says_what_to_do(hook: Hook) -> None:

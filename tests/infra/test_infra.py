@@ -415,6 +415,7 @@ def test_a_network_closes_every_door(whole: Snapshot) -> None:
     assert {kind for kind, _ in connected} == {"blob", "queue", "table", "vault", "sqlServer"}
     assert len(connected) == 6
     assert len(closed.of("Microsoft.Network/privateDnsZones")) == 5
+    assert list(values(closed.one("Microsoft.Network/virtualNetworks"), "defaultOutboundAccess")) == [False, False]
     assert len(closed.of("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")) == 6
     narrowed = whole.one("Microsoft.Storage/storageAccounts", "stbicdata" + _token(whole))["properties"]
     assert narrowed["networkAcls"]["defaultAction"] == "Deny"
