@@ -75,6 +75,8 @@ class Mask:
 
     def masked(self, text: str) -> str:
         """The text with stars in place of registered secrets, signed links, tokens and passwords."""
+        if not text:
+            return text
         if known := self._known:
             text = known.sub(STARS, text)
         for pattern, stars in _PATTERNS:

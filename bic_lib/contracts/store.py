@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -139,6 +140,34 @@ class StoreContract:
         mixed: list[Change] = [Delete("000"), Replace("001", {"n": -1}, versions[1]), Put("002", {"n": -2}), Insert("new", {})]
         assert [bool(version) for version in store.commit("t", "p", mixed)] == [False, True, True, True]
         assert [row.body.get("n") for row in store.scan("t", "p", limit=2)] == [-1, -2]
+
+    def test_what_is_committed_together_is_there_in_the_end(self, store: Store) -> None:
+        """Commits of several tables and partitions may be one act: each tells its versions, and a later one sees the earlier."""
+        with store.together():
+            [first] = store.commit("t", "p", [Insert("a", {"n": 1})])
+            store.commit("other", "q", [Put("b", {})])
+            [second] = store.commit("t", "p", [Replace("a", {"n": 2}, first)])
+        assert (there(store, "a").version, there(store, "a").body) == (second, {"n": 2})
+        assert keys(store.scan("other", "q")) == ["b"]
+
+    def test_a_conflict_leaves_what_is_committed_together(self, store: Store) -> None:
+        """A commit that is refused has written nothing; those before and after it have."""
+        with store.together():
+            store.commit("t", "p", [Put("before", {})])
+            with pytest.raises(Conflict):
+                store.commit("t", "p", [Put("within", {}), Replace("missing", {}, "1")])
+            store.commit("t", "p", [Put("behind", {})])
+        assert keys(store.scan("t", "p")) == ["before", "behind"]
+
+    def test_what_ends_early_together_was_written_in_order(self, store: Store) -> None:
+        """However a block ends: no commit stays without those before it, and the next one goes on as ever."""
+        with suppress(ZeroDivisionError), store.together():
+            store.commit("t", "p", [Put("1", {})])
+            store.commit("t", "p", [Put("2", {})])
+            raise ZeroDivisionError
+        assert keys(store.scan("t", "p")) in ([], ["1", "2"])
+        store.commit("t", "p", [Put("3", {})])
+        assert keys(store.scan("t", "p"))[-1] == "3"
 
     def test_an_empty_commit_does_nothing(self, store: Store) -> None:
         """No changes, no versions."""

@@ -38,8 +38,8 @@ class Index:
         """Write where these sessions stand. May be repeated. Raises LedgerError."""
         changes: dict[str, dict[str, Change]] = defaultdict(dict)
         for item in sessions:
-            for row in _rows(item):
-                changes[_month(item.site, _day(item))][row.key] = row
+            rows = changes[_month_of(item)]
+            rows.update((row.key, row) for row in _rows(item))
         for month, rows in changes.items():
             batch = list(rows.values())
             for first in range(0, len(batch), BATCH):
@@ -50,7 +50,7 @@ class Index:
         for item in sessions:
             changes: list[Change] = [Put(row.key, row.body) for row in _rows(replace(item, external_key=""))]
             changes += [Delete(row.key) for row in _rows(item) if row.key.startswith("key|")]
-            self.store.commit(INDEX, _month(item.site, _day(item)), changes)
+            self.store.commit(INDEX, _month_of(item), changes)
 
     def find(self, site: str, lsid: str, months: Iterable[date]) -> Place | None:
         """Where the session stands, looked for in these months (any day of each), in their order. Raises LedgerError."""
@@ -80,11 +80,11 @@ class Index:
 
 def place_of(session: Item) -> Place:
     """Where the ledger keeps a session."""
-    return Place(session.site, session.lsid, _day(session), session.external_key)
+    return Place(session.site, session.lsid, date.fromisoformat(_day(session)), session.external_key)
 
 
 def _rows(item: Item) -> Iterator[Put]:
-    body = {"lsid": item.lsid, "day": _day(item).isoformat(), "key": item.external_key}
+    body = {"lsid": item.lsid, "day": _day(item), "key": item.external_key}
     yield Put(key_part(item.lsid), body)
     if item.external_key:
         yield Put(f"key|{hashed(item.external_key)}|{key_part(item.lsid)}", body)
@@ -94,8 +94,12 @@ def _place(site: str, row: Row) -> Place:
     return Place(site, row.body["lsid"], date.fromisoformat(row.body["day"]), row.body["key"])
 
 
-def _day(item: Item) -> date:
-    return date.fromisoformat(partition(item).rpartition("|")[2])
+def _day(item: Item) -> str:
+    return partition(item).rpartition("|")[2]
+
+
+def _month_of(item: Item) -> str:
+    return partition(item)[: -len("-DD")]
 
 
 def _month(site: str, day: date) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Literal
 
 from bic_lib.core.health import Severity
@@ -155,10 +156,11 @@ def _entry(record: Record, now: float, by: str) -> Entry | None:
 
 def _body(entry: Entry) -> dict[str, Any]:
     """What is empty is left out."""
-    return {name: value for name in _FIELDS if (value := getattr(entry, name)) not in ("", None, 0)}
+    return {name: value for name, value in zip(_FIELDS, _values(entry), strict=True) if value}
 
 
 _FIELDS = tuple(field.name for field in fields(Entry))
+_values = attrgetter(*_FIELDS)
 
 
 def _read(row: Row) -> Entry:

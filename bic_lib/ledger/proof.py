@@ -11,7 +11,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bic_lib.core.health import Severity
 from bic_lib.core.model import REPORT_OF, DataType, Item, Outcome, State, Stream
@@ -83,29 +83,22 @@ class Proof:
     ) -> list[Record]:
         """Write outcomes in batches per day, documents last, and return them as they were written. May be repeated.
 
-        `left`: outcomes of what was not tried, to be counted as well.
+        Where the store can, all that is one act. `left`: outcomes of what was not tried, to be counted as well.
         """
-        records = self.announce(records, left=left)
-        self.index.note([item for item, _ in documents])
         changes: dict[str, dict[str, Change]] = defaultdict(dict)
-        for record in records:
-            key = transfer_key(record)
-            changes[partition(record.item)][key] = Put(key, transfer_body(record))
-        for item, known in documents:
-            body = {
-                "fp": known.fingerprint,
-                "served": sorted(known.served),
-                "open": known.open,
-                "start": item.start,
-                "end": item.end,
-                **({"purged": True} if known.purged else {}),
-            }
-            key = document_key(item.lsid)
-            changes[partition(item)][key] = Put(key, body)
-        for day in sorted(changes):
-            batch = list(changes[day].values())
-            for first in range(0, len(batch), BATCH):
-                self.store.commit(ITEMS, day, batch[first : first + BATCH])
+        with self.store.together():
+            records = self.announce(records, left=left)
+            self.index.note([item for item, _ in documents])
+            for record in records:
+                key = transfer_key(record)
+                changes[partition(record.item)][key] = Put(key, transfer_body(record))
+            for item, known in documents:
+                key = document_key(item.lsid)
+                changes[partition(item)][key] = Put(key, _document_body(item, known))
+            for day in sorted(changes):
+                batch = list(changes[day].values())
+                for first in range(0, len(batch), BATCH):
+                    self.store.commit(ITEMS, day, batch[first : first + BATCH])
         return records
 
     def bury(self, records: Sequence[Record], by: str, sessions: Sequence[Item] = ()) -> None:
@@ -212,14 +205,14 @@ class Known:
         self._site = site
         self._documents: OrderedDict[str, dict[str, KnownDocument]] = OrderedDict()
         self._transfers: OrderedDict[tuple[str, str], dict[str, Record]] = OrderedDict()
-        self._served: dict[tuple[str, ...], frozenset[str]] = {}
+        self._served: dict[frozenset[str], frozenset[str]] = {}
 
     def document(self, item: Item) -> KnownDocument | None:
         return self._day(partition(item)).get(item.lsid)
 
     def note(self, item: Item, known: KnownDocument) -> None:
         """Keep in step with what `Proof.settle` just wrote."""
-        self._day(partition(item))[item.lsid] = replace(known, served=self._shared(sorted(known.served)))
+        self._day(partition(item))[item.lsid] = replace(known, served=self._shared(known.served))
 
     def transfer(self, item: Item, destination: str) -> Record | None:
         """The newest version of one of the item's transfers."""
@@ -256,7 +249,8 @@ class Known:
 
     def _shared(self, served: Iterable[str]) -> frozenset[str]:
         """One set for all sessions that were served alike: a day may hold a hundred thousand of them."""
-        return self._served.setdefault(tuple(served), frozenset(served))
+        served = frozenset(served)
+        return self._served.setdefault(served, served)
 
 
 def _records(store: Store, site: str, rows: Iterable[Row]) -> Iterator[Record]:
@@ -267,6 +261,17 @@ def _hold(held: OrderedDict[Key, Value], key: Key, value: Value) -> None:
     held[key] = value
     if len(held) > _DAYS_HELD:
         held.popitem(last=False)
+
+
+def _document_body(item: Item, known: KnownDocument) -> dict[str, Any]:
+    body = {
+        "fp": known.fingerprint,
+        "served": sorted(known.served),
+        "open": known.open,
+        "start": item.start,
+        "end": item.end,
+    }
+    return {**body, "purged": True} if known.purged else body
 
 
 def _known(row: Row, served: Callable[[Iterable[str]], frozenset[str]] = frozenset) -> KnownDocument:

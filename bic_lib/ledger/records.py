@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from bic_lib.core.health import Severity
@@ -160,6 +161,8 @@ _RECORD_FIELDS = (
     *("fingerprint", "open", "attempts", "first_failed", "last_failed", "next_try", "forgotten_at", "at", "intent"),
     *("origin", "listed", "aside"),
 )
+_TOLD = (*_ITEM_FIELDS, *_OUTCOME_FIELDS, *_RECORD_FIELDS)
+_told = attrgetter(*(f"item.{name}" for name in _ITEM_FIELDS), *(f"outcome.{name}" for name in _OUTCOME_FIELDS), *_RECORD_FIELDS)
 
 
 def transfer_body(record: Record) -> dict[str, Any]:
@@ -167,8 +170,8 @@ def transfer_body(record: Record) -> dict[str, Any]:
     body: dict[str, Any] = {"state": str(record.outcome.state)}
     if record.outcome.failure:
         body["failure"] = str(record.outcome.failure)
-    for source, names in ((record.item, _ITEM_FIELDS), (record.outcome, _OUTCOME_FIELDS), (record, _RECORD_FIELDS)):
-        body.update({name: value for name in names if (value := getattr(source, name))})
+    told = zip(_TOLD, _told(record), strict=True)
+    body |= {name: value for name, value in told if value}
     if "reason" in body:
         body["reason"] = masked(body["reason"])
     if record.run and record.outcome.state is State.PLANNED:

@@ -7,6 +7,7 @@ Where in a row a name stands, this module knows alone; texts for people stay as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +51,9 @@ class Renamed:
         self._down = _Calls(names.sites.key, names.destinations.key)
         self._up = _Calls(names.sites.name, names.destinations.name)
         self.now, self.gone, self.problems, self.close = store.now, store.gone, store.problems, store.close
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._store.together()
 
     def get(self, table: str, partition: str, key: str) -> Row | None:
         row = self._store.get(table, *_place(table, partition, key, self._down))

@@ -98,17 +98,13 @@ def rows(outcomes: Sequence[Told]) -> list[Put]:
 
 def in_rows(values: Iterable[Value], most: int) -> Iterator[list[Value]]:
     """JSON values in groups of at most so many that one row takes."""
-    group: list[Value] = []
-    size = 0
-    for value in values:
-        length = len(json.dumps(value))
-        if group and (len(group) == most or size + length > _ROW_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(value)
-        size += length
-    if group:
+    left = list(values)
+    while left:  # each turn takes at least one
+        group = left[:most]
+        while len(group) > 1 and len(json.dumps(group)) > _ROW_BYTES:
+            del group[len(group) // 2 :]
         yield group
+        del left[: len(group)]
 
 
 def _values(one: Told) -> list[Any]:

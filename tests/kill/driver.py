@@ -9,6 +9,7 @@ children are forks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -94,10 +95,17 @@ def once(folder: Path, kill_at: int, act: Callable[[App], object] = running.once
     """`bic run --once`, or another command, killed before a point."""
     killer = Killer(kill_at, folder)
     killer.arm()
+    if kill_at != NEVER:
+        setattr(sqlite.SqliteStore, "together", _apart)  # noqa: B010  # not even mypy lets a method be assigned
     (folder / "started").touch()
     act(wiring.app(loading.load(folder / "bic.toml")))
     with (folder / "passed").open("a") as passed:
         passed.write(f"{killer.passed} ")
+
+
+def _apart(_store: sqlite.SqliteStore) -> contextlib.nullcontext[None]:
+    """Commit by commit, as in tables: a gap between each two."""
+    return contextlib.nullcontext()
 
 
 def run(folder: Path, kill_at: int, act: Callable[[App], object] = running.once) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,6 +86,12 @@ class Store(Protocol):
         """All or nothing: ≤ 100 changes, each key once. Returns the new version of each row ("" for a deleted one).
 
         Raises Conflict when a condition does not hold; then nothing was written.
+        """
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread commits in such a block is written in its order: commit by commit, or as one act at the block's end,
+        where that costs less. What is read within may be older than the block; nothing within waits for others.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from azure.core import MatchConditions
@@ -131,6 +131,10 @@ class AzureTableStore:
             except _NotThere as missing:
                 left.remove(missing.change)
         return [""] * len(changes)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Commit by commit: no transaction there has rows of two partitions."""
+        return nullcontext()
 
     def gone(self, holder: str) -> bool:  # noqa: ARG002  # another instance's process is nothing that we can look at
         return False

@@ -31,4 +31,4 @@ def body_text(body: Mapping[str, Any]) -> str:
     return text
 
 
-_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)

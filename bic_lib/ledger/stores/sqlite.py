@@ -97,6 +97,7 @@ class SqliteStore:
         self._file: tuple[int, int] | None = None
         self._idle: list[sqlite3.Connection] = []
         self._committing = threading.Lock()
+        self._open_act = threading.local()
 
     def prepare(self) -> None:
         """Make the table in an empty file, see that it can be written, and refuse what is not ours."""
@@ -159,14 +160,46 @@ class SqliteStore:
         self._demand_in_place()
         token, now = secrets.token_hex(TOKEN // 2), float(self.now())
         versions = []
-        with self._committing, self._connection() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._act() as connection:
             for change in changes:
                 version = _apply(connection, table, partition, change, token, now)
                 if version is None:
                     raise Conflict(f"Ledger row {table} / {partition} / {change.key} was changed by somebody else.")
                 versions.append(version)
         return versions
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """As the port says: one transaction; other threads and processes wait with theirs."""
+        with self._transaction() as connection:
+            self._open_act.connection = connection
+            try:
+                yield
+            finally:
+                del self._open_act.connection
+
+    @contextmanager
+    def _act(self) -> Iterator[sqlite3.Connection]:
+        """What is written here is written whole or not at all: in a transaction, or as a part of the thread's open one."""
+        connection = getattr(self._open_act, "connection", None)
+        if connection is None:
+            with self._transaction() as connection:
+                yield connection
+            return
+        connection.execute("SAVEPOINT part")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK TO part")
+            raise
+        finally:
+            connection.execute("RELEASE part")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._committing, self._connection() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
 
     def gone(self, holder: str) -> bool:
         return gone(holder)
@@ -207,8 +240,7 @@ class SqliteStore:
     def _set_aside(self, damaged: Sequence[DamagedRow]) -> None:
         """Each goes to the troubles, in one transaction; one that SQLite doesn't find any more by its key stays."""
         token, now = secrets.token_hex(TOKEN // 2), float(self.now())
-        with self._committing, self._connection() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._act() as connection:
             for row in damaged:
                 _apply(connection, RUNS, PARTITION, row.put(now), token, now)
                 named = (row.table, row.partition, row.key, row.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -207,6 +207,11 @@ class KillingStore(SqliteStore):
         if self.left < 0:
             raise Killed
         return done
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit by commit, as in tables: so there are more gaps."""
+        yield
 
     def gone(self, _holder: str) -> bool:
         """Each try is a process of its own: whoever held a lease before has ended."""

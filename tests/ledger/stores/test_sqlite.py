@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,38 @@ while True:
         assert len(batches) == 100
         assert len(set(batches)) == 1
         assert batches[0] >= told[-1]
+
+
+def test_a_kill_leaves_all_that_was_committed_together_or_nothing(path: Path) -> None:
+    """Rows of two tables, committed a hundred at a time by one process and killed at random: both tables tell the same."""
+    writing = """
+for n in range(1_000_000):
+    with store.together():
+        for table in ("items", "journal"):
+            store.commit(table, "p", [Put(f"{k:03}", {"n": n}) for k in range(100)])
+    print(n, flush=True)
+"""
+    process = child(writing, path)
+    assert process.stdout is not None
+    with process.stdout:
+        told = [int(process.stdout.readline()) for _ in range(3)]
+        process.kill()
+        process.wait()
+    store = sqlite.create(path)
+    [found] = {row.body["n"] for table in ("items", "journal") for row in store.scan(table, "p")}
+    store.close()
+    assert found >= told[-1]
+
+
+def test_a_commit_of_another_thread_is_no_part_of_what_is_committed_together(store: sqlite.SqliteStore) -> None:
+    """It waits for its end, and stays when that is undone."""
+    with ThreadPoolExecutor() as pool:
+        with suppress(ZeroDivisionError), store.together():
+            store.commit("t", "p", [Put("ours", {})])
+            theirs = pool.submit(store.commit, "t", "p", [Put("theirs", {})])
+            raise ZeroDivisionError
+        theirs.result()
+    assert [row.key for row in store.scan("t", "p")] == ["theirs"]
 
 
 def test_this_process_is_not_gone(store: sqlite.SqliteStore) -> None:
