@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 from bic_lib.core import named, recognition
 from bic_lib.core.errors import Unsupported
-from bic_lib.core.ports.files import FileEntry
+from bic_lib.core.ports.files import FileEntry, FileStore
 from bic_lib.engine.delivery import Destination, FileDestination, RowDestination
 from bic_lib.engine.proving import Problem
 
@@ -44,6 +45,7 @@ def strangers(destination: Destination, known: Collection[str], patterns: Sequen
     elif isinstance(destination, FileDestination):
         unknown = (entry for entry in _files(destination) if entry.location not in known)
         yield from _strange_files(destination, unknown, patterns)
+        yield from _left_files(destination, known, patterns)
     else:
         raise Unsupported("this kind of destination can't list what it holds")
 
@@ -74,6 +76,20 @@ def _strange_files(destination: FileDestination, entries: Iterable[FileEntry], p
     for folder, count in sorted(others.items()):
         files = "1 other file" if count == 1 else f"{count:,} other files"
         yield Problem(destination.name, f"{folder}/", "", "foreign", f"{files} that the ledger does not know")
+
+
+def _left_files(destination: FileDestination, known: Collection[str], patterns: Sequence[str]) -> Iterator[Problem]:
+    """Files under names that no listing shows: what a lost worker left and nobody will take up, and what somebody hid there."""
+    leftovers = getattr(destination.store, "leftovers", partial(FileStore.leftovers, destination.store))  # an older plug-in's
+    for entry in leftovers():
+        if entry.location in known:
+            continue
+        told = _told(destination, entry)
+        if told is None and any(fnmatchcase(entry.location, pattern) for pattern in patterns):
+            continue
+        lsid, what = told or ("", "a file that the ledger does not know")
+        why = f"{what}, under a name of unfinished ones, and nobody is writing it"
+        yield Problem(destination.name, entry.location, lsid, "foreign", why)
 
 
 def _told(destination: FileDestination, entry: FileEntry) -> tuple[str, str] | None:

@@ -162,5 +162,5 @@ def locations(app: App) -> dict[str, set[str]]:
         if record.aside:
             known[record.destination].add(record.aside)
         if record.intent and record.outcome.state not in (State.GIVEN_UP, State.LOST):
-            known[record.destination].add(str(record.intent.get("location", "")))
+            known[record.destination] |= {str(record.intent.get(name, "")) for name in ("location", "token")}
     return known

@@ -171,6 +171,18 @@ class FileStoreContract:
         assert list(store.pages("no/such/folder")) == []
         unfinished.discard()
 
+    def test_what_is_unfinished_is_left_once_nobody_can_be_at_it(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A staging in the making is nobody's after a day; a finished file never is. Blocks of a blob are no file."""
+        store.put("a/x.xml", b"x", replace=False)
+        unfinished = store.stage("a/v.mp4", TRANSFER, 1)
+        unfinished.write(b"x")
+        assert list(store.leftovers()) == []
+        monkeypatch.setattr("bic_lib.destinations.temporary.STALE_SECONDS", -86_400)
+        left = [entry.location for entry in store.leftovers()]
+        assert [location.rpartition("/")[0] for location in left] == ["a"] * store.movable
+        assert "a/x.xml" not in left
+        unfinished.discard()
+
     def test_only_what_is_finished_makes_it_not_empty(self, store: FileStore) -> None:
         """A place without files is empty, whatever is on its way there; one file at any depth is something."""
         assert store.is_empty()

@@ -196,15 +196,21 @@ class BlobContainer(FileStore):
             staging.discard()
             raise
 
+    def leftovers(self) -> Iterator[FileEntry]:
+        return temporary.left(self._all_below(""))
+
     def is_empty(self) -> bool:
         return next(self._below("", at_once=1), None) is None
 
     def _below(self, folder: str, at_once: int | None = None) -> Iterator[FileEntry]:
+        return (entry for entry in self._all_below(folder, at_once) if not temporary.is_hidden(entry.location))
+
+    def _all_below(self, folder: str, at_once: int | None = None) -> Iterator[FileEntry]:
         with self._translated(folder):
             found = self._container().list_blobs(self._folder(folder), ["metadata"], results_per_page=at_once)
             for blob in found:
                 location = blob.name.removeprefix(self._prefix)
-                if _is_file(blob) and not any(name.startswith(temporary.OURS) for name in location.split("/")):
+                if _is_file(blob):
                     yield FileEntry(location, blob.size, blob.last_modified.timestamp())
 
     def _folder(self, folder: str) -> str:

@@ -154,6 +154,9 @@ class LocalFolder(FileStore):
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))
 
+    def leftovers(self) -> Iterator[FileEntry]:
+        return temporary.left(self._below("", Folder.entries))
+
     def is_empty(self) -> bool:
         return next(self._below(""), None) is None
 
@@ -215,12 +218,12 @@ class LocalFolder(FileStore):
                 with self._root.folder(folder, make=make) as source:
                     yield source, name, target, to_name
 
-    def _below(self, folder: str) -> Iterator[FileEntry]:
+    def _below(self, folder: str, entries: Callable[[Folder], Iterator[os.DirEntry[str]]] | None = None) -> Iterator[FileEntry]:
         waiting = [folder]
         while waiting:
             here = waiting.pop()
             with self._translated(here), contextlib.suppress(*_MISSING), self._root.folder(here) as opened:
-                for entry in _entries(opened):
+                for entry in (entries or _entries)(opened):
                     location, status = listing.below(here, entry.name), opened.status(entry.name)
                     if status and stat.S_ISDIR(status.st_mode) and not is_link(status):
                         waiting.append(location)

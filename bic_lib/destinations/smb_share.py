@@ -155,6 +155,9 @@ class SmbShare(FileStore):
     def pages(self, folder: str = "") -> Iterator[Sequence[FileEntry]]:
         return listing.pages(self._below(folder))
 
+    def leftovers(self) -> Iterator[FileEntry]:
+        return temporary.left(self._all_below(""))
+
     def is_empty(self) -> bool:
         return next(self._below(""), None) is None
 
@@ -193,6 +196,9 @@ class SmbShare(FileStore):
         return held.hexdigest() == stamp.sha256
 
     def _below(self, folder: str) -> Iterator[FileEntry]:
+        return (entry for entry in self._all_below(folder) if not temporary.is_hidden(entry.location))
+
+    def _all_below(self, folder: str) -> Iterator[FileEntry]:
         waiting = [folder]
         while waiting:
             here = waiting.pop()
@@ -202,7 +208,7 @@ class SmbShare(FileStore):
                     location, about = listing.below(here, entry.name), entry.smb_info
                     if files.is_folder(entry):
                         waiting.append(location)
-                    elif not entry.name.startswith(temporary.OURS):
+                    else:
                         yield FileEntry(location, about.end_of_file, about.last_write_time.timestamp())
 
     def _path(self, location: str) -> str:

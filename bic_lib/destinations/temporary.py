@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import time
+from collections.abc import Iterable, Iterator
+
+from bic_lib.core.ports.files import FileEntry
 
 OURS = ".bic-"
 """Names that begin so are temporary: they are never listed, and no item is called so."""
@@ -14,6 +18,7 @@ STALE_SECONDS = 86_400
 
 _PUT = f"{OURS}put-"
 _STAGED = re.compile(r"\.bic-([0-9a-f]{16})-(\d+)\.part")
+_SHORT_LIVED = re.compile(r"\.bic-put-[0-9a-f]{16}(?:-[0-9a-f]{8})?\.part")
 
 
 def of_put(name: str) -> str:
@@ -39,6 +44,22 @@ def is_put(name: str) -> bool:
 def stale(age: float) -> bool:
     """Whether a temporary file of this age (seconds) belongs to nobody."""
     return age > STALE_SECONDS
+
+
+def is_hidden(location: str) -> bool:
+    """Whether it has such a name, or one of the folders that it lies in."""
+    return any(name.startswith(OURS) for name in location.split("/"))
+
+
+def left(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
+    """Those of all files that are hidden, and that no worker may have in hand."""
+    now = time.time()
+    return (entry for entry in entries if is_hidden(entry.location) and not _in_hand(entry.location, now - entry.modified))
+
+
+def _in_hand(location: str, age: float) -> bool:
+    folder, _, name = location.rpartition("/")
+    return not is_hidden(folder) and not stale(age) and bool(_STAGED.fullmatch(name) or _SHORT_LIVED.fullmatch(name))
 
 
 def staged_before(name: str, transfer: str, epoch: int) -> bool:

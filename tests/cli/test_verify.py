@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -202,6 +204,31 @@ def test_other_people_s_files_are_seen_by_their_names(filled: Bic, here: Callabl
     ended = here("verify", "--strict", "--json")
     assert {one["location"] for one in ended.json["problems"]} == {"notes/d.txt", "notes/e.db"}
     assert any("notes/*" in one["reason"] for one in here("failures", "--all", "--json").json["failures"])
+
+
+def test_strict_names_what_is_hidden_behind_names_of_unfinished_files(filled: Bic, here: Callable[..., Ended]) -> None:
+    """What nobody is writing any more, and what never was one of ours; what a worker may have in hand is left alone."""
+    folder, old = filled.folder / "archive", time.time() - 90_000
+    (folder / ".bic-notes").mkdir()
+    hidden = {
+        ".bic-0123456789abcdef-1.part": b"half",
+        ".bic-notes/a.xml": some_file(filled).read_bytes(),
+        ".bic-film.flv": b"".join(blocks("extra", "flv", 200)),
+        ".bic-fedcba9876543210-2.part": b"in the making",
+        ".bic-put-fedcba9876543210.part": b"in the making",
+    }
+    for name, content in hidden.items():
+        (folder / name).write_bytes(content)
+    os.utime(folder / ".bic-0123456789abcdef-1.part", (old, old))
+    assert here("verify").status == 0
+    ended = here("verify", "--strict", "--json")
+    found = {one["location"]: one["lsid"] for one in ended.json["problems"]}
+    assert ended.status == 1
+    assert found.keys() == set(list(hidden)[:3])
+    assert found[".bic-notes/a.xml"]
+    for name in list(hidden)[:3]:
+        (folder / name).unlink()
+    assert here("verify", "--strict").status == 0
 
 
 def test_filters_hide_nothing_that_the_ledger_does_not_know(filled: Bic, here: Callable[..., Ended]) -> None:

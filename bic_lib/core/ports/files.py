@@ -165,6 +165,13 @@ class FileStore(Protocol):
         """
         raise Unsupported(f"this kind of destination can't list the files below {folder or 'its root'}")
 
+    def leftovers(self) -> Iterator[FileEntry]:
+        """Files below names that are kept for unfinished ones, which :meth:`pages` passes over, and that nobody is writing now.
+
+        They are a day old, or of no form in which we write. Raises Unsupported where a kind can't list what it holds.
+        """
+        return iter(())
+
     def is_empty(self) -> bool:
         """Whether no file is there at all, at any depth. Raises Unsupported where a kind can't list what it holds."""
         return next(iter(self.pages()), None) is None

@@ -51,6 +51,21 @@ def all_items(world: World, run: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_each_run_by_hand_is_one_of_its_own(world: World, sim: Simulator) -> None:
+    """However soon after the last one: each has its number, its backup and its outcome; ended ones are left as they were."""
+    world.configure(schedules=BACKUPS)
+    world.once()
+    begun = world.clock()
+    for number in range(1, 4):
+        world.clock.offset -= world.clock() - begun
+        assert world.now().troubles == []
+        told = [one for one in runs(world.ledger()) if one["schedule"] == "nightly"]
+        assert len(told) == number + 1
+        assert {(one["outcome"], one["stored"]) for one in told} == {("ok", 1)}
+    assert len(sim.backups) == 4
+    assert len({one["id"] for one in told}) == 4
+
+
 def test_a_run_goes_on_until_its_recordings_had_an_outcome(world: World, sim: Simulator) -> None:
     """Its streams are walked, and it still runs; with the last recording it has ended, and counts all that is stored."""
     world.configure(data=RECORDED)
