@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Unicode, UniqueConstraint
@@ -12,39 +10,8 @@ from sqlalchemy import Index as TableIndex
 from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateIndex
 
+from bic_lib.destinations.sql.described import Described, Found, Index, Make, is_insensitive
 from bic_lib.destinations.sql.tables import GUIDE
-
-
-class Found(NamedTuple):
-    """A column that is there, as SQL Server describes it: `length` in characters, -1 without limit, None for no text.
-
-    Where types don't bind, as in SQLite, `type` is empty. `given` says that the server has a value of its own for it.
-    """
-
-    type: str = ""
-    length: int | None = None
-    collation: str | None = None
-    identity: bool = True
-    nullable: bool = True
-    given: bool = False
-    computed: bool = False
-
-
-class Index(NamedTuple):
-    """The columns of an index or key, in order."""
-
-    columns: tuple[str, ...]
-    unique: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a database's catalog tells of its tables, all names in lower case; `collation` is the database's own."""
-
-    columns: dict[str, dict[str, Found]] = field(default_factory=lambda: defaultdict(dict))
-    indexes: dict[str, list[Index]] = field(default_factory=lambda: defaultdict(list))
-    collation: str | None = None
-
 
 INDEX_BYTES = 1_700
 """What SQL Server takes into the key of an index. It refuses rows with more: columns that may have it get no index there."""
@@ -78,23 +45,56 @@ _COMPARED = ("host_name", "lsid")
 
 def differences(there: Described, compiler: Compiler) -> Iterator[Difference]:
     """All that would lose, mix up or slow down sessions in the guide's tables that are there."""
-    for table in (table for table in GUIDE if table.name in there.columns):
-        found = there.columns[table.name]
-        for column in table.columns:
-            if column.name in found:
-                yield from _of_column(column, found[column.name], there.collation, compiler)
-        for name in found.keys() - table.columns.keys():
-            if not found[name].nullable and not found[name].given:
-                told = f"{table.name}.{name}, which bic does not write, takes no NULL and has no default"
-                yield Difference(told, f"-- {told}: give it a default, or let it be NULL.")
-        yield from _of_keys(table, found, there.indexes[table.name], compiler)
+    for table in GUIDE:
+        if make := there.makes.get(table.name):
+            yield _of_make(table.name, make, compiler)
+        elif table.name in there.columns:
+            yield from _of_names(table, there)
+            yield from _of_columns(table, there, compiler)
+            yield from _of_keys(table, there.columns[table.name], there.indexes[table.name], compiler)
+
+
+def _of_make(name: str, make: Make, compiler: Compiler) -> Difference:
+    told = f"{name} is {make.value}, where a load writes and replaces rows"
+    if make in {Make.VIEW, Make.SYNONYM} and compiler.name != "sqlite":
+        return Difference(told, f"EXEC sp_rename '{name}', '{name}_before'")
+    return Difference(told, f"-- {told}: make an ordinary table of this name, and copy its rows.")
+
+
+def _of_names(table: Table, there: Described) -> Iterator[Difference]:
+    """Names that this database tells apart from ours, and triggers that do something else than write."""
+    for trigger in there.instead[table.name]:
+        told = f"{table.name} has the trigger {trigger}, which acts in place of writing"
+        yield Difference(told, f"DISABLE TRIGGER [{trigger}] ON {table.name}")
+    if not there.tells_cases_apart():
+        return
+    if (spelt := there.spelt.get(table.name, table.name)) != table.name:
+        yield Difference(
+            f"{table.name} is spelt {spelt}, which is another name here", f"EXEC sp_rename '{spelt}', '{table.name}'"
+        )
+    for column, found in there.columns[table.name].items():
+        if column in table.columns and found.spelt not in {"", column}:
+            told = f"{table.name}.{column} is spelt {found.spelt}, which is another name here"
+            yield Difference(told, f"EXEC sp_rename '{table.name}.{found.spelt}', '{column}', 'COLUMN'")
+
+
+def _of_columns(table: Table, there: Described, compiler: Compiler) -> Iterator[Difference]:
+    found = there.columns[table.name]
+    for column in table.columns:
+        if column.name in found:
+            yield from _of_column(column, found[column.name], there.collation, compiler)
+    for name in sorted(found.keys() - table.columns.keys()):
+        if not found[name].nullable and not found[name].given:
+            told = f"{table.name}.{name}, which bic does not write, takes no NULL and has no default"
+            yield Difference(told, f"-- {told}: give it a default, or let it be NULL.")
 
 
 def _of_column(column: Column[object], found: Found, collation: str | None, compiler: Compiler) -> Iterator[Difference]:
     name = f"{column.table.name}.{column.name}"
     if column.primary_key:
-        if not found.identity:
-            told = f"{name} is no IDENTITY column"
+        small = None if compiler.name == "sqlite" else _wrong_type(column, found)
+        if small or not found.identity:
+            told = f"{name} is {small or 'no column that numbers itself (IDENTITY, INTEGER PRIMARY KEY)'}"
             yield Difference(told, f"-- {told}: make the table anew with one, and copy its rows.")
         return
     kind = column.type.compile(dialect=compiler)
@@ -104,7 +104,11 @@ def _of_column(column: Column[object], found: Found, collation: str | None, comp
         )
         yield Difference(f"{name} is computed, where a load writes its own", anew)
         return
-    wrong = _wrong_type(column, found)
+    if found.encrypted:
+        told = f"{name} is encrypted by keys that only clients have"
+        yield Difference(told, f"-- {told}: take the encryption away (Set-SqlColumnEncryption).")
+        return
+    wrong = _wrong_affinity(column, found) if compiler.name == "sqlite" else _wrong_type(column, found)
     if wrong is None and column.nullable and not found.nullable:
         wrong = "NOT NULL, though not every session has one"
     if wrong is None and column.table.name == "session" and column.name in _COMPARED:
@@ -140,8 +144,19 @@ def _wrong_type(column: Column[object], found: Found) -> str | None:
     )
 
 
+_AFFINITIES = {"TEXT": "makes a text of a number", "REAL": "makes fractions of numbers"}
+
+
+def _wrong_affinity(column: Column[object], found: Found) -> str | None:
+    """SQLite changes a value as the declared type wants it: '0012' comes back as 12."""
+    if isinstance(column.type, Unicode):
+        return f"{found.type}, which makes a number of 0012" if found.type in {"INTEGER", "NUMERIC", "REAL"} else None
+    harm = None if isinstance(column.type, DateTime) else _AFFINITIES.get(found.type)
+    return f"{found.type}, which {harm}" if harm else None
+
+
 def _wrong_collation(found: str | None, database: str | None) -> str | None:
-    if found and "_CI_" not in found.upper():
+    if found and not is_insensitive(found):
         return f"case-sensitive ({found}), so that one session can be there twice"
     if found and database and found.lower() != database.lower():
         return f"of another collation ({found}) than its database ({database})"
@@ -149,7 +164,7 @@ def _wrong_collation(found: str | None, database: str | None) -> str | None:
 
 
 def _insensitive(collation: str | None) -> str:
-    return collation if collation and "_CI_" in collation.upper() else "Latin1_General_100_CI_AS"
+    return collation if collation and is_insensitive(collation) else "Latin1_General_100_CI_AS"
 
 
 def _of_keys(table: Table, columns: Mapping[str, Found], indexes: list[Index], compiler: Compiler) -> Iterator[Difference]:
@@ -159,11 +174,37 @@ def _of_keys(table: Table, columns: Mapping[str, Found], indexes: list[Index], c
         if names <= columns.keys() and not any(index.unique and set(index.columns) == names for index in indexes):
             told = f"{table.name} has no unique key on ({', '.join(column.name for column in constraint.columns)})"
             yield Difference(told, _unique(table, constraint, compiler))
+    for found in indexes:
+        if found.unique and not any(wanted <= set(found.columns) for wanted in _may_be_unique(table)):
+            told = f"{table.name} has a unique key on ({', '.join(found.columns)}), where rows may have the same"
+            yield Difference(told, _without(table.name, found, compiler))
+    if table.name in _PARENTS and compiler.name != "sqlite" and not any(one.unique and one.columns == ("id",) for one in indexes):
+        told = f"{table.name} has no unique key on (id), by which others name its rows"
+        yield Difference(told, f"CREATE UNIQUE INDEX uq_{table.name}_id ON {table.name} (id)")
     for key in (column for column in table.columns if column.foreign_keys and column.name in columns):
         if not any(index.columns[:1] == (key.name,) for index in indexes):
             [index] = (index for index in table.indexes if index.columns.keys() == [key.name])
             told = f"{table.name} has no index on {key.name}"
             yield Difference(told, str(CreateIndex(index).compile(dialect=compiler)).strip())
+
+
+_PARENTS = {"session", "session_event"}
+
+
+def _may_be_unique(table: Table) -> list[set[str]]:
+    """What no two rows have the same of; a key with more columns holds, too."""
+    return [
+        {"id"},
+        *({column.name for column in each.columns} for each in table.constraints if isinstance(each, UniqueConstraint)),
+    ]
+
+
+def _without(table: str, index: Index, compiler: Compiler) -> str:
+    if not index.name:
+        return f"-- {table} ({', '.join(index.columns)}): make the table anew without this key, and copy its rows."
+    if index.constraint:
+        return f"ALTER TABLE {table} DROP CONSTRAINT [{index.name}]"
+    return f"DROP INDEX [{index.name}]" if compiler.name == "sqlite" else f"DROP INDEX [{index.name}] ON {table}"
 
 
 def _unique(table: Table, constraint: UniqueConstraint, compiler: Compiler) -> str:

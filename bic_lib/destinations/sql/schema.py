@@ -15,7 +15,8 @@ from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from bic_lib.core.errors import DestinationError
-from bic_lib.destinations.sql.inspection import Described, differences, indexable
+from bic_lib.destinations.sql.described import Described
+from bic_lib.destinations.sql.inspection import differences, indexable
 from bic_lib.destinations.sql.tables import GUIDE, KEY_LENGTH, VERSION, metadata
 from bic_lib.destinations.sql.text_index import TEXT_INDEX, TEXT_TABLE, full_text
 from bic_lib.destinations.sql.transaction import Transaction
@@ -134,7 +135,10 @@ def _indexes(dialect: Dialect, there: Columns, described: Described) -> Iterator
 def missing(transaction: Transaction, dialect: Dialect) -> str:
     """Only what this database lacks, or has otherwise than it must be, printed as :func:`ddl` prints; empty where all is well."""
     there = transaction.columns()
+    if not any(table.name in there for table in GUIDE) and (found := transaction.elsewhere()):
+        return _END[dialect].join([f"ALTER USER [{found[1]}] WITH DEFAULT_SCHEMA = [{found[0]}]", ""])
     described = transaction.described()
+    there = {name: columns for name, columns in there.items() if name not in {*described.unlike_tables()} - {*views(dialect)}}
     statements = [difference.statement for difference in differences(described, _COMPILERS[dialect]())]
     before = _version(transaction, there)
     if before < VERSION:
@@ -157,9 +161,15 @@ def _version(transaction: Transaction, there: Columns) -> int:
 def _ready(transaction: Transaction, dialect: Dialect, there: Columns, database: str) -> bool:
     """Whether nothing needs to be made."""
     if "bic_schema" not in there:
-        if foreign := [table for table in GUIDE if table.name in there]:
+        made = transaction.described().makes
+        if foreign := [table for table in GUIDE if table.name in there or table.name in made]:
             transaction.demand_seen("bic_schema")
             raise _foreign(transaction, dialect, there, foreign, database)
+        if found := transaction.elsewhere():
+            raise DestinationError(
+                f"{database} holds the guide's tables in the schema {found[0]}, where this login does not look.",
+                hint="`bic schema --sql --missing` prints what lets it look there. Or name an empty database.",
+            )
         return False
     if _version(transaction, there) < VERSION:
         return False

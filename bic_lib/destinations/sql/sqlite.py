@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +19,7 @@ from bic_lib.core.columns import Value
 from bic_lib.core.errors import BicError, DestinationError, SettingsError, Unexpected
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import text_index
-from bic_lib.destinations.sql.inspection import Described, Found, Index
+from bic_lib.destinations.sql.described import Described, Found, Index, Make
 from bic_lib.destinations.sql.load import Clash
 from bic_lib.destinations.sql.tables import BESIDE, OF_EVENT, OF_SESSION
 from bic_lib.destinations.sql.transaction import Having, Transaction
@@ -52,13 +53,31 @@ def name(url: URL) -> str:
 
 _TABLES = "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
 _COLUMNS = (
-    'SELECT m.name, c.name, c."notnull", c.dflt_value IS NOT NULL OR c.pk FROM sqlite_master AS m'
-    " JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+    'SELECT m.name, c.name, c.type, c."notnull", c.dflt_value IS NOT NULL OR c.pk, c.pk, c.hidden FROM sqlite_master AS m'
+    " JOIN pragma_table_xinfo(m.name) AS c WHERE m.type = 'table'"
 )
 _INDEXES = (
-    'SELECT m.name, l."unique", GROUP_CONCAT(i.name) FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
-    " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' AND l.partial = 0 AND i.name IS NOT NULL GROUP BY m.name, l.name"
+    'SELECT m.name, l."unique", GROUP_CONCAT(i.name), l.name, l.origin FROM sqlite_master AS m'
+    " JOIN pragma_index_list(m.name) AS l JOIN pragma_index_info(l.name) AS i"
+    " WHERE m.type = 'table' AND l.partial = 0 AND i.name IS NOT NULL GROUP BY m.name, l.name"
 )
+_VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view'"
+_GENERATED = {2, 3}
+"""How `pragma_table_xinfo` marks a column that is reckoned from others."""
+_SAME = "SELECT 'A' = x FROM (SELECT {1} AS x FROM {0} WHERE 0 UNION ALL SELECT 'a')"
+"""Whether a column's collation takes both cases for one: the first part of a union gives it to the whole."""
+
+
+def _affinity(declared: str) -> str:
+    """SQLite's own rules, in their order ("Datatypes in SQLite", 3.1)."""
+    declared = declared.upper()
+    for affinity, signs in _BY_SIGNS:
+        if any(sign in declared for sign in signs):
+            return affinity
+    return "NUMERIC" if declared else "BLOB"
+
+
+_BY_SIGNS = (("INTEGER", ["INT"]), ("TEXT", ["CHAR", "CLOB", "TEXT"]), ("BLOB", ["BLOB"]), ("REAL", ["REAL", "FLOA", "DOUB"]))
 
 
 class SqliteTransaction(Transaction):
@@ -80,13 +99,31 @@ class SqliteTransaction(Transaction):
         return tables
 
     def described(self) -> Described:
-        """Types and lengths don't bind SQLite, and a key that is an INTEGER numbers itself."""
+        """Lengths don't bind SQLite, types only as :func:`_affinity` says, and a key that is an INTEGER numbers itself."""
         described = Described()
-        for table, column, required, given in self.run(_COLUMNS):
-            described.columns[table.lower()][column.lower()] = Found(nullable=not required, given=bool(given))
-        for table, unique, columns in self.run(_INDEXES):
-            described.indexes[table.lower()].append(Index(tuple(columns.lower().split(",")), bool(unique)))
+        keys: Counter[str] = Counter()
+        for table, column, declared, required, given, key, hidden in self.run(_COLUMNS):
+            keys[table] += bool(key)
+            described.columns[table.lower()][column.lower()] = Found(
+                _affinity(declared),
+                collation=self._collation(table, column),
+                identity=declared.upper() == "INTEGER" and key == 1 and keys[table] == 1,
+                nullable=not required,
+                given=bool(given) or hidden in _GENERATED,
+                computed=hidden in _GENERATED,
+                spelt=column,
+            )
+        for table, unique, columns, name, origin in self.run(_INDEXES):
+            index = Index(tuple(columns.lower().split(",")), bool(unique), name if origin == "c" else "")
+            described.indexes[table.lower()].append(index)
+        described.makes.update({name.lower(): Make.VIEW for (name,) in self.run(_VIEWS)})
         return described
+
+    def _collation(self, table: str, column: str) -> str | None:
+        if (table.lower(), column.lower()) not in {("session", "lsid"), ("session", "host_name")}:
+            return None
+        [(same,)] = self.run(_SAME.format(table, column))
+        return "NOCASE" if same else "BINARY"
 
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if rows:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -23,10 +24,11 @@ from bic_lib.core.errors import DestinationError
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql import odbc, one_batch, sqlserver_errors, text_index
 from bic_lib.destinations.sql.change import Change
+from bic_lib.destinations.sql.described import Described, Found, Index, Make
 from bic_lib.destinations.sql.fitting import cut
-from bic_lib.destinations.sql.inspection import Described, Found, Index
 from bic_lib.destinations.sql.load import Clash
 from bic_lib.destinations.sql.one_batch import column_type
+from bic_lib.destinations.sql.tables import GUIDE
 from bic_lib.destinations.sql.transaction import ROWS_AT_ONCE, Having, Transaction, as_json
 
 log = logging.getLogger("bic.transfers")
@@ -43,11 +45,15 @@ COLUMNS_THERE = (
     " CASE WHEN IS_NULLABLE = 'NO' THEN 0 ELSE 1 END,"
     " CASE WHEN COLUMN_DEFAULT IS NULL AND DATA_TYPE <> 'timestamp' THEN 0 ELSE 1 END,"
     " COLUMNPROPERTY(OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME), COLUMN_NAME, 'IsComputed'),"
+    " COLUMNPROPERTY(OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME), COLUMN_NAME, 'GeneratedAlwaysType'),"
+    " (SELECT MAX(c.encryption_type) FROM sys.columns AS c"
+    " WHERE c.object_id = OBJECT_ID(TABLE_SCHEMA + '.' + TABLE_NAME) AND c.name = COLUMN_NAME),"
     " CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS NVARCHAR(128))"
     f" FROM INFORMATION_SCHEMA.COLUMNS WHERE {_OURS}"
 )
 INDEXES_THERE = (
-    "SELECT t.name, i.index_id, i.is_unique, c.name FROM sys.tables AS t"
+    "SELECT t.name, i.index_id, i.is_unique, i.name,"
+    " CASE WHEN i.is_primary_key = 1 OR i.is_unique_constraint = 1 THEN 1 ELSE 0 END, c.name FROM sys.tables AS t"
     " INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.has_filter = 0"
     " INNER JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0"
     " INNER JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id"
@@ -56,8 +62,27 @@ INDEXES_THERE = (
 )
 
 
+OBJECTS_THERE = (
+    "SELECT o.name, RTRIM(o.type), OBJECT_NAME(o.parent_object_id), OBJECTPROPERTY(o.object_id, 'TableIsMemoryOptimized'),"
+    " OBJECTPROPERTY(o.object_id, 'TableTemporalType'), OBJECTPROPERTY(o.object_id, 'ExecIsInsteadOfTrigger'),"
+    " OBJECTPROPERTY(o.object_id, 'ExecIsTriggerDisabled')"
+    " FROM sys.objects AS o WHERE (o.schema_id = SCHEMA_ID() OR o.schema_id = SCHEMA_ID('dbo'))"
+    " AND o.type IN ('U', 'V', 'SN', 'TR')"
+)
+ELSEWHERE = (
+    "SELECT TABLE_SCHEMA, USER_NAME() FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME IN"  # noqa: S608  our own names
+    f" ({', '.join(repr(table.name) for table in GUIDE)}) GROUP BY TABLE_SCHEMA HAVING COUNT(*) = {len(GUIDE)}"
+)
+"""Schemas that hold all of the guide's tables; asked where neither the login's own nor dbo has one."""
+_HISTORY, _BEGINS, _ENDS = 1, 7, 8
+"""`TableTemporalType` of a history; `GeneratedAlwaysType` of a ledger's transaction that wrote a row, and that took it away."""
+
+
 SEEN = "SELECT TOP (0) 1 FROM {}"
 """Asks a table for nothing: who has no right on it is told so, where the catalog keeps silent."""
+
+
+_MAKES = {"V": Make.VIEW, "SN": Make.SYNONYM}
 
 
 class Way(Enum):
@@ -171,13 +196,32 @@ class SqlServerTransaction(Transaction):
     def described(self) -> Described:
         columns = self.run(COLUMNS_THERE)
         described = Described(collation=columns[0][-1] if columns else None)
-        for table, column, kind, length, collation, *switches, _ in columns:
+        ledgers: dict[str, set[int]] = defaultdict(set)
+        for spelt, column, kind, length, collation, *switches, generated, encryption, _ in columns:
+            table = spelt.lower()
             identity, nullable, given, computed = map(bool, switches)
-            found = Found(kind, length, collation, identity, nullable, given or identity or computed, computed)
-            described.columns[table.lower()][column.lower()] = found
-        for (table, _, unique), rows in groupby(self.run(INDEXES_THERE), key=itemgetter(0, 1, 2)):
-            described.indexes[table.lower()].append(Index(tuple(row[-1].lower() for row in rows), bool(unique)))
+            own = given or identity or computed or bool(generated)
+            found = Found(kind, length, collation, identity, nullable, own, computed, bool(encryption), column)
+            described.columns[table][column.lower()] = found
+            described.spelt[table] = spelt
+            ledgers[table].add(generated or 0)
+        for (table, _, unique, name, constraint), rows in groupby(self.run(INDEXES_THERE), key=itemgetter(0, 1, 2, 3, 4)):
+            index = Index(tuple(row[-1].lower() for row in rows), bool(unique), name or "", bool(constraint))
+            described.indexes[table.lower()].append(index)
+        described.makes.update(
+            {table: Make.APPEND_ONLY for table, held in ledgers.items() if _BEGINS in held and _ENDS not in held}
+        )
+        for name, kind, parent, in_memory, temporal, instead, disabled in self.run(OBJECTS_THERE):
+            if kind == "TR":
+                if instead and not disabled:
+                    described.instead[str(parent).lower()].append(name)
+            elif make := _MAKES.get(kind) or (Make.IN_MEMORY if in_memory else Make.HISTORY if temporal == _HISTORY else None):
+                described.makes[name.lower()] = make
         return described
+
+    def elsewhere(self) -> tuple[str, str] | None:
+        found = self.run(ELSEWHERE)
+        return (str(found[0][0]), str(found[0][1])) if found else None
 
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if rows:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table
 from bic_lib.core.columns import COLUMNS, Value
 from bic_lib.core.searching import Sought
 from bic_lib.destinations.sql.change import LOAD_COLUMNS, Change, Written
-from bic_lib.destinations.sql.inspection import Described
+from bic_lib.destinations.sql.described import Described
 from bic_lib.destinations.sql.tables import BESIDE, FILE_COLUMNS, OF_EVENT, OF_SESSION, bic_file, bic_load, session, session_event
 
 
@@ -99,6 +99,10 @@ class Transaction(ABC):
 
     def demand_seen(self, table: str) -> None:  # noqa: B027  where nothing is hidden from a login, there is nothing to do
         """Raises the database's error where a table is there, and this login has no right on it: then the catalog hides it."""
+
+    def elsewhere(self) -> tuple[str, str] | None:
+        """A schema that the login does not look into and that has the guide's tables, and the login's name."""
+        return None
 
     @abstractmethod
     def described(self) -> Described:

@@ -21,7 +21,15 @@ from sqlalchemy import Engine
 
 from bic_lib.destinations.sql import SqlDatabase, odbc, sqlserver_errors
 from bic_lib.destinations.sql.database import Kind
-from bic_lib.destinations.sql.sqlserver import COLUMNS_THERE, INDEXES_THERE, THERE, SqlServerTransaction, Way
+from bic_lib.destinations.sql.sqlserver import (
+    COLUMNS_THERE,
+    ELSEWHERE,
+    INDEXES_THERE,
+    OBJECTS_THERE,
+    THERE,
+    SqlServerTransaction,
+    Way,
+)
 from bic_lib.destinations.sql.text_index import HAS_FULL_TEXT
 
 pyodbc = pytest.importorskip("pyodbc", reason="pyodbc needs the driver manager unixodbc", exc_type=ImportError)
@@ -40,11 +48,14 @@ _COLUMNS = (
 _CATALOG = {
     COLUMNS_THERE: "SELECT m.name, c.name, CASE WHEN c.type LIKE 'BIG%' THEN 'bigint' WHEN c.type LIKE 'INT%' THEN 'int'"
     " WHEN c.type LIKE 'DATE%' THEN 'datetime2' ELSE 'nvarchar' END, -1, NULL, 1, "
-    ' NOT c."notnull", c.dflt_value IS NOT NULL OR c.pk, 0, NULL'
+    ' NOT c."notnull", c.dflt_value IS NOT NULL OR c.pk, 0, 0, NULL, NULL'
     " FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
-    INDEXES_THERE: 'SELECT m.name, l.seq, l."unique", i.name FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS l'
-    " JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table' ORDER BY m.name, l.seq, i.seqno",
+    INDEXES_THERE: 'SELECT m.name, l.seq, l."unique", l.name, 0, i.name FROM sqlite_master AS m'
+    " JOIN pragma_index_list(m.name) AS l JOIN pragma_index_info(l.name) AS i WHERE m.type = 'table'"
+    " ORDER BY m.name, l.seq, i.seqno",
     THERE: _COLUMNS,
+    OBJECTS_THERE: "SELECT 'x', 'U', NULL, 0, 0, NULL, NULL",
+    ELSEWHERE: "SELECT 1 WHERE 0",
     HAS_FULL_TEXT: "SELECT 0",
 }
 """What the product asks of the catalog."""

@@ -10,8 +10,13 @@ import pytest
 from sqlalchemy import Unicode
 from sqlalchemy.dialects import mssql
 
-from bic_lib.destinations.sql.inspection import Described, Found, Index, differences
+from bic_lib.contracts.documents import HOST, small
+from bic_lib.core.errors import DestinationError
+from bic_lib.destinations.sql.described import Described, Found, Index, Make
+from bic_lib.destinations.sql.inspection import differences
+from bic_lib.destinations.sql.sqlserver import SqlServerTransaction
 from bic_lib.destinations.sql.tables import GUIDE, metadata
+from tests.destinations.sql.stand_in import stand_in
 from tests.destinations.sql.tsql import parsed_by_microsoft
 
 CI = "SQL_Latin1_General_CP1_CI_AS"
@@ -31,6 +36,7 @@ def ours(collation: str = CI) -> Described:
                 "int" if kind == "integer" else kind, length, collation if text else None, column.name == "id"
             )
         described.indexes[table.name] = [Index((name,), unique=False) for name in ("session_id", "session_event_id")]
+        described.indexes[table.name].append(Index(("id",), unique=True, name=f"pk_{table.name}", constraint=True))
     described.indexes["session"] = [Index(("id",), unique=True), Index(("host_name", "lsid"), unique=True)]
     return described
 
@@ -46,6 +52,10 @@ def no_index(table: str, place: int) -> Callable[[Described], None]:
     return lambda described: described.indexes[table].pop(place) and None
 
 
+NO_IDENTITY = "is no column that numbers itself (IDENTITY, INTEGER PRIMARY KEY)"
+ENCRYPTED = "is encrypted by keys that only clients have"
+LEDGER = "is a ledger that rows can only be added to, where a load writes and replaces rows"
+ANEW = "make the table anew with one, and copy its rows."
 ALTER = "ALTER TABLE {0} ALTER COLUMN {1} {2}"
 CASES: dict[str, tuple[Callable[[Described], None], str, str]] = {
     "varchar": (
@@ -103,10 +113,46 @@ CASES: dict[str, tuple[Callable[[Described], None], str, str]] = {
         "team.tenant, which bic does not write, takes no NULL and has no default",
         "-- team.tenant, which bic does not write, takes no NULL and has no default: give it a default, or let it be NULL.",
     ),
-    "no identity": (
-        change("team", "id", identity=False),
-        "team.id is no IDENTITY column",
-        "-- team.id is no IDENTITY column: make the table anew with one, and copy its rows.",
+    "no identity": (change("team", "id", identity=False), f"team.id {NO_IDENTITY}", f"-- team.id {NO_IDENTITY}: {ANEW}"),
+    "few numbers": (
+        change("customer", "id", type="smallint"),
+        "customer.id is SMALLINT, which does not hold every number",
+        f"-- customer.id is SMALLINT, which does not hold every number: {ANEW}",
+    ),
+    "encrypted": (
+        change("customer", "company_name", encrypted=True),
+        f"customer.company_name {ENCRYPTED}",
+        f"-- customer.company_name {ENCRYPTED}: take the encryption away (Set-SqlColumnEncryption).",
+    ),
+    "a stranger's key": (
+        lambda described: described.indexes["customer"].append(Index(("session_id",), True, "uq_c", True)),
+        "customer has a unique key on (session_id), where rows may have the same",
+        "ALTER TABLE customer DROP CONSTRAINT [uq_c]",
+    ),
+    "a stranger's index": (
+        lambda described: described.indexes["session"].append(Index(("lsid",), True, "ux")),
+        "session has a unique key on (lsid), where rows may have the same",
+        "DROP INDEX [ux] ON session",
+    ),
+    "no key of events": (
+        no_index("session_event", -1),
+        "session_event has no unique key on (id), by which others name its rows",
+        "CREATE UNIQUE INDEX uq_session_event_id ON session_event (id)",
+    ),
+    "a trigger": (
+        lambda described: described.instead["representative"].append("guard"),
+        "representative has the trigger guard, which acts in place of writing",
+        "DISABLE TRIGGER [guard] ON representative",
+    ),
+    "a view": (
+        lambda described: described.makes.update(system_information=Make.VIEW),
+        "system_information is a view, where a load writes and replaces rows",
+        "EXEC sp_rename 'system_information', 'system_information_before'",
+    ),
+    "a ledger": (
+        lambda described: described.makes.update(custom_attribute=Make.APPEND_ONLY),
+        f"custom_attribute {LEDGER}",
+        f"-- custom_attribute {LEDGER}: make an ordinary table of this name, and copy its rows.",
     ),
     "no key": (
         no_index("session", 1),
@@ -155,7 +201,7 @@ def test_our_own_tables_have_none() -> None:
         spoil(described)
     described.columns["session"]["novelty"] = Found("varchar", 10, CS)
     described.columns["session"]["changed"] = Found("timestamp", nullable=False, given=True)
-    described.indexes["session"] = [Index(("lsid", "host_name"), unique=True)]
+    described.indexes["session"][1] = Index(("lsid", "host_name"), unique=True)
     assert list(differences(described, COMPILER)) == []
 
 
@@ -164,6 +210,40 @@ def test_a_case_sensitive_database_is_told() -> None:
     found = list(differences(ours(CS), COMPILER))
     assert [one.told.split()[0] for one in found] == ["session.lsid", "session.host_name"]
     assert all("COLLATE Latin1_General_100_CI_AS NOT NULL" in one.statement for one in found)
+
+
+def test_names_of_another_case_count_where_cases_do() -> None:
+    """Where `Session` is not `session`, tables and columns are renamed before anything else; elsewhere nobody minds."""
+    for collation, renamed in ((CI, []), (CS, ["EXEC sp_rename 'Team', 'team'", "EXEC sp_rename 'team.Name', 'name', 'COLUMN'"])):
+        described = ours(collation)
+        for column in ("lsid", "host_name"):
+            change("session", column, collation=CI)(described)
+        described.spelt["team"] = "Team"
+        change("team", "name", spelt="Name")(described)
+        assert [one.statement for one in differences(described, COMPILER) if "spelt" in one.told] == renamed
+
+
+def test_tables_in_another_schema_are_not_made_twice(tmp_path: Path) -> None:
+    """Where the guide's tables lie in a schema that is not the login's, that is said, and the one statement that mends it."""
+
+    class Elsewhere(SqlServerTransaction):
+        def elsewhere(self) -> tuple[str, str] | None:
+            return "sales", "bic"
+
+    destination = stand_in(tmp_path / "t.sqlite", [], transaction=Elsewhere)
+    with pytest.raises(DestinationError, match="holds the guide's tables in the schema sales"):
+        destination.load(HOST, [small("a")])
+    printed = destination.missing()
+    assert printed.split() == ["ALTER", "USER", "[bic]", "WITH", "DEFAULT_SCHEMA", "=", "[sales];"]
+    parsed_by_microsoft([printed], tmp_path)
+
+
+def test_what_the_server_writes_by_itself_is_no_hindrance() -> None:
+    """Periods of a table that keeps its history, and what a ledger notes, take no NULL and need none."""
+    described = ours()
+    described.columns["session"]["valid_from"] = Found("datetime2", nullable=False, given=True)
+    described.indexes["session"].append(Index(("lsid", "host_name", "id"), unique=True))
+    assert list(differences(described, COMPILER)) == []
 
 
 def test_every_table_of_the_guide_is_looked_at() -> None:

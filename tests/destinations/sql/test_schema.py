@@ -144,7 +144,11 @@ def test_a_newer_version_is_worked_with(file: Path) -> None:
 
 def test_somebody_elses_tables_are_named_and_left_alone(file: Path) -> None:
     """A database of another program (or the vendor's) is refused with all that is missing there."""
-    run(file, "CREATE TABLE session (id INTEGER PRIMARY KEY, lsid TEXT); CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT)")
+    run(
+        file,
+        "CREATE TABLE session (id INTEGER PRIMARY KEY, lsid TEXT COLLATE NOCASE);"
+        " CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT)",
+    )
     with pytest.raises(DestinationError) as caught:
         load(file)
     message = caught.value.message
@@ -190,10 +194,12 @@ def test_nothing_is_missing_where_all_is_there(file: Path) -> None:
 def test_a_database_without_the_unique_key_is_told_before_the_first_load(file: Path) -> None:
     """Somebody else's sessions without their key and indexes: one list, the statements, and then they are taken over."""
     load(file)
+    keyless = re.sub(r",\s+CONSTRAINT uq_.*", ")", SESSION, flags=re.DOTALL)
     run(
         file,
-        "DELETE FROM bic_load; DROP INDEX ix_team_session_id; ALTER TABLE session RENAME TO old;"
-        " CREATE TABLE session AS SELECT * FROM old; DROP TABLE old",
+        "DELETE FROM bic_load; DROP INDEX ix_team_session_id; CREATE TABLE kept AS SELECT * FROM session; DROP TABLE session;"
+        f" {keyless};"
+        " INSERT INTO session SELECT * FROM kept; DROP TABLE kept",
     )
     with pytest.raises(DestinationError) as caught:
         load(file)
@@ -203,6 +209,44 @@ def test_a_database_without_the_unique_key_is_told_before_the_first_load(file: P
     run(file, statements)
     assert load(file) is State.STORED
     assert create(connection_string=f"sqlite:///{file}").missing() == ""
+
+
+[SESSION] = [statement for statement in ddl("sqlite").split(";\n") if "CREATE TABLE session (" in statement]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("external_key VARCHAR(1024)", "external_key INTEGER", "session.external_key is INTEGER, which makes a number of 0012"),
+        ("lseq BIGINT", "lseq TEXT", "session.lseq is TEXT, which makes a text of a number"),
+        ("lseq BIGINT", "lseq DOUBLE", "session.lseq is REAL, which makes fractions of numbers"),
+        ('lsid VARCHAR(64) COLLATE "NOCASE"', "lsid VARCHAR(64)", "session.lsid is case-sensitive (BINARY)"),
+        ("duration VARCHAR(255)", "duration VARCHAR(255) UNIQUE", "session has a unique key on (duration)"),
+        ("duration VARCHAR(255)", "duration AS (lsid || '')", "session.duration is computed"),
+        ("lseq BIGINT", "lseq BIGINT, tenant TEXT NOT NULL", "session.tenant, which bic does not write"),
+        ("id INTEGER NOT NULL", "id BIGINT NOT NULL", "session.id is no column that numbers itself"),
+    ],
+)
+def test_what_would_change_rows_is_told_before_the_first_load(file: Path, was: str, now: str, told: str) -> None:
+    """Tables that somebody made by hand are taken as they are made here, and no otherwise."""
+    assert was in SESSION
+    run(file, SESSION)
+    with pytest.raises(DestinationError) as caught:
+        load(file)
+    assert "session." not in caught.value.message
+    file.unlink()
+    run(file, SESSION.replace(was, now))
+    with pytest.raises(DestinationError) as caught:
+        load(file)
+    assert told in caught.value.message
+    assert "session" in create(connection_string=f"sqlite:///{file}").missing().partition("CREATE")[0]
+
+
+def test_a_view_is_no_table(file: Path) -> None:
+    """A view of the guide's name is told, whatever its columns."""
+    run(file, "CREATE VIEW session AS SELECT 1 AS id, 'a' AS lsid, 'h' AS host_name")
+    with pytest.raises(DestinationError, match="session is a view, where a load writes and replaces rows"):
+        load(file)
 
 
 def test_an_unrelated_neighbour_does_no_harm(file: Path) -> None:
