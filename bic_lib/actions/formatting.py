@@ -26,13 +26,19 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def sentence(words: str) -> str:
+    """These words with a capital and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def span(seconds: float) -> str:
-    """A length of time: its two largest parts."""
-    left, shown = int(seconds), []
+    """A length of time: its largest part and the next smaller one, which is left out where it is none."""
+    parts: list[tuple[int, str]] = []
+    left = int(seconds)
     for name, length in _SPANS:
-        count, left = divmod(left, length)
-        shown += [f"{count} {name}"] if count else []
-    return " ".join(shown[:2]) or "0 s"
+        number, left = divmod(left, length)
+        parts += [(number, name)] if number or parts else []
+    return " ".join(f"{number} {name}" for number, name in parts[:2] if number) or "0 s"
 
 
 def for_people(value: Any, *, is_text: bool = False) -> Any:

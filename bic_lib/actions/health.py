@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bic_lib.actions.formatting import count
 from bic_lib.actions.timestamps import iso
 from bic_lib.core.errors import SettingsError
 from bic_lib.core.health import Facts, Health, Severity, Trouble, health
@@ -58,9 +60,33 @@ def headline(found: Health) -> str:
 
 def headline_of(told: Mapping[str, Any]) -> str:
     """The same, of what `bic health --json` says."""
-    ill = [one for one in told["troubles"] if Severity(one["severity"]).is_ill]
-    if not ill:
+    counted, loses = counted_of(told), told["loses_from"]
+    if counted is None:
         return "All is well."
-    counted = f"{len(ill)} trouble{'s' * (len(ill) != 1)}"
-    loses = f"; the appliance forgets the first of it on {told['loses_from'][:10]}" if told["loses_from"] else ""
-    return f"Ill: {counted}, the worst: {ill[0]['severity']}{loses}."
+    return f"Ill: {counted}{f'; {forgetting(loses)}' if loses else ''}."
+
+
+def counted_of(told: Mapping[str, Any]) -> str | None:
+    """How many troubles there are, and how bad; None where there is none."""
+    ill = [one for one in told["troubles"] if Severity(one["severity"]).is_ill]
+    return f"{count(len(ill), 'trouble')}, the worst: {ill[0]['severity']}" if ill else None
+
+
+def forgetting(loses_from: str, what: str = "it", now: float | None = None) -> str:
+    """A sentence without its capital: on which day the appliance forgets the first of `what`, or since when it does.
+
+    `now` in Unix seconds, else this machine's.
+    """
+    if is_over(loses_from, now):
+        return f"the appliance has been forgetting {what} since {loses_from[:10]}"
+    return f"the appliance forgets the first of {what} on {loses_from[:10]}"
+
+
+def forgetting_one(forgotten_at: str) -> str:
+    """The same of a single item."""
+    return f"the appliance {'forgot' if is_over(forgotten_at) else 'forgets'} it on {forgotten_at[:10]}"
+
+
+def is_over(moment: str, now: float | None = None) -> bool:
+    """Whether this ISO time is not ahead any more."""
+    return moment <= (iso(time.time() if now is None else now) or "")

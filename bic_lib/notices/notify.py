@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from bic_lib.actions.timestamps import iso
+from bic_lib.actions.formatting import sentence
+from bic_lib.actions.health import forgetting
+from bic_lib.actions.timestamps import iso, utc
 from bic_lib.core.errors import BicError
 from bic_lib.core.health import Health, Severity, Trouble
 from bic_lib.core.model import DAY, Visit
@@ -116,9 +118,10 @@ def causes(found: Health, now: float) -> Iterator[Cause]:
 
 def _alone(trouble: Trouble, now: float) -> Cause:
     since = now if trouble.since is None else trouble.since
-    often = f", {trouble.times} times in a row" if trouble.times > 1 else ""
-    forgotten = "" if trouble.loses_from is None else f" The appliance forgets the first of it on {_day(trouble.loses_from)}."
-    text = f"It has failed since {iso(since)}{often}. Nothing is given up: it is tried again.{forgotten}\n\n"
+    often = f", {trouble.times:,} times" if trouble.times > 1 else ""
+    loses_from = iso(trouble.loses_from)
+    forgotten = f" {sentence(forgetting(loses_from, now=now))}" if loses_from else ""
+    text = f"It has failed since {utc(iso(since))}{often}. Nothing is given up: it is tried again.{forgotten}\n\n"
     reason = " ".join(part for part in (trouble.text, trouble.hint) if part)
     subject = _SUBJECTS.get(trouble.subject.kind, "{} fails").format(trouble.subject)
     key = f"{trouble.severity}|{trouble.subject}"
@@ -139,8 +142,8 @@ def _of_site(severity: Severity, site: str, troubles: Sequence[Trouble], now: fl
         what = trouble.text if trouble.subject.kind == "stream" else ""
         counted[(trouble.subject.data or trouble.subject.kind) + to + (f": {what}" if what else "")] += trouble.times
     lines = "\n".join(f"  {count:,} × {what}" if count > 1 else f"  {what}" for what, count in sorted(counted.items()))
-    first = min((trouble.loses_from for trouble in troubles if trouble.loses_from is not None), default=None)
-    forgotten = "" if first is None else f"\n\nThe appliance forgets the first of it on {_day(first)}."
+    first = iso(min((trouble.loses_from for trouble in troubles if trouble.loses_from is not None), default=None))
+    forgotten = f"\n\n{sentence(forgetting(first, now=now))}" if first else ""
     since = min((trouble.since for trouble in troubles if trouble.since is not None), default=now)
     patience = _TOLERATED if severity is Severity.FAILING else 0.0
     text = f"{told.what}:\n{lines}{forgotten}\n\n{told.hint}"
@@ -189,10 +192,6 @@ _TOLD = {
         "A later look found nothing wrong, or somebody acknowledged it.",
     ),
 }
-
-
-def _day(moment: float) -> str:
-    return (iso(moment) or "")[:10]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -265,6 +264,6 @@ def _told(way: Notifier, notice: Notice, mail: Mail) -> bool:
 
 def _text(notice: Notice, mail: Mail) -> str:
     if mail is Mail.ALL_CLEAR:
-        return f"{notice.cause.all_clear}\n\nFirst noticed {iso(notice.first)}, over {iso(notice.over)}.\n"
+        return f"{notice.cause.all_clear}\n\nFirst noticed {utc(iso(notice.first))}, over {utc(iso(notice.over))}.\n"
     often = f", {notice.count} times" if notice.cause.lasts is Lasts.EVENT and notice.count > 1 else ""
-    return f"{notice.cause.text}\n\nFirst noticed {iso(notice.first)}{often}. While it lasts, a reminder follows each day.\n"
+    return f"{notice.cause.text}\n\nFirst noticed {utc(iso(notice.first))}{often}. While it lasts, a reminder follows each day.\n"

@@ -244,7 +244,7 @@ def test_a_failure_is_acknowledged_with_a_name(running: Service, failed: str, ca
     visitor.open("")
     assert "doubtful" in visitor.text
     visitor.open(f"failures/{failed}")
-    assert "session recordings" in visitor.text
+    assert "session_recordings" in visitor.text
     assert f"bic acknowledge {failed}" in visitor.answer.text
     visitor.press("Seen")
     assert visitor.answer.history[0].status_code == 303

@@ -13,6 +13,7 @@ from pathlib import Path
 import rich_click as click
 
 from bic_lib.actions import running
+from bic_lib.actions.formatting import count
 from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
 from bic_lib.actions.watching import Watch
@@ -129,10 +130,10 @@ def _places(demonstration: Demonstration) -> Iterator[tuple[str, str]]:
     yield str(demonstration.settings), "the settings"
     for folder in sorted(path for path in (directory / "archive").iterdir() if path.is_dir()):
         files = sum(1 for path in folder.rglob("*") if path.is_file())
-        yield str(folder), f"{files:,} files"
+        yield str(folder), count(files, "file")
     with closing(demonstration.rows()) as rows:
         (sessions,) = rows.execute("SELECT COUNT(*) FROM session").fetchone()
-    yield str(demonstration.database), f"{sessions:,} sessions as rows"
+    yield str(demonstration.database), f"{count(sessions, 'session')} as rows"
     yield str(directory / "bic-ledger.sqlite"), "the ledger: what is due, done and proven"
     yield str(directory / "logs"), "a file a day"
 

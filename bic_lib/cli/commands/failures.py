@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from bic_lib.actions.failures import failures
+from bic_lib.actions.health import forgetting, forgetting_one
 from bic_lib.actions.timestamps import minute
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
@@ -92,7 +93,12 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     times = [
         ("1 try" if row["attempts"] == 1 else f"{row['attempts']:,} tries") if row["attempts"] else "",
         f"next at {minute(row['next_try'])}" if row["next_try"] else "",
-        f"the appliance forgets it at {minute(row['forgotten_at'])}" if row["forgotten_at"] else "",
+        _forgotten(row) if row["forgotten_at"] else "",
     ]
     named = (row["id"], row["state"], row["site"], row["data"], row["destination"])
     return *named, which, f"{last}{row['reason']}", ", ".join(filter(None, times))
+
+
+def _forgotten(row: dict[str, Any]) -> str:
+    is_one = row["kind"] == "item" and row["count"] == 1
+    return forgetting_one(row["forgotten_at"]) if is_one else forgetting(row["forgotten_at"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
-from bic_lib.actions.health import headline, look, shown
+from bic_lib.actions.formatting import sentence
+from bic_lib.actions.health import forgetting, headline, look, shown
+from bic_lib.actions.timestamps import utc
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
@@ -55,14 +59,14 @@ def command(call: Call) -> int:
     return int(found.ill)
 
 
-def _print(trouble: Trouble, told: dict[str, object]) -> None:
-    since = f", since {told['since']}" if trouble.since is not None else ""
+def _print(trouble: Trouble, told: dict[str, Any]) -> None:
+    since = f", since {utc(told['since'])}" if told["since"] else ""
     times = f", {trouble.times:,} times" if trouble.times > 1 else ""
     line(f"{trouble.severity.upper()}  {trouble.subject}{since}{times}")
     for text in (trouble.text, trouble.hint):
         if text:
             line(f"  {text}")
-    if trouble.loses_from is not None:
-        line(f"  The appliance forgets the first of it at {told['loses_from']}.")
-    if trouble.next_try is not None:
-        line(f"  Next try: {told['next_try']}.")
+    if told["loses_from"]:
+        line(f"  {sentence(forgetting(told['loses_from']))}")
+    if told["next_try"]:
+        line(f"  Next try: {utc(told['next_try'])}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import rich_click as click
 
+from bic_lib.actions.formatting import count
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
@@ -224,7 +225,8 @@ def _show_checked(checked: Checked) -> None:
     _show_head(chain.head if chain else None)
     if chain and chain.stamped:
         line(f"{chain.stamped:,} of {len(chain.heads):,} statements have a time stamp that fits")
-    elsewhere = f"{checked.elsewhere:,} lines are of other places, {checked.others:,} chains of other keys"
-    line(f"{checked.files:,} files looked at; {elsewhere}")
+    others = ((checked.elsewhere, "line", "of other places"), (checked.others, "chain", "of other keys"))
+    elsewhere = "".join(f"; {count(number, what)} {whose}" for number, what, whose in others if number)
+    line(f"{count(checked.files, 'file')} looked at{elsewhere}")
     rows = [(str(one.problem), one.location, one.detail) for one in checked.problems]
     table("Problems", ("problem", "location", "detail"), rows)

@@ -12,7 +12,7 @@ from bic_lib.actions.formatting import span
 from bic_lib.actions.health import headline_of
 from bic_lib.actions.selection import demand
 from bic_lib.actions.status import status
-from bic_lib.actions.timestamps import minute
+from bic_lib.actions.timestamps import minute, utc
 from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
 from bic_lib.cli.json_shape import ByName, Key, Told
@@ -48,7 +48,7 @@ JSON = {
                     }
                 ],
                 "last_run": Key("when its last run began", "2026-08-01T02:30:00Z", null="it never ran"),
-                "last_outcome": Key("that run's: `running`, `ok`, `failed`", "ok", null="it never ran"),
+                "last_outcome": Key("that run's: `running`, `ok`, `partly`, `failed`", "ok", null="it never ran"),
                 "next_due": Key("when it fires next", "2026-08-01T03:30:00Z", null="it is disabled"),
             }
         ],
@@ -109,7 +109,7 @@ def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
         return
     scheduler, ill = shown["scheduler"], shown["health"]["state"] == "ill"
     line(headline_of(shown["health"]) + (" `bic health` says what." if ill else ""))
-    line(f"Scheduler: {scheduler['state']}" + (f", last tick {minute(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
+    line(f"Scheduler: {scheduler['state']}" + (f", last tick {utc(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
     line()
     tables = [one for one in _tables(shown) if one[2] or not problems]
     for one in tables:
@@ -121,7 +121,7 @@ def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
 def _tables(shown: dict[str, Any]) -> Iterator[tuple[str, Sequence[str], list[tuple[object, ...]]]]:
     """Title, columns and rows of each."""
     yield "Schedules", ("name", "every", "last run", "outcome", "next due"), [*map(_schedule, shown["schedules"])]
-    columns = ("site", "data", "destination", "behind", "waits#", "failed#", "forgotten")
+    columns = ("site", "data", "destination", "lag", "waiting#", "failed#", "forgotten")
     yield "Streams", columns, [*map(_stream, shown["streams"])]
     yield "Sites", ("name", "host", "state", "clock", "reason:"), [*map(_site, shown["sites"])]
     learned = [(site["name"], *lesson) for site in shown["sites"] for lesson in site["nothing_found"].items()]
@@ -137,12 +137,12 @@ def _schedule(shown: dict[str, Any]) -> tuple[object, ...]:
 
 def _stream(shown: dict[str, Any]) -> tuple[object, ...]:
     destination = f"{shown['destination']} (parked)" if shown["parked"] else shown["destination"]
-    behind = None if shown["lag_seconds"] is None else span(shown["lag_seconds"])
+    lag = None if shown["lag_seconds"] is None else span(shown["lag_seconds"])
     return (
         shown["site"],
         shown["data"],
         destination,
-        behind,
+        lag,
         shown["waiting"],
         shown["failed"],
         minute(shown["loses_from"])[:10],

@@ -136,7 +136,8 @@ def _one_window(
     for stream, state in served.items():
         _advance(job, state, arrived=window.end >= now or state.mark == members[stream].mark)
     between = f"{utc(window.begin)} to {utc(window.end)}"
-    log.info("%s: %s report of %s taken in for %d streams", job.site.name, kind, between, len(members))
+    streams = f"{len(members)} stream{'s' * (len(members) != 1)}"
+    log.info("%s: %s report of %s taken in for %s", job.site.name, kind, between, streams)
     job.keep_span(claim, {})
     return True
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bic_lib.actions.formatting import count, size, span
+from bic_lib.actions.formatting import sentence, size, span
+from bic_lib.actions.health import counted_of, forgetting, is_over
 from bic_lib.actions.overview import standing
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.lists import sites
 from bic_lib.web.pages.troubles import with_hands
-from bic_lib.web.pages.words import ago, data, day
+from bic_lib.web.pages.words import ago, day
 
 _MOST = 4
 """Troubles that one screen shows; the others are folded."""
@@ -35,13 +36,13 @@ def show(asked: Asked) -> Response:
     return asked.page(
         "home.html",
         health=shown["health"],
-        headline=_headline(ill),
+        headline=counted_of(shown["health"]) or "All is well",
         loss=_loss(shown),
         ill=ill,
         ill_sites=sorted({one["subject"]["site"] for one in ill} - {""}),
         notes=[one for one in found if one["severity"] == "note"],
         scheduler=shown["scheduler"],
-        tiles=_tiles(shown),
+        tiles=_tiles(shown, {one["subject"]["site"] for one in ill}),
         days=[{**one, "high": one["stored"] + one["failed"]} for one in shown["stored_per_day"]],
         told_of_days=_told(shown["stored_per_day"]),
         each="stream" if len(shown["streams"]) <= _STREAMS else "site",
@@ -59,15 +60,12 @@ def show_json(asked: Asked) -> Response:
     return answer(200, standing(asked.app, asked.host.broken()))
 
 
-def _headline(ill: list[Values]) -> str:
-    return f"{count(len(ill), 'trouble')}, the worst: {ill[0]['severity']}" if ill else "All is well"
-
-
 def _loss(shown: Values) -> str:
     """What is lost when, in one sentence."""
     first, danger = _forgotten(shown)
-    if danger:
-        return f"The appliance forgets the first of what is not delivered on {day(first)}, {ago(first)}."
+    if first and danger:
+        told = forgetting(first, "what is not delivered")
+        return sentence(told if is_over(first) else f"{told}, {ago(first)}")
     return f"Nothing is in danger: what is not there yet is kept until {day(first)} at least." if first else ""
 
 
@@ -77,12 +75,13 @@ def _forgotten(shown: Values) -> tuple[str | None, bool]:
     return danger or min((one["loses_from"] for one in shown["streams"] if one["loses_from"]), default=None), bool(danger)
 
 
-def _tiles(shown: Values) -> list[tuple[str, str, str, bool]]:
+def _tiles(shown: Values, ill: set[str]) -> list[tuple[str, str, str, bool]]:
     """Name, value, the page that tells more, and whether it is one to look at."""
     streams = [one for one in shown["streams"] if not one["parked"]]
     lags = [one["lag_seconds"] for one in streams if one["lag_seconds"] is not None]
     first, danger = _forgotten(shown)
-    well, failed = sum(one["state"] in ("ok", "new") for one in shown["sites"]), sum(one["failed"] for one in shown["streams"])
+    well = sum(one["state"] in ("ok", "new") and one["name"] not in ill for one in shown["sites"])
+    failed = sum(one["failed"] for one in shown["streams"])
     return [
         ("Sites well", f"{well} of {len(shown['sites'])}", "sites", well < len(shown["sites"])),
         ("Largest lag", span(max(lags)) if lags else "–", "sites?order=-lag_seconds", False),
@@ -108,7 +107,7 @@ def _rows(shown: Values) -> list[Values]:
 
 
 def _named(stream: Values) -> str:
-    return f"{stream['site']} {data(stream['data'])} → {stream['destination']}"
+    return f"{stream['site']} {stream['data']} → {stream['destination']}"
 
 
 def _row(one: Values, name: str, bars: Sequence[Values | None]) -> Values:

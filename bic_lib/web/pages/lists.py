@@ -71,9 +71,15 @@ def standing(asked: Asked) -> Values:
 
 
 def sites(shown: Values) -> Rows:
-    """The sites of a status, with the sums of their streams."""
+    """The sites of a status, with the sums of their streams, and how bad the worst of their troubles is ("" without any)."""
     sums = _sums(shown["streams"], "site")
-    return [{**one, **sums[one["name"]], "backup_at": (one["backup"] or {}).get("start")} for one in shown["sites"]]
+    worst = {
+        one["subject"]["site"]: one["severity"] for one in reversed(shown["health"]["troubles"]) if one["severity"] != "note"
+    }
+    return [
+        {**one, **sums[one["name"]], "worst": worst.get(one["name"], ""), "backup_at": (one["backup"] or {}).get("start")}
+        for one in shown["sites"]
+    ]
 
 
 def destinations(shown: Values, settings: Settings) -> Rows:
@@ -116,7 +122,7 @@ def _failures(asked: Asked) -> Rows:
 
 def _sites(asked: Asked) -> Rows:
     """Those that are ill first."""
-    return sorted(sites(standing(asked)), key=lambda one: (kind(one["state"]) != "ill", not one["failed"]))
+    return sorted(sites(standing(asked)), key=lambda one: (kind(one["state"]) != "ill", not one["worst"]))
 
 
 SITES = List(
@@ -195,7 +201,7 @@ FAILURES = List(
         ("reason", "reason", False),
         ("attempts", "tries", True),
         ("next_try", "next try", False),
-        ("forgotten_at", "forgotten on", False),
+        ("forgotten_at", "forgotten", False),
     ),
     "bic failures",
     ("severity", "site", "destination", "data"),

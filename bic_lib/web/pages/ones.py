@@ -10,6 +10,7 @@ from bic_lib.actions.failures import failures
 from bic_lib.actions.formatting import size, span
 from bic_lib.actions.runs import items, one_run, runs
 from bic_lib.core.errors import UsageError
+from bic_lib.core.health import Severity
 from bic_lib.web.http import LONGEST_VALUE, Refusal, Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.lists import destinations, sites, standing
@@ -55,7 +56,7 @@ def schedule(asked: Asked) -> Response:
         ("every", one["every"] + at),
         ("last run", _when(one["last_run"])),
         ("next due", _when(one["next_due"])),
-        *((f"{t['site']} → {t['destination']}", ", ".join(t["data"]).replace("_", " ")) for t in one["transfers"]),
+        *((f"{t['site']} → {t['destination']}", ", ".join(t["data"])) for t in one["transfers"]),
     ]
     state = (one["last_outcome"] or "never ran") if one["enabled"] else "disabled"
     own = {(t["site"], data, t["destination"]) for t in one["transfers"] for data in t["data"]}
@@ -71,7 +72,7 @@ def schedule(asked: Asked) -> Response:
         troubles=[],
         streams=streams,
         runs=_last_runs(asked, lambda run: run["schedule"] == one["name"]),
-        command=f"bic run --now {one['name']}",
+        command="bic status",
     )
 
 
@@ -111,7 +112,7 @@ def failure(asked: Asked) -> Response:
         ("first", _when(one["first_failed"])),
         ("last", _when(one["last_failed"])),
         ("next", _when(one["next_try"]) if one["next_try"] else "none by itself"),
-        ("the appliance forgets it", f"{day(one['forgotten_at'])} {ago(one['forgotten_at'])}".strip()),
+        ("forgotten", f"{day(one['forgotten_at'])} {ago(one['forgotten_at'])}".strip()),
         ("seen", f"{moment(one['acknowledged'])} by {one['acknowledged_by']}" if one["acknowledged"] else "no"),
     ]
     about = [
@@ -130,7 +131,9 @@ def _ways(one: Values) -> Iterator[Button]:
         return
     if one["severity"] in STAYS:
         yield "Seen", "acknowledge", {"id": one["id"], "confirm": "1"}
-    if one["kind"] == "item" or one["count"] > 1:
+    if one["kind"] == "site":
+        yield "Check", "check", {"site": one["site"]}
+    if one["severity"] != Severity.NOTE or one["kind"] == "item":
         yield "Try now", "retry", {"id": one["id"]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup, escape
 
 from bic_lib.actions.formatting import count, size, span
+from bic_lib.actions.health import forgetting
 from bic_lib.masking import shown
 
 _WELL = frozenset({"ok", "well", "running", "stored", "mended", "proven", "there", "ended"})
@@ -54,17 +55,24 @@ def ago(iso: str | None) -> str:
     if abs(seconds) < _MINUTE:
         return "just now" if seconds > 0 else "in a moment"
     largest = " ".join(span(abs(seconds)).split(" ")[:2])
-    return f"{largest} ago" if seconds > 0 else f"in {largest}"
+    return (f"{largest} ago" if seconds > 0 else f"in {largest}").replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def counts(run: Mapping[str, Any]) -> str:
+    """What a run came to, without what it has none of."""
+    parts = [f"{run[name]:,} {name}" for name in ("stored", "failed") if run[name]]
+    return ", ".join(parts + ([size(run["bytes"])] if run["bytes"] else [])) or "nothing stored"
 
 
 def due(iso: str) -> str:
     """When something comes next, which may be overdue."""
     told = ago(iso)
-    return f"next {told}" if told.startswith("in ") else "due now"
+    return f"next {told}" if told.startswith("in\N{NO-BREAK SPACE}") else "due now"
 
 
-def data(name: str) -> str:
-    return name.replace("_", " ")
+def spaced(state: str) -> str:
+    """A state's word as a person reads it. Data types are names, and stay as settings spell them."""
+    return state.replace("_", " ")
 
 
 def day(iso: str | None) -> str:
@@ -94,10 +102,12 @@ def query(**values: object) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "kind": kind,
+    "forgetting": forgetting,
+    "spaced": spaced,
     "moment": moment,
     "ago": ago,
-    "data": data,
     "day": day,
+    "counts": counts,
     "due": due,
     "part": part,
     "prose": prose,
