@@ -283,7 +283,7 @@ class Transport:
                     allow_redirects=False,
                     stream=True,
                 )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise no_answer(self.host, call, error) from error
         meter.body_comes()
         return response

@@ -195,12 +195,13 @@ def _token(acquire: Callable[[], Mapping[str, Any]], what: str, hint: str) -> To
 
 def _why(error: Exception, hint: str) -> tuple[str, str]:
     """What is so and what to do; `hint` is what to do when the refusal is msal's own."""
-    from bic_lib.network.unanswered import unanswered  # noqa: PLC0415
+    from bic_lib.network.unanswered import of_environment, unanswered  # noqa: PLC0415
 
     failed = error.__context__ if type(error) is ValueError else error  # msal's own, while it handled that of requests
     if isinstance(failed, _SteppedIn):
         return failed.found.what, failed.found.hint
-    if isinstance(failed, OSError):
+    if isinstance(failed, OSError) or of_environment(error, _party(None).url):
+        failed = failed or error
         asked = getattr(failed, "request", None)
         found = unanswered(_party(asked.url if asked is not None else None), failed)
         return found.what, found.hint

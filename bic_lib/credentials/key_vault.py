@@ -187,7 +187,7 @@ class Vault:
                 timeout=_TIMEOUT,
                 allow_redirects=False,
             )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             found = unanswered(party, error)
             raise Away(f"{address}: {found.what}", hint=found.hint) from error
         if between := stepped_in(party, response):

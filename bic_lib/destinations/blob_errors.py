@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from bic_lib.core.errors import BicError, DestinationError, Interrupted, NotAdmitted, Unexpected
 from bic_lib.core.moments import utc
 from bic_lib.network.gateways import stepped_in
-from bic_lib.network.unanswered import Party, lacks_authorities, unanswered
+from bic_lib.network.unanswered import Party, of_environment, unanswered
 
 _OF_A_BLOB = frozenset({409, 412})
 """Answers about the state of a blob, whatever their code; but for those below."""
@@ -74,8 +74,8 @@ def translated(place: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise _failed(place, error) from None
-    except OSError as error:
-        if not lacks_authorities(error):
+    except (OSError, ValueError) as error:
+        if not of_environment(error, place):
             raise
         raise _failed(place, error) from None
 
@@ -107,7 +107,7 @@ def about_a_blob(error: HttpResponseError) -> bool:
     return found in _NAME_REFUSED or (error.status_code in _OF_A_BLOB and not found.startswith(_OF_A_PLACE))
 
 
-def _failed(place: str, error: AzureError | OSError) -> BicError:
+def _failed(place: str, error: AzureError | OSError | ValueError) -> BicError:
     if isinstance(error, ClientAuthenticationError) and error.status_code is None:
         return DestinationError(f"{place}: the storage account wants a credential that there is none of.", hint=_RIGHTS)
     if not isinstance(error, HttpResponseError) or error.status_code is None:

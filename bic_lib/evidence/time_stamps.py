@@ -52,7 +52,7 @@ class Authority:
         headers = {"Content-Type": "application/timestamp-query"}
         try:
             answer = requests.post(self.url, asked.as_bytes(), headers=headers, timeout=_TIMEOUT, allow_redirects=False)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError) as error:
             found = unanswered(party, error)
             raise DestinationError(f"[seal] time_stamp: {self.url}: {found.what}", hint=found.hint) from error
         if between := stepped_in(party, answer):

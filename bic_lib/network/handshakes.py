@@ -13,9 +13,10 @@ from bic_lib.network.causes import Chain, reason
 
 BETWEEN = "Look at what stands in between (firewall, gateway, load balancer), and whether host and port are those of {who}."
 
-_CA_FILE = "For a private certificate authority name its certificate, as a PEM file, as {trusted_by}."
+_CA_FILE = "For a private certificate authority name its own certificate, as a PEM file, as {trusted_by}."
+_CHAIN = " Or does the server leave out an authority in between? It has to send all but the last."
 _OPENED = " Or does a proxy open what comes by? Then let this host pass unopened."
-_NAME = "Write the name that the certificate has as {setting}; or have it issued for this one."
+_NAME = "Write the name that the certificate has as {setting}; or have it issued for this one, as a subjectAltName."
 
 _CERTIFICATES: dict[int, tuple[str, str]] = {
     9: ("its certificate is not yet valid", "Is this machine's clock right? It shows {now}."),
@@ -25,7 +26,9 @@ _CERTIFICATES: dict[int, tuple[str, str]] = {
         "Have it signed by an authority; or name it as {trusted_by}." + _OPENED,
     ),
     26: ("its certificate is none for servers", "Have it issued anew, for the use of servers (serverAuth)."),
-    **dict.fromkeys((2, 7, 19, 20, 21), ("its certificate is of an authority that is not trusted here", _CA_FILE + _OPENED)),
+    **dict.fromkeys(
+        (2, 7, 19, 20, 21), ("its certificate is of an authority that is not trusted here", _CA_FILE + _OPENED + _CHAIN)
+    ),
     **dict.fromkeys((62, 64), ("its certificate is for another name", _NAME)),
     **dict.fromkeys(
         (66, 67, 68),
@@ -56,10 +59,12 @@ _HANDSHAKES: dict[str, tuple[str, str]] = {
         "Enable modern cipher suites there (ECDHE with AES-GCM or ChaCha20).",
     ),
     "does not know this host name": ("TLSV1_UNRECOGNIZED_NAME", "Write the name as {setting} by which it is known there."),
+    "does not speak HTTP/1.1": ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "Enable it there, beside HTTP/2."),
     "ended the connection in the middle of the handshake": ("UNEXPECTED_EOF_WHILE_READING", BETWEEN),
 }
 """What is at the port, by OpenSSL's words for what went wrong in the handshake."""
 _ALERT = re.compile(r"(?:TLS|SSL)V\w*?_ALERT_(\w+)")
+_WORDS = re.compile(r"\[SSL\] (.+) \(_ssl\.c")
 _OWN_FILE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB", "BAD_BASE64_DECODE", "BAD_END_LINE"})
 
 
@@ -69,7 +74,7 @@ def failed(causes: Chain, through: str) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLCertVerificationError):
         what, hint = _CERTIFICATES.get(cause.verify_code, _STRICT)
         return f"no trusted connection{through}: {_told(what, cause)}", _told(hint, cause)
-    code = "UNEXPECTED_EOF_WHILE_READING" if isinstance(cause, ssl.SSLEOFError) else str(getattr(cause, "reason", None) or "")
+    code = _code(cause)
     if code in _OWN_FILE:
         return "no trusted connection: {trusted_by} holds no certificate in PEM form", _CA_FILE
     for what, (codes, hint) in _HANDSHAKES.items():
@@ -79,6 +84,14 @@ def failed(causes: Chain, through: str) -> tuple[str, str]:
         said = alert[1].lower().replace("_", " ")
         return f"what is there{through} ended the handshake with an alert: {said}", BETWEEN
     return f"no TLS connection{through}: {reason(causes[0])}", BETWEEN
+
+
+def _code(cause: ssl.SSLError | urllib3.exceptions.SSLError) -> str:
+    """OpenSSL's name of what went wrong; Python knows some of them by their words only."""
+    if isinstance(cause, ssl.SSLEOFError):
+        return "UNEXPECTED_EOF_WHILE_READING"
+    worded = _WORDS.match(str(cause.args[-1])) if cause.args else None
+    return str(getattr(cause, "reason", None) or "") or (worded[1].upper().replace(" ", "_") if worded else "")
 
 
 def _told(words: str, cause: ssl.SSLCertVerificationError) -> str:

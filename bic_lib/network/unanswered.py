@@ -53,7 +53,7 @@ def unanswered(party: Party, error: BaseException, seconds: float = 0.0) -> Unan
     if first(causes, urllib3.exceptions.ProtocolError) or isinstance(causes[-1], (HTTPException, *_RESET)):
         told = f"the connection broke before the answer{through}: {_broke(causes[-1])}"
         return Unanswered(told, party.fill(handshakes.BETWEEN), asked=True)
-    if first(causes, *proxies.FAILURES):
+    if first(causes, *proxies.FAILURES) or proxies.no_address(party.url):
         found = proxies.failed(proxy, causes, party.who, party.url)
         hint = f"{proxies.names(party.url)} Is it right, and does that proxy run?"
         return Unanswered(*found) if found else _unreachable(f"the proxy {proxy}", causes, hint)
@@ -80,6 +80,11 @@ def _without(party: Party, causes: Chain, through: str, seconds: float) -> Unans
 def lacks_authorities(error: BaseException) -> bool:
     """Whether requests says so that the environment's file of trusted authorities is not there; none of its own errors does."""
     return type(error) is OSError and error.errno is None
+
+
+def of_environment(error: BaseException, url: str) -> bool:
+    """Whether requests says by an error that is not its own what is wrong with the environment: that, or a proxy's address."""
+    return lacks_authorities(error) or (isinstance(error, ValueError) and proxies.no_address(url) is not None)
 
 
 def _unreachable(who: str, causes: Chain, hint: str) -> Unanswered:

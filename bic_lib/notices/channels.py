@@ -85,13 +85,14 @@ class _Connections(logging.Filter):
 
     def why(self, line: str) -> Unanswered | None:
         """What is so and what to do, where a line tells of a connection's end that says more than the line."""
-        from bic_lib.network.unanswered import Party, unanswered  # noqa: PLC0415  # only where something went wrong
+        from bic_lib.network.unanswered import Party, of_environment, unanswered  # noqa: PLC0415  # only where something went wrong
         from bic_lib.notices.stepped_in import SteppedIn  # noqa: PLC0415
 
         error = self._raised.get(line)
         if isinstance(error, SteppedIn):
             return error.found
-        if not isinstance(error, OSError) or isinstance(error, smtplib.SMTPException):
+        told = isinstance(error, OSError) or (error is not None and of_environment(error, _SOME_URL))
+        if error is None or not told or isinstance(error, smtplib.SMTPException):
             return None
         asked = getattr(error, "request", None)
         url = _SOME_URL if asked is None else asked.url

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 Serve = Callable[[socket.socket], None]
@@ -25,12 +25,12 @@ Serve = Callable[[socket.socket], None]
 class Authority:
     """A private certificate authority, as administrators make them. `marked`: with key identifiers and usage, as in RFC 5280."""
 
-    def __init__(self, folder: Path, *, marked: bool = True) -> None:
+    def __init__(self, folder: Path, *, marked: bool = True, above: Authority | None = None) -> None:
         self.folder = folder
         self.marked = marked
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = _name(f"Example's authority ({marked})")
-        builder = _builder(self.name, self.name, self.key, -1, 365)
+        self.name = _name(f"Example's authority ({marked}, {above is not None})")
+        builder = _builder(self.name, above.name if above else self.name, self.key, -1, 365)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         if marked:
             usage = x509.KeyUsage(
@@ -46,21 +46,36 @@ class Authority:
             )
             builder = builder.add_extension(usage, critical=True)
             builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
-        self.file = folder / f"ca-{marked}.pem"
-        self.file.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self.file = folder / f"ca-{marked}-{above is not None}.pem"
+        self.file.write_bytes(
+            builder.sign(above.key if above else self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
 
-    def issue(self, host: str = "localhost", first: int = -1, last: int = 30, *, own: bool = False) -> Path:
-        """Certificate and key in one file, valid from and until so many days from now; `own`: signed by itself."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(
+        self,
+        host: str = "localhost",
+        first: int = -1,
+        last: int = 30,
+        *,
+        own: bool = False,
+        named: bool = True,
+        short: bool = False,
+    ) -> Path:
+        """Certificate and key in one file, valid from and until so many days from now.
+
+        `own`: signed by itself; `named`: not in the subject only; `short`: of a short key.
+        """
+        key = rsa.generate_private_key(65_537, 1024) if short else ec.generate_private_key(ec.SECP256R1())
         subject = _name(host)
         builder = _builder(subject, subject if own else self.name, key, first, last)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        if named:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         if self.marked and not own:
             identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
             builder = builder.add_extension(identifier, critical=False)
         certificate = builder.sign(key if own else self.key, hashes.SHA256())
-        file = self.folder / f"{host}-{first}-{last}-{own}-{self.marked}.pem"
+        file = self.folder / f"{self.file.stem}-{host}-{first}-{last}-{own}-{named}-{short}.pem"
         plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + plain)
         return file
@@ -71,7 +86,7 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, first: int, last: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, first: int, last: int
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -100,10 +115,14 @@ class Field:
             "early": good.issue(first=3),
             "other": good.issue("other.example.com"),
             "own": good.issue(own=True),
+            "nameless": good.issue(named=False),
+            "short": good.issue(short=True),
+            "chained": Authority(self.folder, above=good).issue(),
         }
         prose = self.folder / "prose.pem"
         prose.write_text("This is no certificate.\n")
         self.trusted = {"good": good.file, "unmarked": unmarked.file, "nowhere": self.folder / "nowhere.pem", "prose": prose}
+        self.trusted["leaf"] = self.certificates["good"]
 
     @contextmanager
     def standing(self, certificate: str, answer: bytes, how: str = "", proxy: Serve | str = "") -> Iterator[tuple[str, str]]:
@@ -155,7 +174,10 @@ def _served(serve: Serve, connection: socket.socket) -> None:
 def tls(certificate: Path, configure: Callable[[ssl.SSLContext], None] = lambda _: None, answer: bytes = b"") -> Serve:
     """TLS with this certificate; then this answer to whatever is asked, and the end."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    usual = [cipher["name"] for cipher in context.get_ciphers()]
+    context.set_ciphers("ALL:@SECLEVEL=0")  # a weak certificate is the other side's to refuse
     context.load_cert_chain(certificate)
+    context.set_ciphers(":".join(usual) + ":@SECLEVEL=0")
     configure(context)
 
     def serve(connection: socket.socket) -> None:

@@ -91,11 +91,16 @@ CASES = {
     "authorities are none": Case(
         "{trusted_by} holds no certificate in PEM form", "private certificate authority", trusts="prose", needs="bundle"
     ),
+    "name in the subject only": Case("its certificate is for another name", "as a subjectAltName", "nameless", needs="http"),
+    "short key": Case("too weak (EE certificate key too weak)", "longer key", "short"),
+    "no authority in between": Case("of an authority that is not trusted here", "leave out an authority in between", "chained"),
+    "trusts the server's own": Case("of an authority that is not trusted here", "its own certificate", trusts="leaf"),
     # the handshake
     "old TLS": Case("no version of TLS in common", "TLS 1.2 or 1.3", tls="old"),
     "other ciphers": Case("no cipher in common with us, or wants a client's", "ECDHE", tls="ciphers"),
     "client certificate": Case("what is there wants a client's certificate", "gateway", tls="client"),
     "another alert": Case("an alert: access denied", "firewall", there=says(b"\x15\x03\x03\x00\x02\x02\x31")),
+    "HTTP/2 only": Case("does not speak HTTP/1.1", "HTTP/2", there=says(b"\x15\x03\x03\x00\x02\x02\x78")),
     "plain HTTP": Case("speaks no TLS", "port", there=says(http("400 Bad Request"))),
     "reset": Case("the connection broke before the answer: Connection reset by peer", "firewall", there=resets),
     "closed": Case("ended the connection in the middle of the handshake", "firewall", there=closes),
@@ -118,6 +123,23 @@ CASES = {
     ),
     "proxy's name": Case("the proxy proxy.invalid:3128 can't be reached: its name", "DNS", proxy="http://proxy.invalid:3128"),
     "proxy is no address": Case("is no address", "http://name:port", proxy="proxy:x:3128"),
+    "proxy's login breaks its address": Case(
+        "the proxy 127.0.0.1:1 is no address", "%23 for #", proxy="http://u:pw#x@127.0.0.1:1"
+    ),
+    "proxy's login has a slash": Case("the proxy 127.0.0.1:1 is no address", "%XX", proxy="http://u:pw/x@127.0.0.1:1"),
+    "proxy's login has a bracket": Case("the proxy 127.0.0.1:1 is no address", "%XX", proxy="http://u:pw[x@127.0.0.1:1"),
+    "proxy's account is of a domain": Case("the proxy 127.0.0.1:1 is no address", "%XX", proxy="http://EX\\u:pw@127.0.0.1:1"),
+    "proxy's login without how it speaks": Case("the proxy 127.0.0.1:1 is no address", "http://user:", proxy="u:pw@127.0.0.1:1"),
+    "proxy with a line break": Case("the proxy 127.0.0.1:1 is no address", "HTTPS_PROXY", proxy="http://127.0.0.1:1\n"),
+    "proxy as Windows writes it": Case("is no address", "http://name:port", proxy="http=127.0.0.1:1;https=127.0.0.1:1"),
+    "proxy by a script": Case("is no address", "(PAC)", proxy="http://127.0.0.1:1/proxy.pac"),
+    "proxy of another kind": Case("is no address", "http://name:port", proxy="ftp://127.0.0.1:1"),
+    "proxy's port": Case("is no address", "http://name:port", proxy="http://127.0.0.1:99999"),
+    "proxy leads to a page": Case(
+        "wants a login by a web page (HTTP 302)",
+        "NO_PROXY=",
+        proxy=says(http("302 Found", "Location: https://login.example.com")),
+    ),
     "proxy speaks no TLS": Case("speaks no TLS itself", "Write http://", proxy="https"),
     "SOCKS": Case("SOCKS is not spoken here", "HTTPS_PROXY", proxy="socks5://127.0.0.1:1"),
     "proxy closes": Case("the connection broke before the answer through the proxy", "firewall", proxy=closes),
@@ -312,3 +334,25 @@ def test_each_symptom_of_the_page_is_one_that_is_told(there: Field, monkeypatch:
         with monkeypatch.context() as patched:
             told.append(provoked(KINDS["vault"], case, there, patched)[0].message)
     assert [symptom.pattern for symptom in symptoms("Connections") if not any(map(symptom.search, told))] == []
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "meant"),
+    [
+        ("*.example.com", True),
+        ("https://support.example.com/", True),
+        ("localhost;support.example.com", True),
+        ("localhost support.example.com", True),
+        ("support.example.com:443", True),
+        ("other.example.com", False),
+        ("10.0.0.0/8", False),
+    ],
+)
+def test_a_no_proxy_that_is_not_read_as_it_is_meant_is_told(monkeypatch: pytest.MonkeyPatch, no_proxy: str, meant: bool) -> None:
+    """Each of these the library passes over without a word, and the proxy is asked all the same."""
+    with between(says(http("403 Forbidden"))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        with pytest.raises(BicError) as caught:
+            appliance("support.example.com", None)
+    assert ("What it says now is not read so" in caught.value.hint) is meant

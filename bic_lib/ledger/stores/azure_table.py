@@ -28,7 +28,7 @@ from bic_lib.ledger.stores.damage import PARTITION, DamagedRow
 from bic_lib.ledger.stores.limits import body_text, demand_allowed
 from bic_lib.ledger.stores.table_keys import decoded, encoded
 from bic_lib.ledger.stores.table_transport import Transport, demand_own, party
-from bic_lib.network.unanswered import unanswered
+from bic_lib.network.unanswered import of_environment, unanswered
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -229,7 +229,9 @@ class AzureTableStore:
             raise LedgerError(f"The ledger answered {status} {_code(error)}.", hint=_HINTS.get(status, "")) from error
         except DestinationError as error:  # from the tokens
             raise LedgerError(f"The ledger can't be entered: {error.message}", hint=error.hint) from error
-        except (AzureError, OSError) as error:  # OSError: see `lacks_authorities`
+        except (AzureError, OSError, ValueError) as error:
+            if isinstance(error, ValueError) and not of_environment(error, self._service.url):
+                raise
             found = unanswered(party(self._service.url), error)
             raise LedgerError(f"The ledger can't be reached: {found.what}", hint=found.hint) from error
 
