@@ -10,7 +10,7 @@ from itertools import groupby, islice
 
 from bic_lib.actions.importing import ReadDocument
 from bic_lib.actions.inventory import Inventory, Lying, begun
-from bic_lib.core import plan, recognition
+from bic_lib.core import beginnings, containers, plan, recognition
 from bic_lib.core.errors import BicError, ItemError
 from bic_lib.core.model import DOCUMENT_OF, BrokenDocument, DataType, Document, Item, Outcome, ReportKind, State, Stream
 from bic_lib.engine.app import App
@@ -35,6 +35,7 @@ _REFUSED_NAMED = 100
 _UNLIKE = (
     "its first bytes are those of no recording that we know; `bic download --force` fetches it anew while the appliance has it"
 )
+_CUT = "by its own structure its end is missing, or something else follows it; `bic download --force` fetches it anew likewise"
 _NO_BACKUP = "it is text or empty, not a backup"
 
 
@@ -61,11 +62,12 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A file that was read: its first bytes, its size and its SHA-256; `whole` where it was asked for."""
+    """A file that was read: its first bytes, its size and its SHA-256; `whole` where it was asked for. `cut`: a video that is."""
 
     first: bytes
     size: int
     sha256: str
+    cut: bool
     whole: bytes = b""
 
 
@@ -78,6 +80,7 @@ class _Found:
     size: int
     sha256: str
     doubt: str = ""
+    why: str = ""
     fingerprint: str = ""
     open: bool = False
 
@@ -150,10 +153,13 @@ class Adoption:
         if whole and lying.entry.size > _LARGEST_DOCUMENT:
             self.so_far.refuse(location, "is larger than a session's file can be (64 MB)")
             return None
-        digest, size, first, kept = hashlib.sha256(), 0, bytearray(), bytearray()
+        digest, size, first, kept, walk = hashlib.sha256(), 0, bytearray(), bytearray(), None
         try:
             for block in self.store.read(location):
                 digest.update(block)
+                walk = walk if size else containers.structure(beginnings.video(block))
+                if walk:
+                    walk.feed(block)
                 size += len(block)
                 first += block[: recognition.LOOKED_AT - len(first)]
                 if whole:
@@ -163,7 +169,7 @@ class Adoption:
         except ItemError as error:
             self.so_far.refuse(location, str(error))
         else:
-            return _Content(bytes(first), size, digest.hexdigest(), bytes(kept))
+            return _Content(bytes(first), size, digest.hexdigest(), bool(walk and not walk.whole), bytes(kept))
         return None
 
     def _document(self, lying: Lying) -> _Found | None:
@@ -212,8 +218,10 @@ class Adoption:
             instance=lying.named.instance,
         )
         found = recognition.recording(content.first)
-        doubt = "" if found.what is recognition.What.RECORDING else found.beginning or "empty"
-        return _Found(lying, item, content.size, content.sha256, doubt)
+        doubt, why = found.beginning or "empty", _UNLIKE
+        if found.what is recognition.What.RECORDING:
+            doubt, why = (f"{recognition.CUT}{doubt}", _CUT) if content.cut else ("", "")
+        return _Found(lying, item, content.size, content.sha256, doubt, why)
 
     def _data(self, lying: Lying) -> DataType | None:
         """Of which data type a file is, None where its name and its session leave that open, which is told."""
@@ -290,7 +298,7 @@ class Adoption:
         return Record(
             item,
             self.name,
-            Outcome(State.STORED, location, found.size, found.sha256, _UNLIKE if found.doubt else "", doubt=found.doubt),
+            Outcome(State.STORED, location, found.size, found.sha256, found.why, doubt=found.doubt),
             1 if before is None else before.version + (before.outcome.state in SETTLED),
             found.fingerprint,
             found.open,

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -92,7 +93,8 @@ class StreamedBytes:
     """A recording or backup on its way (:class:`bic_lib.core.ports.appliance.Payload`); its body can be iterated once.
 
     Iterating raises Interrupted when the body is cut off. Where nobody told where it ends, only a video whose own structure is
-    complete to its last byte is taken; what can't tell that itself is Untold at once.
+    complete to its last byte is taken; what can't tell that itself is Untold at once. A video that came whole and is not, by its
+    own structure, is taken with a doubt, of a kind of its own: whoever sent it may have had no more.
     """
 
     def __init__(self, host: str, answer: Answer, first: bytes, rest: Iterator[bytes], recognised: Recognised) -> None:
@@ -101,7 +103,8 @@ class StreamedBytes:
         self._first = first
         self._rest = rest
         self.recognised = recognised
-        self._structure = None if answer.end_is_told else containers.structure(recognised.extension)
+        self._structure = containers.structure(recognised.extension)
+        self._cut = False
         if not (answer.end_is_told or self._structure):
             raise self._endless()
 
@@ -117,15 +120,20 @@ class StreamedBytes:
     def doubt(self) -> str:
         if self.recognised.what is What.UNKNOWN:
             return "it begins like no recording that is known"
-        return f"{body_end.NOT_TOLD}; by its own structure it is whole" if self._structure else ""
+        if self._cut:
+            return "by its own structure its end is missing, or something else follows it"
+        return "" if self._answer.end_is_told else f"{body_end.NOT_TOLD}; by its own structure it is whole"
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in itertools.chain([self._first], self._rest):
             if self._structure:
                 self._structure.feed(chunk)
             yield chunk
-        if self._structure and not self._structure.complete:
+        if self._structure and not self._answer.end_is_told and not self._structure.complete:
             raise self._endless()
+        if self._structure and not self._structure.whole:
+            self._cut = True
+            self.recognised = replace(self.recognised, beginning=f"{recognition.CUT}{self.recognised.beginning}")
 
     def _endless(self) -> Untold:
         return Untold(f"{self._host}: {body_end.NOT_TOLD}", hint=body_end.PROXY)

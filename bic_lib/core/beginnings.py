@@ -12,7 +12,7 @@ _FLV_TAG = re.compile(rb"\0{4}[\x08\x09\x12\x28\x29\x32](?!\0{3}).{3}.{4}\0{3}",
 """No tag before it; audio, video or script data, as it is or encrypted; not empty; its time; stream 0 (annex E.3, E.4.1)."""
 
 _BRAND = re.compile(rb"[\x20-\x7e]{4}")
-_BOXES = frozenset(b"moov mdat free skip wide uuid moof sidx ssix styp pdin meta emsg prft udta junk pnot".split())
+_BOXES = frozenset(b"moov mdat free skip wide uuid moof sidx ssix styp pdin emsg prft udta pnot".split())
 """What may come behind the list of brands (ISO/IEC 14496-12, table 1; the last two are QuickTime's)."""
 
 _EBML = b"\x1a\x45\xdf\xa3"

@@ -1,16 +1,17 @@
-"""Whether an MP4 or FLV is complete to its last byte by its own structure. Pure; nothing of it is held."""
+"""Whether an MP4 or FLV is whole to its last byte by its own structure. Pure; nothing of it is held."""
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
-_FLV_HEADER = 9 + 4
-"""Bytes before the first tag: the header, and the size of the tag before it, which is none (annex E.2, E.3)."""
+_FLV_HEADER = 9
+"""Bytes of the header, which tells its own length; behind it comes the size of no tag (annex E.2, E.3)."""
 _TAG_HEADER = 11
 """Bytes of a tag before its content (annex E.4.1)."""
 _TAG_KINDS = frozenset({8, 9, 18})
 """Audio, video, script data."""
-
+_ENCRYPTED = 0x20
 
 _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof"})
 
@@ -23,8 +24,13 @@ class Structure(Protocol):
         ...
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing of it is missing and nothing else follows it, if it ends here, however carelessly it was written."""
+        ...
+
+    @property
     def complete(self) -> bool:
-        """Whether it is whole if it ends here."""
+        """Whether it also tells that itself: what ends here could not have been longer."""
         ...
 
 
@@ -44,14 +50,14 @@ class _Parts:
     def __init__(self, first: int) -> None:
         self._needed = first
         self._head = b""
-        self._skipped = 0
+        self._skipped: float = 0
         self._broken = False
 
     def feed(self, block: bytes) -> None:
         at = 0
         while at < len(block) and not self._broken:
             if self._skipped:
-                step = min(self._skipped, len(block) - at)
+                step = int(min(self._skipped, len(block) - at))
                 self._skipped -= step
             else:
                 step = min(self._needed - len(self._head), len(block) - at)
@@ -64,7 +70,7 @@ class _Parts:
     def _at_an_end(self) -> bool:
         return not (self._broken or self._head or self._skipped)
 
-    def _next(self, needed: int, skipped: int) -> None:
+    def _next(self, needed: int, skipped: float) -> None:
         """A header of `needed` bytes comes behind `skipped` bytes."""
         self._head, self._needed, self._skipped = b"", needed, skipped
 
@@ -80,8 +86,13 @@ class Boxes(_Parts):
         self._seen: set[bytes] = set()
 
     @property
+    def whole(self) -> bool:
+        ends = self._at_an_end or self._skipped == math.inf
+        return ends and {b"ftyp", b"moov"} <= self._seen and bool(self._seen & {b"mdat", b"moof"})
+
+    @property
     def complete(self) -> bool:
-        return self._at_an_end and {b"ftyp", b"moov"} <= self._seen and bool(self._seen & {b"mdat", b"moof"})
+        return self._at_an_end and self.whole
 
     def _read(self, head: bytes) -> None:
         size = int.from_bytes(head[:4])
@@ -91,8 +102,8 @@ class Boxes(_Parts):
         if size == 1:
             size = int.from_bytes(head[8:])
         self._seen |= _BOXES & {head[4:8]}
-        self._broken = size < len(head)  # 0 is “to the end”, wherever that may be
-        self._next(8, size - len(head))
+        self._broken = 0 < size < len(head)
+        self._next(8, size - len(head) if size else math.inf)  # 0 is “to the end”, wherever that may be
 
 
 class Tags(_Parts):
@@ -103,19 +114,27 @@ class Tags(_Parts):
         self._tags = 0
         self._size: int | None = 0
         """Of the tag that has just passed by, 0 before the first one; None where a tag comes next."""
+        self._differs = False
+        """Not every size behind a tag is its own: players pass over them."""
+
+    @property
+    def whole(self) -> bool:
+        return self._at_an_end and self._tags > 0
 
     @property
     def complete(self) -> bool:
-        return self._at_an_end and self._size is None and self._tags > 0
+        return self.whole and self._size is None and not self._differs
 
     def _read(self, head: bytes) -> None:
-        if self._size is None:
+        if len(head) == _FLV_HEADER:
+            self._next(4, int.from_bytes(head[5:]) - _FLV_HEADER)
+        elif self._size is None:
             size = int.from_bytes(head[1:4])
-            self._broken = head[0] not in _TAG_KINDS
+            self._broken = head[0] & ~_ENCRYPTED not in _TAG_KINDS
             self._tags += 1
             self._size = _TAG_HEADER + size
             self._next(4, size)
         else:
-            self._broken = int.from_bytes(head[-4:]) != self._size
+            self._differs |= int.from_bytes(head) != self._size
             self._size = None
             self._next(_TAG_HEADER, 0)

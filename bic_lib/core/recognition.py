@@ -16,6 +16,9 @@ from bic_lib.core import beginnings, packing
 LOOKED_AT = 64 * 1024
 """Bytes of a body that decide what it is; of what is packed, as many unpacked ones."""
 
+CUT = "cut-"
+"""Before the beginning of a video that is none to its end: a kind of its own."""
+
 _WRAPPINGS = 3
 """So many layers of packing are looked into."""
 

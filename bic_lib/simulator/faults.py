@@ -74,7 +74,8 @@ class Recording:
 
     `size` bytes (None: some 20 to 400 KB, by its id), `not_ready` = how many requests are refused first, `expired`, `none`,
     `error` = another text in an error document with status 200, `odd` = something that is no recording at all, `cut_after` bytes,
-    `first_byte_delay` seconds, `framing` = how the end is told (None: as for all answers), `coding` = packed on the way.
+    `breaks_off` = after so many bytes an error document follows, and the answer ends well, `first_byte_delay` seconds,
+    `framing` = how the end is told (None: as for all answers), `coding` = packed on the way.
     """
 
     format: Literal["flv", "mp4", "webm", "mkv", "avi", "ogg"] = "flv"
@@ -85,6 +86,7 @@ class Recording:
     error: str | None = None
     odd: OddAnswer | None = None
     cut_after: int | None = None
+    breaks_off: int | None = None
     first_byte_delay: float = 0.0
     framing: Framing | None = None
     coding: Coding | None = None

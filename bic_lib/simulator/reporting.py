@@ -46,6 +46,17 @@ class _Selection:
     last: float
 
 
+def _sent(content: Iterator[bytes], breaks_off: int | None) -> Iterator[bytes]:
+    """All of it; or what comes until its maker fails in the middle, and what is then said."""
+    left = breaks_off
+    for block in content:
+        if left is not None and len(block) >= left:
+            yield block[:left] + b"<error>The recording could not be read.</error>"
+            return
+        left = None if left is None else left - len(block)
+        yield block
+
+
 class Reporting:
     """Answers reports from the register, in the spelling and with the troubles that the faults ask for."""
 
@@ -104,7 +115,7 @@ class Reporting:
         size = usual_size(name) if how.size is None else how.size
         disposition = f'attachment; filename="{lsid}.{how.format}"'
         return Answer(
-            body=blocks(name, how.format, size),
+            body=_sent(blocks(name, how.format, size), how.breaks_off),
             content_type=MEDIA_TYPES[how.format],
             headers={"Content-Disposition": disposition},
             cut_after=how.cut_after,

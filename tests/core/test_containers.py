@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bic_lib.core.containers import structure
+from bic_lib.core.containers import Structure, structure
 
 
 def box(kind: bytes, content: bytes = b"", *, large: bool = False) -> bytes:
@@ -30,7 +30,15 @@ WHOLE = {
 
 
 def is_complete(extension: str, content: bytes, sizes: list[int] | None = None) -> bool:
-    """Fed in pieces of these sizes, the last of which repeats."""
+    return fed(extension, content, sizes).complete
+
+
+def is_whole(extension: str, content: bytes, sizes: list[int] | None = None) -> bool:
+    return fed(extension, content, sizes).whole
+
+
+def fed(extension: str, content: bytes, sizes: list[int] | None = None) -> Structure:
+    """A structure after a content in pieces of these sizes, the last of which repeats."""
     walk = structure(extension)
     assert walk is not None
     sizes = sizes or [len(content)]
@@ -38,7 +46,7 @@ def is_complete(extension: str, content: bytes, sizes: list[int] | None = None) 
         size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
         walk.feed(content[:size])
         content = content[size:]
-    return walk.complete
+    return walk
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -47,6 +55,33 @@ def test_a_whole_video_is_complete_however_it_comes(name: str) -> None:
     extension, content = WHOLE[name]
     assert is_complete(extension, content)
     assert is_complete(extension, content, [1])
+
+
+CARELESS = {
+    "flv whose sizes behind tags are none": ("flv", FLV + tag(b"x")[:-4] + bytes(4) + tag(b"yy")),
+    "flv without the size behind its last tag": ("flv", FLV + tag(b"x") + tag(b"yy")[:-4]),
+    "flv with a longer header, encrypted": ("flv", b"FLV\x01\x05\0\0\0\x0c\1\2\3" + bytes(4) + tag(b"x", 0x28)),
+    "mp4 whose media goes to the end": ("mp4", box(b"ftyp", b"isom") + box(b"moov") + b"\0\0\0\0mdat" + bytes(50)),
+}
+
+
+@pytest.mark.parametrize("name", CARELESS)
+def test_a_carelessly_written_video_is_whole(name: str) -> None:
+    """Where its end was told; it does not tell that itself."""
+    extension, content = CARELESS[name]
+    for sizes in ([len(content)], [1], [3, 70]):
+        assert is_whole(extension, content, sizes)
+    assert is_complete(extension, content) == ("longer" in name)
+
+
+@pytest.mark.parametrize("more", [b"<error>Broken tape</error>", b"<", b"Service unavailable", b'{"error": 1}'])
+@pytest.mark.parametrize(("extension", "content"), [("flv", FLV + tag(b"x", 18) + tag(bytes(300))), ("mp4", MP4)])
+@given(cut=st.integers(40, 290))
+def test_words_in_the_place_of_the_rest_are_seen(extension: str, content: bytes, more: bytes, cut: int) -> None:
+    """Where it broke off in the middle, and where they follow all of it."""
+    assert is_whole(extension, content)
+    assert not is_whole(extension, content[:-cut] + more)
+    assert not is_whole(extension, content + more)
 
 
 @pytest.mark.parametrize("name", WHOLE)

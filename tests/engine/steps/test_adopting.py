@@ -25,6 +25,7 @@ from bic_lib.engine.delivery import FileDestination
 from bic_lib.ledger.journal import Happened
 from bic_lib.ledger.records import HELD, Record
 from bic_lib.simulator import Profile, Recording, Simulator
+from bic_lib.simulator.recordings import blocks
 from bic_lib.wiring import read_document
 from tests.engine.steps.world import ALL_FILES, World, asked, wanted
 from tests.fixtures_servers import Azurite, Samba
@@ -32,7 +33,7 @@ from tests.fixtures_servers import Azurite, Samba
 BACKUPS = (
     '[schedules.nightly]\nevery = "1d"\ntransfers = [{ site = "support", destination = "archive", data = ["site_backups"] }]\n'
 )
-FLV = b"FLV\1\5\0\0\0\x09\0\0\0\0"
+FLV = b"".join(blocks("any", "flv", 100))
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_all_numbers_of_one_name_are_taken(world: World, sim: Simulator) -> None
     """The vendor's AppendNumber: each is a version of the recording, the highest number the newest."""
     lsid = wanted(sim)[0].lsid
     for number in ("", ".1", ".2"):
-        lie(world, f"{sim.host.partition(':')[0]}-support-{lsid}{number}.flv", FLV + number.encode())
+        lie(world, f"{sim.host.partition(':')[0]}-support-{lsid}{number}.flv", b"".join(blocks(number, "flv", 100)))
     taken(world)
     found = sorted((record.version, record.outcome.location.count(".")) for record in held(world))
     assert [version for version, _ in found] == [1, 2, 3]
@@ -217,8 +218,14 @@ def test_formats_that_tell_nothing_are_refused(world: World, given: str, says: s
 
 @pytest.mark.parametrize(
     ("content", "doubtful"),
-    [(FLV, False), (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(64), True), (b"<error>gone</error>", True), (b"", True)],
-    ids=["recording", "png", "answer", "empty"],
+    [
+        (FLV, False),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(64), True),
+        (b"<error>gone</error>", True),
+        (b"", True),
+        (FLV[:-20], True),
+    ],
+    ids=["recording", "png", "answer", "empty", "cut"],
 )
 def test_what_is_no_recording_is_doubtful(world: World, sim: Simulator, content: bytes, doubtful: bool) -> None:
     """It is kept and known, and told until somebody has looked at it."""

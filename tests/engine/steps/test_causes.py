@@ -15,6 +15,7 @@ from bic_lib.engine import health
 from bic_lib.engine.app import App
 from bic_lib.simulator import Backup, Recording, Simulator
 from bic_lib.simulator.faults import Fault
+from bic_lib.simulator.recordings import blocks
 from tests.engine.steps.world import ALL_FILES, World
 
 _BACKUP = '[schedules.backup]\nevery = "1d"\ntransfers = [{ site = "support", destination = "archive", data = ["site_backups"] }]'
@@ -105,7 +106,7 @@ def test_what_nobody_knows_is_one_cause_of_its_destination(world: World) -> None
     world.configure()
     world.once()
     for number in range(3):
-        (world.folder / "archive" / f"foreign-{number}.flv").write_bytes(b"FLV\1\5\0\0\0\x09\0\0\0\0")
+        (world.folder / "archive" / f"foreign-{number}.flv").write_bytes(b"".join(blocks("any", "flv", 100)))
     with app_of(world) as app:
         assert len(verify(app, Asked(strict=True)).problems) == 3
         [ill] = [one for one in health.look(app).troubles if one.severity.is_ill]

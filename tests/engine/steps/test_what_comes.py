@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from bic_lib.actions.acknowledging import acknowledge
@@ -54,6 +56,23 @@ def test_a_cut_recording_is_not_stored(world: World, sim: Simulator, framing: Fr
     world.pass_time(HOUR)
     world.once()
     world.demand_whole(recordings=True)
+
+
+@pytest.mark.parametrize("form", ["flv", "mp4"])
+def test_a_recording_that_broke_off_at_its_source_is_doubted(world: World, sim: Simulator, form: Literal["flv", "mp4"]) -> None:
+    """It came whole, and is not: it is kept, since nobody may have more of it, told as a kind of its own, and never again once
+    it was seen; a whole one after it raises no doubt."""
+    world.configure(data=ALL_FILES)
+    sim.faults.recording = Recording(format=form, size=200_004, breaks_off=70_000)
+    world.once()
+    stored = [record.outcome for record in world.records() if record.item.data != "sessions"]
+    assert {one.doubt.partition("-")[0] for one in stored} == {"cut"}
+    assert all(one.location.endswith(form) and "its end is missing" in one.reason for one in stored)
+    assert {failure["state"] for failure in world.failures()} == {"doubtful"}
+    sim.faults.recording = Recording(format=form)
+    world.pass_time(12 * HOUR)
+    world.once()
+    assert any(not record.outcome.doubt for record in world.records() if record.item.data != "sessions")
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
