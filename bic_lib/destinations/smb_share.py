@@ -15,6 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import smbclient  # type: ignore[import-untyped]  # has no types
@@ -26,7 +27,7 @@ from bic_lib.core.ports.preflight import Check
 from bic_lib.destinations import listing, temporary
 from bic_lib.destinations import smb_files as files
 from bic_lib.destinations.smb_connections import Access, Connections
-from bic_lib.destinations.smb_errors import FAMILIES, refuses_us, translated
+from bic_lib.destinations.smb_errors import FAMILIES, about_a_name, refuses_us, translated
 from bic_lib.destinations.smb_staging import ShareStaging, tidy
 
 Made = TypeVar("Made")
@@ -87,8 +88,20 @@ class SmbShare(FileStore):
         path = self._path(location)
         if self.look(location) is None:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
+        with self._translated(path):
+            for tried_anew in (False, True):
+                try:
+                    for chunk in self._chunks(path, begin):
+                        begin += len(chunk)
+                        yield chunk
+                except FAMILIES as error:
+                    if tried_anew or about_a_name(error):
+                        raise
+                else:
+                    return
+
+    def _chunks(self, path: str, begin: int) -> Iterator[bytes]:
         with (
-            self._translated(path),
             self._connections.taken() as access,
             smbclient.open_file(path, "rb", buffering=0, share_access="rwd", **access) as file,
         ):
@@ -98,7 +111,8 @@ class SmbShare(FileStore):
 
     def put(self, location: str, content: bytes, *, replace: bool) -> bool:
         target = self._path(location)
-        return self._do(target, lambda access: files.put(target, content, access, replace=replace))
+        act = partial(files.put, target, content, replace=replace)
+        return self._done(target, act, lambda: self._holds(location, len(content), hashlib.sha256(content).hexdigest()))
 
     @property
     def movable(self) -> bool:
@@ -118,16 +132,17 @@ class SmbShare(FileStore):
                 raise
         return ShareStaging(path, listing.below(folder, name), access, file, self._connections)
 
-    def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:  # noqa: ARG002  # shares keep no stamps
+    def publish(self, token: str, location: str, stamp: Stamp, *, replace: bool) -> bool:
         """Raises Interrupted when the staged file is gone, or the file to replace is in use or read-only."""
         staged, target = self._path(token), self._path(location)
-        return self._do(target, lambda access: files.publish(staged, target, access, replace=replace))
+        act = partial(files.publish, staged, target, replace=replace)
+        return self._done(target, act, lambda: self._holds(location, stamp.size, stamp.sha256))
 
     def recover(self, token: str, location: str, stamp: Stamp) -> Recovered:
         staged = self.look(token)
         if staged is not None and staged.size == stamp.size:
             return Recovered.STAGED
-        return Recovered.PUBLISHED if self._holds(location, stamp) else Recovered.LOST
+        return Recovered.PUBLISHED if self._holds(location, stamp.size, stamp.sha256) else Recovered.LOST
 
     def sweep(self, location: str, transfer: str, epoch: int) -> None:
         folder = ntpath.dirname(self._path(location))
@@ -165,7 +180,8 @@ class SmbShare(FileStore):
         path, target = self._path(location), self._path(to)
         if not self._do(path, lambda access: files.exists(path, access)):
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
-        return self._do(path, lambda access: files.publish(path, target, access, replace=False))
+        act = partial(files.publish, path, target, replace=False)
+        return self._done(path, act, lambda: self.look(location) is None and self.look(to) is not None)
 
     def free_bytes(self) -> int:
         return self._do(self._root, lambda access: int(smbclient.stat_volume(self._root, **access).caller_available_size))
@@ -186,14 +202,14 @@ class SmbShare(FileStore):
         """Close connections that nobody uses; the next use makes one."""
         self._connections.close()
 
-    def _holds(self, location: str, stamp: Stamp) -> bool:
+    def _holds(self, location: str, size: int, sha256: str) -> bool:
         found = self.look(location)
-        if found is None or found.size != stamp.size:
+        if found is None or found.size != size:
             return False
         held = hashlib.sha256()
         for chunk in self.read(location):
             held.update(chunk)
-        return held.hexdigest() == stamp.sha256
+        return held.hexdigest() == sha256
 
     def _below(self, folder: str) -> Iterator[FileEntry]:
         return (entry for entry in self._all_below(folder) if not temporary.is_hidden(entry.location))
@@ -216,6 +232,23 @@ class SmbShare(FileStore):
 
     def _folder(self, folder: str) -> str:
         return self._path(folder) if folder else self._root
+
+    def _done(self, path: str, act: Callable[[Access], bool], is_done: Callable[[], bool]) -> bool:
+        """Do this to a path; whether it is done. A first try may have done it, and its answer was lost with the connection."""
+        tries = 0
+
+        def counted(access: Access) -> bool:
+            nonlocal tries
+            tries += 1
+            return act(access)
+
+        try:
+            done = self._do(path, counted)
+        except Interrupted:  # what was to get the name is gone
+            if tries == 1 or not is_done():
+                raise
+            return True
+        return done or (tries > 1 and is_done())
 
     def _do(self, path: str, act: Callable[[Access], Made]) -> Made:
         with self._translated(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import smbclient  # type: ignore[import-untyped]  # has no types
+from smbprotocol.connection import Connection  # type: ignore[import-untyped]  # has no types
 from smbprotocol.exceptions import SMBOSError  # type: ignore[import-untyped]  # has no types
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]  # has no types
 from smbprotocol.open import Open  # type: ignore[import-untyped]  # has no types
@@ -259,6 +261,54 @@ def test_a_share_that_is_closed_under_us_is_opened_anew(samba: Samba, act: str) 
     assert smb_connections.usable(before)
     _ACTS[act](store)
     assert before not in store._connections._idle
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed SMB handle")
+@pytest.mark.parametrize("act", ["put", "publish", "rename"])
+def test_what_was_done_before_its_answer_was_lost_is_done(samba: Samba, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """Whichever answer of it is lost with the connection: the second try, on a new one, finds its own work, and no name taken."""
+    receive, lost = Connection.receive, iter(range(99))
+    for number in lost:
+        store, answers = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}"), itertools.count()
+        store.put("a/x.xml", b"x", replace=False)
+        staged(store, "a/v.mp4", VIDEO)
+
+        def losing(
+            connection: Connection, request: object, *, at: int = number, seen: Iterator[int] = answers, **more: Any
+        ) -> Any:
+            answer = receive(connection, request, **more)
+            if next(seen) == at:
+                raise ConnectionResetError(104, "Connection reset by peer")
+            return answer
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "receive", losing)
+            assert _ACTS[act](store) is True
+        store.close()
+        if next(answers) <= number:  # it has no more answers than that
+            break
+    assert next(lost) > 2
+
+
+@pytest.mark.filterwarnings("ignore:unclosed SMB handle")
+def test_a_file_that_is_being_read_goes_on_where_its_share_was_closed(samba: Samba) -> None:
+    """Once; what is being written fails with the server's word, and the next file goes through."""
+    store, content = _store(samba, directory=rf"{samba.unc}\{uuid.uuid4()}"), os.urandom(5 << 20)
+    assert store.put("a/big.mp4", content, replace=False)
+    chunks = store.read("a/big.mp4")
+    came = next(chunks)
+    samba.control("close-share", SHARE)
+    time.sleep(0.1)
+    assert came + b"".join(chunks) == content
+    staging = store.stage("a/w.mp4", TRANSFER, 1)
+    staging.write(content)
+    samba.control("close-share", SHARE)
+    time.sleep(0.1)
+    with pytest.raises(DestinationError, match=r"NETWORK_NAME_DELETED|FILE_CLOSED"):
+        _write_on(staging)
+    staging.discard()
+    assert store.put("a/next.xml", b"next", replace=False)
     store.close()
 
 
