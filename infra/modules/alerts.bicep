@@ -47,7 +47,7 @@ var alerts = [
   }
   {
     name: 'ill'
-    title: 'bic: something of a site is lost, will be, or is not proven'
+    title: 'bic: something of a site is lost, will be, or is not proven, or it fails for an hour'
     by: 'site'
     severity: 1
     window: 'PT1H'
