@@ -12,6 +12,7 @@ _TAG_HEADER = 11
 _TAG_KINDS = frozenset({8, 9, 18})
 """Audio, video, script data."""
 _ENCRYPTED = 0x20
+"""The bit of a tag's kind that says that its content is encrypted (the same annex)."""
 
 _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof"})
 
