@@ -15,6 +15,7 @@ from bic_lib.evidence.setup import Setup
 from bic_lib.evidence.statement import head_of
 from bic_lib.ledger import Ledger
 from bic_lib.ledger.names import Names
+from bic_lib.ledger.records import HELD, Record
 from bic_lib.ledger.seals import Seals, Spot
 
 
@@ -57,6 +58,27 @@ def rolled_back(known: Mapping[str, Any], found: Chain) -> Iterator[Problem]:
 def changed_since(ledger: Ledger, known: Mapping[str, Any]) -> set[Spot]:
     """Places of which the journal tells something that no seal holds yet. Raises LedgerError."""
     return {Spot(one.site, one.destination, one.location) for one in standing.not_sealed(ledger, known) if one.location}
+
+
+def unlisted(found: Chain, record: Record) -> Iterator[Spot]:
+    """The place of what is stored, where no list tells of it: the journal has to, or its own row was taken out of that."""
+    spot = Spot(record.item.site, record.destination, record.outcome.location)
+    lines = found.lines.get((spot.site, spot.destination), {})
+    _, listed = lines.get(spot.location) or lines.get(spot.location.removeprefix("session/")) or ("", "")
+    if not listed and record.outcome.state in HELD and standing.has_digest(record):
+        yield spot
+
+
+def unknown_chains(ledger: Ledger, setup: Setup) -> Iterator[str]:
+    """The folders of chains that lie there, where this ledger has begun none. Raises DestinationError."""
+    if Seals(ledger.store).chain():
+        return
+    told = set()
+    for entry in (entry for page in setup.store().pages(names.SEALS) for entry in page):
+        folder = "/".join(entry.location.split("/")[:2])
+        if folder not in told:
+            told.add(folder)
+            yield folder
 
 
 def erased(

@@ -11,16 +11,20 @@ from bic_lib.ledger.troubles import Trouble
 
 SEALED = "sealed"
 """Their state."""
-ERASED, ALTERED, SEAL = "erased", "altered", "seal"
+ERASED, ALTERED, UNLISTED, SEAL = "erased", "altered", "unlisted", "seal"
+UNKNOWN = "unknown"
+"""Of a chain, which is told as SEAL."""
 DETAILS = {
     ERASED: "it was sealed, and the ledger does not know it any more",
     ALTERED: "it was sealed with another SHA-256 than the ledger tells",
+    UNLISTED: "it is stored since before the last seal, and in none: somebody took it out of the ledger's journal",
+    UNKNOWN: "a chain lies there, and this ledger has begun none: restore the ledger's newest copy, or begin one by `bic seal init`",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not fit. `problem`: ERASED, ALTERED, or SEAL for the chain itself."""
+    """One thing that does not fit. `problem`: ERASED, ALTERED, UNLISTED, or SEAL for the chain itself."""
 
     site: str
     destination: str

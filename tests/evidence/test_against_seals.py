@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from bic_lib.core.health import Severity
@@ -46,6 +47,32 @@ def test_what_was_altered_in_ledger_and_archive_is_named(sealed: Sealed) -> None
     for entry in list(sealed.world.ledger().journal.day(sealed.today())):
         sealed.world.ledger().store.commit("journal", sealed.today().isoformat(), [Delete(entry.key)])
     assert problems(sealed) == [("altered", record.outcome.location)]
+
+
+def test_what_was_kept_out_of_the_seals_is_named(sealed: Sealed) -> None:
+    """Its row of the journal was taken away before its day was sealed, so that nobody would miss it later."""
+    [record, *_] = sealed.documents()
+    sealed.store_anew(record, b"<kept out/>")
+    for entry in list(sealed.world.ledger().journal.day(sealed.today())):
+        assert entry.location == record.outcome.location
+        sealed.world.ledger().store.commit("journal", sealed.today().isoformat(), [Delete(entry.key)])
+    late = replace(record, item=replace(record.item, lsid="late"), outcome=replace(record.outcome, location="late.xml"))
+    sealed.store_anew(late, b"<late/>")
+    assert problems(sealed) == [("altered", record.outcome.location)], "what was stored since is told by the journal"
+    for entry in list(sealed.world.ledger().journal.day(sealed.today())):
+        sealed.world.ledger().store.commit("journal", sealed.today().isoformat(), [Delete(entry.key)])
+    sealed.next_day()
+    assert ("unlisted", "late.xml") in problems(sealed)
+    assert "late.xml" in unproven(sealed)
+
+
+def test_a_ledger_that_forgot_its_chain_is_named(sealed: Sealed) -> None:
+    """As if sealing had never begun: what lies there says that it has."""
+    record = sealed.documents()[0]
+    erase(sealed, record)
+    sealed.world.ledger().store.commit("seals", "chain", [Delete("chain")])
+    assert problems(sealed) == [("seal", f"seals/{sealed.ledger}")]
+    assert health.look(sealed.world.app()).ill
 
 
 def test_honest_changes_since_the_last_seal_are_no_finding(sealed: Sealed) -> None:
