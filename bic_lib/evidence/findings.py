@@ -18,7 +18,7 @@ DETAILS = {
     ERASED: "it was sealed, and the ledger does not know it any more",
     ALTERED: "it was sealed with another SHA-256 than the ledger tells",
     UNLISTED: "it is stored since before the last seal, and in none: somebody took it out of the ledger's journal",
-    UNKNOWN: "a chain lies there, and this ledger has begun none: restore the ledger's newest copy, or begin one by `bic seal init`",
+    UNKNOWN: "a chain lies there, and this ledger has begun none: restore the newest copy, or begin one by `bic seal init`",
 }
 
 

@@ -41,7 +41,8 @@ JSON = {
                 ),
                 "lsid": Key("session id", "7c1f0e2ad94b4c0f9b6a3d5581e2c4f7"),
                 "problem": Key(
-                    "`missing`, `altered`, `size`; `erased`: sealed, and unknown now; `unlisted`: stored, and in no seal; `seal`: of the chain of seals; "
+                    "`missing`, `altered`, `size`; `erased`: sealed, and unknown now; "
+                    "`unlisted`: stored, and in no seal; `seal`: of the chain of seals; "
                     "`newer`: rows that another ledger loaded since; `foreign`: not in the ledger; "
                     "`damaged`: a row of the ledger, or all of it; `unknown`: the ledger knows nothing of this destination, "
                     "where something of ours lies; `unreadable`: it could not be looked at",
