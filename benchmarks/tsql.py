@@ -2,7 +2,7 @@
 
 With `BIC_TEST_MSSQL`, a database to be used up: rows a second there, what the server does with a batch, and which way to set.
 Without it, what can be told without a server, with Microsoft's driver and the stand-in behind a port: round trips, bytes, and the
-processor time of this side.
+processor time of this side; and the same of ways that are not built (`_tsql_candidates`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from benchmarks import _tsql_candidates
 from benchmarks._reports import documents
 from bic_lib.core.model import State
 from bic_lib.core.rows import session_rows
@@ -94,13 +95,11 @@ def at_a_server(string: str, sessions: int) -> None:
 
 def plans(to: SqlDatabase, form: one_batch.Form, sessions: int) -> Iterator[str]:
     """What the server does for one load, statement by statement, which is rolled back; or why it does not tell."""
-    held = documents(sessions, first=20_000_000)
-    coming = [one.written(None) for one in loadings(held, [session_rows(one.record, HOST) for one in held])]
     with to.engine.connect() as connection:
         cursor = connection.connection.cursor()
         try:
             cursor.execute("SET XACT_ABORT ON; BEGIN TRANSACTION; SET STATISTICS XML ON")
-            odbc.execute(cursor, *one_batch.batch(form, Change(coming, (), ())))
+            odbc.execute(cursor, *one_batch.batch(form, coming(sessions)))
             while True:
                 told = cursor.fetchall() if cursor.description else []
                 if told and str(told[0][0]).startswith("<ShowPlanXML"):
@@ -143,6 +142,15 @@ def without_a_server(sessions: int) -> None:
             trips, size = len(front.requests), sum(request.size for request in front.requests)
         spent = statistics.median(taken)
         print(f"tsql: {way.name} {trips} round trips, {size:,} bytes, {1_000 * spent:.0f} ms of processor time, {rows:,} rows")
+
+    for line in _tsql_candidates.measured(microsofts(), coming(sessions), ROUNDS):
+        print(f"tsql: {line}")
+
+
+def coming(sessions: int) -> Change:
+    """What a load of new sessions writes."""
+    held = documents(sessions, first=20_000_000)
+    return Change([one.written(None) for one in loadings(held, [session_rows(one.record, HOST) for one in held])], (), ())
 
 
 def main(sessions: float = SESSIONS) -> None:

@@ -64,6 +64,13 @@ def _compiler() -> Dialect:
 
 def batch(form: Form, change: Change) -> tuple[str, list[Rows]]:
     """The statement for these rows, and its parameters, one a table."""
+    by_table = given(change)
+    long = frozenset(table for table in _GIVEN if not form.bounded or _is_long(table, by_table[table]))
+    return statement(form, long), [form.encoded(names(table), by_table[table]) for table in _GIVEN]
+
+
+def given(change: Change) -> dict[Table, list[tuple[Value, ...]]]:
+    """The rows of each table, with the columns that :func:`names` tells."""
     acts = ((ADDED, change.added), (REPLACED, change.replaced), (SEEN, change.seen))
     written = [(one, act) for act, some in acts for one in some]
     sessions, events = range(len(change.whole)), range(sum(len(one.rows.session_event) for one in change.whole))
@@ -71,14 +78,12 @@ def batch(form: Form, change: Change) -> tuple[str, list[Rows]]:
     by_table |= {table: list(change.below_sessions(table.name, sessions)) for table in OF_SESSION}
     by_table |= {table: list(change.below_events(table.name, events)) for table in OF_EVENT}
     by_table[bic_load] = [(place, *one.record) for place, (one, _) in enumerate(written)]
-    long = frozenset(table for table in _GIVEN if not form.bounded or _is_long(table, by_table[table]))
-    rows = (form.encoded(_names(table), [(place, *row) for place, row in enumerate(by_table[table])]) for table in _GIVEN)
-    return statement(form, long), list(rows)
+    return {table: [(place, *row) for place, row in enumerate(by_table[table])] for table in _GIVEN}
 
 
 def _is_long(table: Table, rows: Sequence[tuple[Value, ...]]) -> bool:
     """Whether a text without a limit is one that needs none."""
-    places = [place for place, column in enumerate(_own(table), 1) if column_type(table, column) == _ENDLESS]
+    places = [place for place, column in enumerate(_own(table), 2) if column_type(table, column) == _ENDLESS]
     return any(isinstance(row[place], str) and len(str(row[place])) > SHORT for row in rows for place in places)
 
 
@@ -147,16 +152,16 @@ def _own(table: Table) -> Sequence[str]:
     return LOAD_COLUMNS if table is bic_load else COLUMNS[table.name]
 
 
-def _names(table: Table) -> Sequence[str]:
+def names(table: Table) -> Sequence[str]:
     """What stands in a row: its place, what is done or the parent's place, the columns."""
     return "n", "act" if table is session else "parent", *_own(table)
 
 
 def _rowset(form: Form, table: Table, long: bool, text: str) -> str:
-    names = _names(table)
+    columns = names(table)
     types = ("INT", "INT", *(column_type(table, column) for column in _own(table)))
     typed = [
         f"{name} {'NVARCHAR(4000)' if kind == _ENDLESS and not long else kind} '{form.path(place, name)}'"
-        for place, (name, kind) in enumerate(zip(names, types, strict=True))
+        for place, (name, kind) in enumerate(zip(columns, types, strict=True))
     ]
     return f"OPENJSON({text}) WITH ({', '.join(typed)})"

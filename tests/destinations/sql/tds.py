@@ -25,8 +25,9 @@ from tests.destinations.sql.stand_in import Before, Connection, Cursor, Set, goi
 _BATCH, _RPC, _ANSWER, _ATTENTION, _LOGIN, _PRELOGIN = 1, 3, 4, 6, 16, 18
 _NO_ENCRYPTION = bytes([0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 255, 16, 0, 16, 0, 0, 0, 2])
 _COLLATION = bytes([9, 4, 0xD0, 0, 0x34])
-_INTEGER, _TEXT, _LONG_TEXT = 0x26, 0xE7, 0x63
+_INTEGER, _TEXT, _LONG_TEXT, _TABLE = 0x26, 0xE7, 0x63, 0xF3
 _ENDLESS = 0xFFFF
+_NULL = b"\xff" * 8
 _PROCEDURES = {11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare", 10: "sp_executesql"}
 _TYPE_INFO = "sp_datatype_info_100"
 _PRECISIONS = {-9: 4_000, 12: 8_000, -3: 8_000, 93: 27}
@@ -186,21 +187,50 @@ class _Reader:
         return self.take(2 * length).decode("utf-16-le")
 
     def value(self) -> tuple[str, Any]:
+        """The declared type, and the value."""
+        declared, read = self._type()
+        return declared, read()
+
+    def _type(self) -> tuple[str, Callable[[], Any]]:
         kind = self.number("B")
         if kind == _INTEGER:
             self.number("B")
-            return "int", int.from_bytes(self.take(self.number("B")), "little", signed=True)
+            return "int", self._integer
         if kind == _LONG_TEXT:
             self.take(9)
-            return "ntext", self.take(self.number("I")).decode("utf-16-le")
+            return "ntext", lambda: self.take(self.number("I")).decode("utf-16-le")
+        if kind == _TABLE:
+            return "table", self._table
         assert kind == _TEXT, f"a parameter of type {kind:#x}"
         size = self.number("H")
         self.take(5)
-        if size != _ENDLESS:
-            return f"nvarchar({size // 2})", self.take(self.number("H")).decode("utf-16-le")
-        self.take(8)
+        return ("nvarchar(max)", self._endless) if size == _ENDLESS else (f"nvarchar({size // 2})", self._limited)
+
+    def _integer(self) -> int | None:
+        held = self.take(self.number("B"))
+        return int.from_bytes(held, "little", signed=True) if held else None
+
+    def _limited(self) -> str | None:
+        length = self.number("H")
+        return None if length == _ENDLESS else self.take(length).decode("utf-16-le")
+
+    def _endless(self) -> str | None:
+        if self.take(8) == _NULL:
+            return None
         pieces = iter(lambda: self.take(self.number("I")), b"")
-        return "nvarchar(max)", b"".join(pieces).decode("utf-16-le")
+        return b"".join(pieces).decode("utf-16-le")
+
+    def _table(self) -> list[list[Any]]:
+        """The rows of a table-valued parameter (MS-TDS 2.2.5.5.5)."""
+        for _ in range(3):
+            self.text(self.number("B"))
+        columns = []
+        for _ in range(self.number("H")):
+            self.take(6)
+            columns.append(self._type()[1])
+            self.text(self.number("B"))
+        self.number("B")
+        return list(iter(lambda: [read() for read in columns] if self.number("B") else None, None))
 
 
 def _name(text: str) -> bytes:
@@ -255,7 +285,7 @@ def _number_value(value: int | None) -> bytes:
 
 def _text_value(value: str | None) -> bytes:
     if value is None:
-        return b"\xff" * 8
+        return _NULL
     units = value.encode("utf-16-le")
     piece = struct.pack("<I", len(units)) + units if units else b""
     return struct.pack("<Q", len(units)) + piece + b"\0\0\0\0"
