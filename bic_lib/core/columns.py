@@ -35,8 +35,8 @@ def moment(raw: str) -> str:
     """Unix seconds, or ISO 8601 (without an offset: UTC), as UTC text to the second."""
     try:
         if raw.isdecimal():
-            seconds = int(raw)
-            return _minute(seconds // 60) + _SECONDS[seconds % 60]
+            days, second = divmod(int(raw), 86_400)
+            return _date(days) + _minute(second // 60) + _SECONDS[second % 60]
         when = datetime.fromisoformat(raw)
         when = when.astimezone(UTC) if when.tzinfo else when
         return when.replace(tzinfo=None, microsecond=0).isoformat(" ")
@@ -44,9 +44,17 @@ def moment(raw: str) -> str:
         raise ValueError(raw) from error
 
 
-@lru_cache(maxsize=4096)  # a report covers a day or less, so its times lie in few minutes, and a time an event is what costs most
-def _minute(minutes: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)).isoformat(" ")[:16]
+# A time an event is what costs most of it: days are few, and so are the minutes of a day, but not those of ninety.
+
+
+@lru_cache(maxsize=512)
+def _date(days: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).date().isoformat()
+
+
+@lru_cache(maxsize=1440)
+def _minute(of_day: int) -> str:
+    return f" {of_day // 60:02}:{of_day % 60:02}"
 
 
 _SECONDS = tuple(f":{second:02}" for second in range(60))
