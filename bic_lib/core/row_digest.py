@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 
 from bic_lib.core.columns import COLUMNS, Value
-from bic_lib.core.rows import ChildRow, Row, SessionRows
+from bic_lib.core.rows import ChildRow, SessionRows
 
-_TIMES = {
-    table: [place for place, column in enumerate(columns) if column.endswith("_time")] for table, columns in COLUMNS.items()
-}
+_START, _END = (COLUMNS["session"].index(column) for column in ("start_time", "end_time"))
 
 
 def rows_sha256(rows: SessionRows) -> str:
@@ -22,9 +19,11 @@ def rows_sha256(rows: SessionRows) -> str:
     What no document can hold but somebody may have put into a database (a fraction, bytes) has a spelling too, of its own.
     """
     events = len(rows.session_event)
+    session = list(rows.session)
+    session[_START], session[_END] = _spelt(session[_START]), _spelt(session[_END])
     tables = (
-        list(_with_times("session", [rows.session])),
-        list(_with_times("session_event", rows.session_event)),
+        [session],
+        [(kind, _spelt(time), *others) for kind, time, *others in rows.session_event],
         _below_events(rows.session_event_data, events),
         _below_events(rows.system_information, events),
         rows.representative,
@@ -35,18 +34,10 @@ def rows_sha256(rows: SessionRows) -> str:
     return hashlib.sha256(_TEXT.encode(tables).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _with_times(table: str, rows: Iterable[Row]) -> Iterator[Sequence[Value]]:
-    """The rows with `T` between day and time; a text that no time is stored as is marked, so that it equals none."""
-    for row in rows:
-        spelt = list(row)
-        for place in _TIMES[table]:
-            if isinstance(moment := spelt[place], str):
-                spelt[place] = _spelt(moment)
-        yield spelt
-
-
-@lru_cache(maxsize=4096)  # a batch has few moments, and many rows of each
-def _spelt(moment: str) -> str:
+def _spelt(moment: Value) -> Value:
+    """A time with `T` between day and clock; a text that no time is stored as is marked, so that it equals none."""
+    if not isinstance(moment, str):
+        return moment
     return f"{moment[:10]}T{moment[11:]}" if moment[10:11] == " " else f"?{moment}"
 
 
@@ -62,4 +53,5 @@ def _odd(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
-_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_odd)
+_TEXT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_odd)
+"""Rows hold no rows, so none is looked for."""
