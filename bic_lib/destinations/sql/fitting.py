@@ -38,10 +38,11 @@ def _fit(rows: SessionRows, table: str) -> None:
 
 
 def _fits(table: str, rows: _Rows) -> bool:
-    """A look column by column, of a whole batch at once: there are many rows, and nearly all fit."""
-    for place, limit in _texts(table):
-        texts = list(filter(None, [row[place] for row in rows]))
-        if texts and (2 * max(map(len, texts)) > limit or "\0" in "".join(texts)):  # type: ignore[arg-type]  # a column of texts
+    """A look column by column, of a whole batch at once: there are many rows, nearly all fit, and many are alike."""
+    columns = list(zip(*rows, strict=True))
+    for place, limit in _texts(table) if rows else ():
+        texts = set(columns[place]) - {None}
+        if texts and (2 * max(map(len, texts)) > limit or "\0" in "".join(texts)):
             return False
     return True
 
