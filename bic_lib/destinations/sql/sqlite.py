@@ -6,9 +6,10 @@ import json
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from operator import methodcaller
 
 from sqlalchemy import Engine, NullPool, Table, create_engine, event
@@ -125,17 +126,20 @@ class SqliteTransaction(Transaction):
         [(same,)] = self.run(_SAME.format(table, column))
         return "NOCASE" if same else "BINARY"
 
-    def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
-        if rows:
-            marks = ", ".join("?" * len(columns))
-            statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  our own names
-            self._connection.exec_driver_sql(statement, list(rows))
+    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> None:
+        """Each row is bound as it is made, and gone before the next: SQLAlchemy would hold them all."""
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  our own names
+        try:
+            self._connection.connection.cursor().executemany(statement, rows)  # type: ignore[arg-type]  # any will do for sqlite3
+        except sqlite3.Error as error:
+            raise DBAPIError(statement, None, error, hide_parameters=True) from error
 
-    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
+    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> Sequence[int]:
         [(highest,)] = self.run(_highest(table))
-        ids = range(highest + 1, highest + 1 + len(rows))
-        self.insert(table, ("id", *columns), [(key, *row) for key, row in zip(ids, rows, strict=True)])
-        return ids
+        ids = count(highest + 1)
+        self.insert(table, ("id", *columns), ((key, *row) for row, key in zip(rows, ids, strict=False)))
+        return range(highest + 1, next(ids))
 
     def update(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         if rows:

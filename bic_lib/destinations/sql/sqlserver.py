@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
@@ -223,15 +223,16 @@ class SqlServerTransaction(Transaction):
         found = self.run(ELSEWHERE)
         return (str(found[0][0]), str(found[0][1])) if found else None
 
-    def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
-        if rows:
-            self.run(insertion(table, columns), as_json((*columns, "n"), _numbered(rows)))
+    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> None:
+        if numbered := _numbered(rows):
+            self.run(insertion(table, columns), as_json((*columns, "n"), numbered))
 
-    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
-        if not rows:
+    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> Sequence[int]:
+        numbered = _numbered(rows)
+        if not numbered:
             return []
-        inserted = self.run(insertion(table, columns, output=True), as_json((*columns, "n"), _numbered(rows)))
-        _demand_all(table.name, len(inserted), len(rows))
+        inserted = self.run(insertion(table, columns, output=True), as_json((*columns, "n"), numbered))
+        _demand_all(table.name, len(inserted), len(numbered))
         return sorted(key for (key,) in inserted)
 
     def update(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
@@ -271,7 +272,7 @@ def insertion(table: Table, columns: Sequence[str], *, output: bool = False) -> 
     )
 
 
-def _numbered(rows: Sequence[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+def _numbered(rows: Iterable[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
     return [(*row, number) for number, row in enumerate(rows)]
 
 

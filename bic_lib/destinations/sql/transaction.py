@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -148,22 +148,22 @@ class Transaction(ABC):
         events = self.insert_keyed(
             session_event,
             ("session_id", *COLUMNS["session_event"]),
-            list(change.below_sessions("session_event", keys)),
+            change.below_sessions("session_event", keys),
         )
         for table in OF_EVENT:
-            self.insert(table, ("session_event_id", *COLUMNS[table.name]), list(change.below_events(table.name, events)))
+            self.insert(table, ("session_event_id", *COLUMNS[table.name]), change.below_events(table.name, events))
         for table in OF_SESSION[1:]:
-            self.insert(table, ("session_id", *COLUMNS[table.name]), list(change.below_sessions(table.name, keys)))
+            self.insert(table, ("session_id", *COLUMNS[table.name]), change.below_sessions(table.name, keys))
         self.index_words(added, replaced)
         seen = [there.key for there in change.seen if there.key is not None]
         loads = zip((*keys, *seen), (*change.whole, *change.seen), strict=True)
         self._record_loads([(key, *written.record) for key, written in loads], [*replaced, *seen])
 
     @abstractmethod
-    def insert(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None: ...
+    def insert(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> None: ...
 
     @abstractmethod
-    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> Sequence[int]:
+    def insert_keyed(self, table: Table, columns: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> Sequence[int]:
         """Insert, and the new ids in the order of the rows."""
 
     @abstractmethod
