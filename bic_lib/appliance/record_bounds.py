@@ -29,18 +29,24 @@ CLOSED_BY = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
 TAG = re.compile(rb"""<[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+>""")
 _LONG = re.compile(rb"<(?=[^!?/])[^<]{%d,}+" % NAME_BYTES)
+_WINDOW = NAME_BYTES // 2
 _MARKUP = re.compile(rb"<!--|<!\[CDATA\[|<\?|</|<")
 _VALUE = re.compile(rb"""=\s*+(?:"[^"]*+"|'[^']*+')""")
 
 
 def breach(content: bytes) -> str:
     """In what a record goes beyond the bounds, "" where it keeps them. Cheap for what is small enough to keep them anyhow."""
-    for long in _LONG.finditer(content):
+    for long in _LONG.finditer(content) if _may_have_long(content) else ():
         if (tag := TAG.match(content, long.start())) and (found := tag_breach(tag[0])):
             return found
     if len(content) > min(ELEMENTS * LEAST_ELEMENT, ATTRIBUTES * LEAST_ATTRIBUTE, DEEP_FROM):
         return counted_breach(content)
     return ""
+
+
+def _may_have_long(content: bytes) -> bool:
+    """Whether some tag may be long: so many bytes without a `<` leave out a whole window of half as many, wherever they begin."""
+    return any(content.find(b"<", at, at + _WINDOW) < 0 for at in range(0, len(content) - _WINDOW + 1, _WINDOW))
 
 
 def tag_breach(tag: bytes) -> str:

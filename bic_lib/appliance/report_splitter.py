@@ -66,7 +66,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One child of the root, or an `error` root itself. `content` is the whole element as received.
+    """One child of the root, or an `error` root itself. `content` is the whole element as received; it `hides` something where
+    it has comments, CDATA sections or processing instructions.
 
     With a `defect` the element could not be cut out whole, and `content` is what there is of its beginning.
     """
@@ -75,6 +76,7 @@ class Piece:
     name: bytes
     start_tag: bytes
     content: bytes
+    hides: bool = False
     defect: str = ""
 
 
@@ -106,6 +108,7 @@ class Cutter:
         self._record_names: set[bytes] = set()
         self._boundary = _ANY_TAG
         self._place = Place()
+        self._hides = False
         self._gap = 0
         """Bytes let go since the last piece; below 0 while one is at hand."""
 
@@ -218,7 +221,7 @@ class Cutter:
         name = _name(start_tag)
         if name and attribute(start_tag, "lsid"):
             self._learn(name, frame)
-        whole = True
+        whole, self._hides = True, False
         if not start_tag.endswith(b"/>") and name:
             end, whole = self._end(name, frame, end)
         defect = "" if whole else "it is never closed"
@@ -229,7 +232,7 @@ class Cutter:
             content = bytes(self._held[:end])
         self._drop(end)
         self._gap = 0
-        return Piece(frame, name, start_tag, content, defect)
+        return Piece(frame, name, start_tag, content, self._hides, defect)
 
     def _learn(self, name: bytes, frame: Frame) -> None:
         """Records are called so: from now on such a tag is a boundary. Raises Unexpected for a name too many."""
@@ -250,6 +253,7 @@ class Cutter:
         while depth:
             start, at, token = self._search(pattern, at)
             if token in CLOSED_BY:
+                self._hides = True
                 at = self._past(CLOSED_BY[token], at)
             elif token in ends:
                 start, at = self._tag(start)

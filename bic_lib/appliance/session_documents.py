@@ -38,8 +38,10 @@ KEY_LIMIT = 1024
 has 1,024)."""
 
 _ATTRIBUTES = rb'(?: [^\s=]+="[^"]*")*'
-_SIGNED_ELEMENT = re.compile(rb"<([^\s<>/]*_url)" + _ATTRIBUTES + rb">.*?</\1>", re.DOTALL)
-_SIGNED_VALUE = re.compile(rb"<value" + _ATTRIBUTES + rb' name="[^"]*_url"' + _ATTRIBUTES + rb">.*?</value>", re.DOTALL)
+_SIGNED_ELEMENT = re.compile(rb"<([^\s<>/]*_url)" + _ATTRIBUTES + rb">[^<]*+(?:<(?!/\1>)[^<]*+)*+</\1>")
+_SIGNED_VALUE = re.compile(
+    rb"<value" + _ATTRIBUTES + rb' name="[^"]*_url"' + _ATTRIBUTES + rb">[^<]*+(?:<(?!/value>)[^<]*+)*+</value>"
+)
 _PREFIX = re.compile(rb"\sxmlns:([^\s=]+)\s*=")
 _INSTANCES = {
     DataType.COMMAND_SHELL_RECORDINGS: ("command_shell_recordings", "Command Shell Session Started"),
@@ -98,22 +100,18 @@ def fingerprint(record: etree._Element) -> str:
 
 
 def _without_signed_elements(canonical: bytes) -> bytes:
-    """Without each element named like a link; looked for by the end of its name, since there are few and many other tags."""
-    kept, taken, at = [], 0, 0
-    while (named := canonical.find(b"_url", at)) >= 0:
-        begin = canonical.rfind(b"<", taken, named)
-        element = _SIGNED_ELEMENT.match(canonical, begin) if begin >= 0 else None
-        if element:
-            kept.append(canonical[taken:begin])
-            taken = element.end()
-        at = max(taken, named + 1)
+    """Without each element named like a link."""
+    kept, taken = [], 0
+    for element in _signed(canonical, b"_url", _SIGNED_ELEMENT):
+        kept.append(canonical[taken : element.start()])
+        taken = element.end()
     return b"".join([*kept, canonical[taken:]])
 
 
 def _without_signed_values(canonical: bytes) -> bytes:
     """Without each `data/value` named like a link; any other `value` (a survey's answer) stays."""
     kept, taken, seen, in_data = [], 0, 0, False
-    for value in _SIGNED_VALUE.finditer(canonical):
+    for value in _signed(canonical, b'_url"', _SIGNED_VALUE):
         opened, closed = (canonical.rfind(tag, seen, value.start()) for tag in (b"<data", b"</data>"))
         in_data = in_data if opened == closed else opened > closed
         seen = value.start()
@@ -121,6 +119,20 @@ def _without_signed_values(canonical: bytes) -> bytes:
             kept.append(canonical[taken:seen])
             taken = value.end()
     return b"".join([*kept, canonical[taken:]])
+
+
+def _signed(canonical: bytes, sign: bytes, element: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+    """The elements that match, one behind the other. They are looked for by a sign in their tags, which few others have, and
+    each tag once, however often it has the sign, or the text behind it.
+    """
+    end = at = 0
+    while (found := canonical.find(sign, at)) >= 0:
+        begin = canonical.rfind(b"<", end, found)
+        if begin >= 0 and (match := element.match(canonical, begin)):
+            yield match
+            end = at = match.end()
+        elif (at := canonical.find(b"<", found)) < 0:
+            return
 
 
 class _Reader:
@@ -163,7 +175,7 @@ class _Reader:
 
     def _document(self, piece: Piece, record: etree._Element) -> Document:
         seen = fingerprint(record)
-        if b"<!--" in piece.content or b"<?" in piece.content:  # they would cut texts into pieces
+        if piece.hides:  # they would cut texts into pieces
             etree.strip_tags(record, etree.Comment, etree.PI)
         children = {child.tag: child for child in record.iterchildren("*")}
         session_type = text_of(children.get("session_type"))

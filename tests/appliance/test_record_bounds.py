@@ -108,6 +108,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {
     "depth": lambda n: session(nested(n)),
     "links": lambda n: session(b"<data>" + b"<value name='a_url'>x</value>" * n + b"</data>"),
     "nearly links": lambda n: session(b"<value name='a_ur' b='_url'/>" * n),
+    "texts with the sign of a link": lambda n: session(b"<a>" + b'_url" ' * n + b"</a>"),
     "comments": lambda n: session(b"<!--x-->" * n),
     "sections": lambda n: session(b"<a>" + b"<![CDATA[<]]>" * n + b"</a>"),
     "quotes that are never closed": lambda n: session(b"<a b='" * n),
