@@ -172,29 +172,19 @@ def _surveys(part: etree._Element, _session: Places, rows: SessionRows) -> None:
 
 
 def _events(part: etree._Element, _session: Places, rows: SessionRows) -> None:
-    events, data, performers = rows.session_event, rows.session_event_data, rows.bic_event_performer
+    events, performers = rows.session_event, rows.bic_event_performer
     for place, event in enumerate(part.iterchildren("event")):
         performed_by = performed_by_type = destination = destination_type = None
         for child in event:
             tag = child.tag
-            if tag == "data":
-                data += [
-                    (
-                        place,
-                        (name := value.get("name")) or None,
-                        None if name and name[-4:] in _LINK else value.get("value") or None,
-                    )
-                    for value in child
-                    if value.tag == "value"
-                ]
-            elif tag == "performed_by":
+            if tag == "performed_by":
                 performed_by, performed_by_type = (child.text or "").strip() or None, child.get("type") or None
                 if gs_number := _gs_number(child.get("gsnumber")):
                     performers.append((place, gs_number))
             elif tag == "destination":
                 destination, destination_type = (child.text or "").strip() or None, child.get("type") or None
-            elif tag in _FURTHER:
-                _FURTHER[tag](place, child, rows)
+            elif further := _FURTHER.get(tag):
+                further(place, child, rows)
         stamp = event.get("timestamp") or event.get("ts")
         try:
             when = moment(stamp) if stamp else None
@@ -219,6 +209,14 @@ _LINK = frozenset(map("".join, product(*zip("_url", "_URL", strict=True))))
 
 def _is_link(name: str) -> bool:
     return name[-4:] in _LINK
+
+
+def _data(place: int, element: etree._Element, rows: SessionRows) -> None:
+    data = rows.session_event_data
+    for value in element:
+        if value.tag == "value":
+            name = value.get("name") or None
+            data.append((place, name, None if name and name[-4:] in _LINK else value.get("value") or None))
 
 
 def _body(place: int, element: etree._Element, rows: SessionRows) -> None:
@@ -267,6 +265,7 @@ def _without_links(category: etree._Element) -> etree._Element:
 
 
 _FURTHER: dict[str, Callable[[int, etree._Element, SessionRows], None]] = {
+    "data": _data,
     "body": _body,
     "encoded_body": _encoded_body,
     "filename": _file,
