@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Never
 
 try:
@@ -52,6 +54,14 @@ def is_gone(error: BaseException | None) -> bool:
         case ImportError():
             return _NO_SEGMENT in str(error)
     return False
+
+
+@cache
+def settle() -> None:
+    """What is loaded by now stays to the end: Python need not look through all of it again for rings of objects that nobody has
+    any more. After a first batch that is nearly all that a process ever loads (docs/performance.md 9).
+    """
+    gc.freeze()
 
 
 @contextmanager

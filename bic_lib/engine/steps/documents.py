@@ -25,6 +25,7 @@ from bic_lib.core.model import (
     State,
     Stream,
 )
+from bic_lib.engine import memory
 from bic_lib.engine.delivery import Delivery
 from bic_lib.engine.steps import adopted, recordings
 from bic_lib.engine.steps.job import Job, Left
@@ -156,6 +157,7 @@ class DocumentIntake:
             self.known.note(item, after)
         for record in settled:
             self.known.note_transfer(record)
+        memory.settle()
 
     # --- what is known, and what follows ---
 
