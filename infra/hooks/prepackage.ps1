@@ -7,9 +7,12 @@ function Stop-Deployment([string] $Reason) {
     exit 1
 }
 
-$python = Get-Command .venv/Scripts/python.exe, python3, python -ErrorAction SilentlyContinue | Select-Object -First 1
+$python = Get-Command .venv/Scripts/python.exe, python3, python -ErrorAction SilentlyContinue | Where-Object {
+    & $_ -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>$null # the first that runs and is new enough
+    $LASTEXITCODE -eq 0
+} | Select-Object -First 1
 if (-not $python) {
-    Stop-Deployment "Python is not on PATH, and makes the package: install 3.11 or newer, then say 'azd package'."
+    Stop-Deployment "Python 3.11 or newer is not on PATH, and makes the package: install it, then say 'azd package'."
 }
 & $python infra/package.py
 if ($LASTEXITCODE -ne 0) {

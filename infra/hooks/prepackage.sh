@@ -7,6 +7,12 @@ stop() {
     exit 1
 }
 
-python=$(command -v .venv/bin/python || command -v python3 || command -v python) ||
-    stop "Python is not on PATH, and makes the package: install 3.11 or newer, then say 'azd package'."
+python=''
+for candidate in .venv/bin/python python3 python; do # the first that runs and is new enough
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || stop "Python 3.11 or newer is not on PATH, and makes the package: install it, then say 'azd package'."
 "$python" infra/package.py || stop "Nothing is deployed without its package; the message above says what failed. Then say 'azd package'."

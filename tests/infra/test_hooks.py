@@ -242,16 +242,34 @@ def test_the_database_user_is_told(hook: Hook) -> None:
 
 
 def test_the_package_is_made_before_azd_packs(hook: Hook) -> None:
-    """By the Python of this machine, whichever azd runs on."""
+    """By a Python of this machine that is new enough, whichever azd runs on."""
     ended = hook("prepackage")
-    assert (ended.status, ended.calls) == (0, ["python3 infra/package.py"])
+    assert ended.status == 0
+    assert [call for call in ended.calls if "package.py" in call] == ["python3 infra/package.py"]
+
+
+def test_an_old_python_is_passed_over(hook: Hook) -> None:
+    """So is a name that runs none, as the Windows store's; without any other it says which is needed."""
+    asked = hook.folder / "commands/python3"
+    working = asked.read_text()
+    (hook.folder / "commands/python").write_text(working)
+    (hook.folder / "commands/python").chmod(0o755)
+    asked.write_text("#!/bin/sh\nexit 1\n")
+    ended = hook("prepackage")
+    assert (ended.status, ended.calls[-1]) == (0, "python infra/package.py")
+    (hook.folder / "commands/python").write_text("#!/bin/sh\nexit 1\n")
+    ended = hook("prepackage")
+    assert ended.status != 0
+    assert "Python 3.11 or newer is not on PATH" in ended.err
+    assert ended.remedies == ["azd package"]
 
 
 def test_without_its_package_nothing_is_deployed(hook: Hook) -> None:
     """A failure stops azd, which would else deploy the folder of last time."""
-    ended = hook("prepackage", fails_from=1)
+    ended = hook("prepackage", fails_from=2)
     assert ended.status != 0
     assert ended.remedies == ["azd package"]
+    assert "Nothing is deployed without its package" in ended.err
 
 
 @pytest.mark.parametrize("name", ["preprovision", "postprovision", "prepackage"])
