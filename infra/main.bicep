@@ -120,7 +120,7 @@ param logDailyGigabytes int = -1
 param tickSchedule string = '0 * * * * *'
 
 @description('Minutes after which a visit to a site makes room for the next.')
-@minValue(16)
+@minValue(20)
 @maxValue(110)
 param visitMinutes int = 50
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pathspec import GitIgnoreSpec
 
+from bic_lib.hosts.functions import _LEAST_MINUTES, FUNCTION_TIMEOUT
 from infra import package
 from tests.infra.deployment import COMBINATIONS, INFRA, PAGE, Resource, Snapshot, documented, everything, expand, template
 from tests.infra.makers import kusto
@@ -166,6 +167,8 @@ def test_the_app_runs_as_it_was_tried(plain: Snapshot) -> None:
     assert running["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == 8
     assert list(values(app, "healthCheckPath")) == []
     assert running["siteUpdateStrategy"] == {"type": "Recreate"}
+    visits = template()["parameters"]["visitMinutes"]
+    assert _LEAST_MINUTES == visits["minValue"] < visits["maxValue"] < FUNCTION_TIMEOUT / 60
     rolling = expand(("siteUpdateStrategy = 'RollingUpdate'",)).one("Microsoft.Web/sites")
     assert list(values(rolling, "siteUpdateStrategy")) == [{"type": "RollingUpdate"}]
 
