@@ -178,7 +178,7 @@ class SqlDatabase:
                 transaction.begin("bic_check")
                 try:
                     transaction.insert(tables.session, ("lsid", "host_name"), [("bic-check", "bic-check")])
-                    transaction.run("DELETE FROM session WHERE host_name = 'bic-check'")
+                    transaction.run("DELETE FROM session WHERE host_name = 'bic-check' AND lsid = 'bic-check'")
                 finally:
                     transaction.rollback()
                 unseen = schema.unseen_views(transaction)

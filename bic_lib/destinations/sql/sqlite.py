@@ -189,13 +189,16 @@ class SqliteTransaction(Transaction):
         return lowest is None or (self._first_indexed() or lowest + 1) <= lowest
 
     def having(self, sought: Sought) -> Having:
-        key = (("s.external_key = ?",), (sought.key,)) if sought.key else ((), ())
+        """What is looked up drives: by its own reckoning SQLite may go through all sessions by their start."""
+        key = (sought.key,) if sought.key else ()
         match = text_index.match(sought)
         if not match:
-            return Having("session AS s", *key)
+            return (
+                Having("session AS k CROSS JOIN session AS s ON s.id = k.id", ("k.external_key = ?",), key) if key else Having()
+            )
         table = text_index.TEXT_TABLE
         source = f"{table} AS f CROSS JOIN session AS s ON s.id = f.rowid"
-        return Having(source, (f"{table} MATCH ?", *key[0]), (match, *key[1]))
+        return Having(source, (f"{table} MATCH ?", *["s.external_key = ?" for _ in key]), (match, *key))
 
     def _has_words(self) -> bool:
         names = f"'{text_index.TEXT_TABLE}', '{text_index.GIVEN_UP}'"
