@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from bic_lib.actions.selection import demand
 from bic_lib.actions.timestamps import iso
-from bic_lib.core.model import Visit
+from bic_lib.core.model import Site, Visit
 from bic_lib.core.plan import CLOCK_TOLERANCE
 from bic_lib.core.ports.store import Row
 from bic_lib.engine import resting, runs, tick
@@ -17,7 +18,7 @@ from bic_lib.engine.steps import beginnings
 from bic_lib.engine.visit import perform
 from bic_lib.ledger import rests
 from bic_lib.ledger.history import RunId
-from bic_lib.ledger.streams import STATE
+from bic_lib.ledger.streams import STATE, SiteState
 
 _LOOK_AGAIN_SECONDS = 1.0
 """Between two looks at a lane or claim in other hands: somebody waits for it."""
@@ -25,10 +26,11 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Drained:
-    """What a drain did: steps, and what went wrong beyond single items."""
+    """What a drain did: steps, what went wrong beyond single items, and whether others were `joined` who were at it already."""
 
     steps: int = 0
     troubles: list[str] = field(default_factory=list)
+    joined: bool = False
 
     def add(self, visited: Visited) -> None:
         self.steps += visited.steps
@@ -65,7 +67,10 @@ def once(app: App) -> Drained:
 
 
 def fire(app: App, names: Sequence[str] = ()) -> Drained:
-    """Fire schedules whether due or not (none named: all enabled ones), then do all due steps. Raises UsageError, LedgerError."""
+    """Fire schedules whether due or not (none named: all enabled ones), then do all due steps.
+
+    What others have in hand is waited for, until what was fired has ended. Raises UsageError, LedgerError.
+    """
     known = {schedule.name: schedule for schedule in app.schedules}
     demand("schedule", names, known)
     rows = {row.key: row for row in app.ledger.store.scan(STATE, "schedules")}
@@ -73,11 +78,13 @@ def fire(app: App, names: Sequence[str] = ()) -> Drained:
     wanted = [known[name] for name in names] or [schedule for schedule in known.values() if schedule.enabled]
     transfers = [transfer for schedule in wanted for transfer in schedule.transfers]
     resting.end(app, {subject for one in transfers for subject in (rests.site(one.site), rests.destination(one.destination))})
+    fired: list[str | None] = []
     for schedule in wanted:
         row = rows.get(schedule.name)
-        tick.fire(app, schedule, row, _own_second(row, now), row.body["began"] if row else now, by_hand=True)
+        began = row.body["began"] if row else now
+        fired.append(tick.fire(app, schedule, row, _own_second(row, now), began, by_hand=True))
     tick.make_daily_pass_due(app)
-    return drain(app, tick.visits(app)).and_paused(app)
+    return drain(app, tick.visits(app), lambda: _elsewhere(app, filter(None, fired))).and_paused(app)
 
 
 def _own_second(row: Row | None, now: int) -> int:
@@ -86,12 +93,24 @@ def _own_second(row: Row | None, now: int) -> int:
     return last + 1 if now <= last <= now + CLOCK_TOLERANCE else now
 
 
-def drain(app: App, visits: Sequence[Visit]) -> Drained:
+def _elsewhere(app: App, fired: Iterable[str]) -> bool:
+    """Whether one of these runs goes on, and somebody else is at work at a site."""
+    if not any(app.ledger.history.look(run) for run in fired):
+        return False
+    sites = (site for site in app.sites.values() if site.enabled and app.streams(site.name))
+    return any(app.ledger.streams.free_lanes(_state(app, site), site.max_concurrency) < site.max_concurrency for site in sites)
+
+
+def _state(app: App, site: Site) -> SiteState:
+    return app.ledger.streams.read(site.name)
+
+
+def drain(app: App, visits: Sequence[Visit], elsewhere: Callable[[], bool] = lambda: False) -> Drained:
     """Make visits by threads until no work is left that this process can have; then the works that belong to no site.
 
-    The runs that are over then have ended.
+    As long as it goes on `elsewhere`, it is looked again whether some is left to be had. The runs that are over then have ended.
     """
-    drained = _drain(app, [visit for visit in visits if not visit.work])
+    drained = _drain(app, [visit for visit in visits if not visit.work], elsewhere)
     runs.end_those_over(app)
     for visit in visits:
         if visit.work:
@@ -99,12 +118,15 @@ def drain(app: App, visits: Sequence[Visit]) -> Drained:
     return drained
 
 
-def _drain(app: App, visits: Iterable[Visit]) -> Drained:
+def _drain(app: App, visits: Iterable[Visit], elsewhere: Callable[[], bool]) -> Drained:
     drained = Drained()
     lanes = sum(site.max_concurrency for site in app.sites.values())
     with ThreadPoolExecutor(max_workers=max(1, lanes), thread_name_prefix="bic-visit") as pool:
         running: set[Future[Visited]] = {pool.submit(perform, app, visit) for visit in visits}
-        while running:
+        while running or elsewhere():
+            if not running:
+                drained.joined = True
+                time.sleep(_LOOK_AGAIN_SECONDS)
             done, running = wait(running, timeout=_LOOK_AGAIN_SECONDS, return_when=FIRST_COMPLETED)
             results = [future.result() for future in done]
             for visited in results:

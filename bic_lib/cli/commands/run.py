@@ -55,6 +55,8 @@ def _one_time(call: Call, stop: Stop, now: bool, fills: tuple[str, ...], schedul
             drained = running.fire(app, schedules) if now else running.once(app)
             telling.tell(app, call.settings())
         nothing = "nothing new at the sites: all that they show is delivered" if drained.steps else _nothing_due(app)
+        if drained.joined:
+            nothing = "another process was at work there, and did what was due meanwhile; `bic runs` lists what it did"
         return conclude(call, results, drained.troubles or failing(health.look(app)), nothing=nothing)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -64,6 +65,21 @@ def test_each_run_by_hand_is_one_of_its_own(world: World, sim: Simulator) -> Non
         assert {(one["outcome"], one["stored"]) for one in told} == {("ok", 1)}
     assert len(sim.backups) == 4
     assert len({one["id"] for one in told}) == 4
+
+
+def test_what_another_has_in_hand_is_waited_for(world: World) -> None:
+    """Somebody else is at the site when a run is fired by hand: it says so, and ends when what it fired has ended."""
+    world.configure()
+    other = world.ledger()
+    taken = other.streams.take_lane("support", other.streams.read("support"), 1)
+    assert taken
+    Timer(1.0, taken[1].release).start()
+    drained = world.now()
+    assert drained.joined
+    assert drained.troubles == []
+    world.demand_whole()
+    assert outcome(world)[0] == "ok"
+    assert not world.now().joined
 
 
 def test_a_run_goes_on_until_its_recordings_had_an_outcome(world: World, sim: Simulator) -> None:
