@@ -10,10 +10,11 @@ from bic_lib import wiring
 from bic_lib.actions.selection import demand
 from bic_lib.core import naming
 from bic_lib.core.errors import BicError, LedgerError
+from bic_lib.core.health import Trouble
 from bic_lib.core.model import DataType, OnConflict
 from bic_lib.core.ports.preflight import Check
 from bic_lib.credentials.references import References, Unresolved, is_reference
-from bic_lib.engine import resting
+from bic_lib.engine import health, resting
 from bic_lib.engine.app import App
 from bic_lib.engine.steps import beginnings
 from bic_lib.engine.steps.emptied import emptied
@@ -43,7 +44,7 @@ def check(
         return [Check("ledger", "reachable", ok=False, detail=error.message, hint=error.hint)]
     chosen = {name: _data(settings, name) for name in settings.sites if name in sites or not sites}
     destinations = _destinations(settings, chosen) if sites else list(settings.destinations)
-    found = [Check("ledger", "reachable", ok=True)]
+    found = [Check("ledger", "reachable", ok=True), *(_full(one) for one in health.room(app.ledger))]
     references = access.references(settings, environ)
     for name, data in chosen.items():
         tell(f"site {name}")
@@ -59,6 +60,10 @@ def check(
     _end_rests(app, found)
     found += _mail(settings)
     return found
+
+
+def _full(trouble: Trouble) -> Check:
+    return Check("ledger", "free space", ok=False, detail=trouble.text, hint=trouble.hint)
 
 
 def _unknown(subject: str, was: str | None, unknown: bool) -> list[Check]:

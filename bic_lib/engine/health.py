@@ -26,7 +26,7 @@ from bic_lib.core.model import DAY, REPORT_OF, DataType, ReportKind, Site, Strea
 from bic_lib.core.ticking import Ticks, standstill
 from bic_lib.engine import works
 from bic_lib.engine.app import App
-from bic_lib.ledger import causes
+from bic_lib.ledger import Ledger, causes
 from bic_lib.ledger.notes import all_stopped
 from bic_lib.ledger.notices import Noticed, Notices
 from bic_lib.ledger.seals import Seals
@@ -121,6 +121,7 @@ def facts(app: App, known: Known) -> Facts:
             *_works(app, known),
             *_seals(app, known),
             *_heartbeat(known),
+            *room(app.ledger),
         ],
     )
 
@@ -225,6 +226,20 @@ def _heartbeat(known: Known) -> Iterator[Trouble]:
     if row and row.body.get("why") and known.now - row.body["at"] < HOUR:
         hint = "Look at [notifications.heartbeat]; `bic notify-test` tries it."
         yield Trouble(Severity.NOTE, Subject("bic", data="heartbeat"), row.body["why"], hint, row.body["failed"])
+
+
+LEAST_ROOM = 20_000_000
+"""Bytes: a ledger grows by some megabytes on a busy day; without room nothing is delivered, and nothing can be noted."""
+
+
+def room(ledger: Ledger) -> Iterator[Trouble]:
+    """What to say of a ledger whose disk is nearly full."""
+    left = ledger.store.room()
+    if left is not None and left < LEAST_ROOM:
+        text = (
+            f"{left / 1e6:.1f} MB free for the ledger; at least {LEAST_ROOM / 1e6:.0f} MB should be: when it is full, all stands."
+        )
+        yield Trouble(Severity.FAILING, Subject("ledger"), text, "Free space on its disk.")
 
 
 _SEALED_WITHIN = 6 * HOUR

@@ -51,6 +51,7 @@ class Renamed:
         self._down = _Calls(names.sites.key, names.destinations.key)
         self._up = _Calls(names.sites.name, names.destinations.name)
         self.now, self.gone, self.problems, self.close = store.now, store.gone, store.problems, store.close
+        self.room = store.room
 
     def together(self) -> AbstractContextManager[None]:
         return self._store.together()

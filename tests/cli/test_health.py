@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bic_lib.cli.main import run
 from bic_lib.simulator import Simulator
 from tests.support import SECRET, Bic, Ended, archive, hourly, site
 
@@ -53,6 +55,20 @@ def test_a_wrong_secret_and_its_end(bic: Bic, appliance: Simulator) -> None:
     assert (told(first)["severity"], told(first)["subject"]["text"]) == ("failing", "site support")
     assert told(first)["since"]
     assert told(first)["next_try"]
+
+
+def test_a_ledger_without_room_is_failing(bic: Bic, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before its disk is full, since nothing could be noted then: health and check name how much is left."""
+    assert bic("run", "--once").status == 0
+    monkeypatch.chdir(bic.folder)
+    monkeypatch.setenv(SECRET, bic.environ[SECRET])
+    nearly_full = {str(bic.folder): SimpleNamespace(free=4_000_000)}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: nearly_full.get(str(path), SimpleNamespace(free=10**12)))
+    for command in ("health", "check"):
+        assert run([command]) == 1
+        assert "4.0 MB free for the ledger" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert bic("health").status == 0
 
 
 def test_a_destination_that_is_away(bic: Bic) -> None:

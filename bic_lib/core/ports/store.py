@@ -107,4 +107,8 @@ class Store(Protocol):
         """
         return []
 
+    def room(self) -> int | None:
+        """Bytes that may still be written; None where that can't be told, or there is no end of it."""
+        return None
+
     def close(self) -> None: ...

@@ -142,6 +142,9 @@ class AzureTableStore:
     def problems(self) -> list[str]:
         return []  # the service keeps its own checksums
 
+    def room(self) -> int | None:
+        return None
+
     def close(self) -> None:
         self._service.close()
 

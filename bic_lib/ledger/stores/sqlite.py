@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bic_lib.core.errors import Conflict, LedgerError
@@ -153,6 +154,11 @@ class SqliteStore:
         for table, *columns in damaged:
             self._intact(table, [columns])
         return [] if told == ["ok"] else [f"{self._path.name}: {' '.join(one.split())}" for one in told]
+
+    def room(self) -> int | None:
+        with suppress(OSError):
+            return shutil.disk_usage(self._path.parent).free
+        return None
 
     def commit(self, table: str, partition: str, changes: Sequence[Change]) -> list[str]:
         """As the port says. ValueError for more than the port allows: rows, length of keys, size of bodies, a key twice."""
