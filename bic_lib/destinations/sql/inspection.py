@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Unicode, UniqueConstraint
-from sqlalchemy import Index as TableIndex
 from sqlalchemy.engine import Dialect as Compiler
 from sqlalchemy.schema import CreateIndex
 
@@ -17,10 +16,10 @@ INDEX_BYTES = 1_700
 """What SQL Server takes into the key of an index. It refuses rows with more: columns that may have it get no index there."""
 
 
-def indexable(index: TableIndex, there: Mapping[str, Found]) -> bool:
+def indexable(columns: Iterable[Column[Any]], there: Mapping[str, Found]) -> bool:
     """Whether no row can have more in these columns, as they are defined, or as they are there."""
     size = 0
-    for column in index.columns:
+    for column in columns:
         length = column.type.length if isinstance(column.type, Unicode) else 0
         found = there.get(column.name, Found()).length
         if length is None or found == -1:
@@ -82,11 +81,26 @@ def _of_columns(table: Table, there: Described, compiler: Compiler) -> Iterator[
     found = there.columns[table.name]
     for column in table.columns:
         if column.name in found:
-            yield from _of_column(column, found[column.name], there.collation, compiler)
+            held = [index for index in there.indexes[table.name] if column.name in index.columns and index.name]
+            for told, statement in _of_column(column, found[column.name], there.collation, compiler):
+                yield Difference(told, _around(table, held, statement, compiler) if " ALTER COLUMN " in statement else statement)
     for name in sorted(found.keys() - table.columns.keys()):
         if not found[name].nullable and not found[name].given:
             told = f"{table.name}.{name}, which bic does not write, takes no NULL and has no default"
             yield Difference(told, f"-- {told}: give it a default, or let it be NULL.")
+
+
+def _around(table: Table, held: list[Index], statement: str, compiler: Compiler) -> str:
+    """SQL Server changes no column that an index or key has: they go before and come again, where their rows still fit."""
+    before = [_without(table.name, index, compiler) for index in held]
+    after = [
+        f"ALTER TABLE {table.name} ADD CONSTRAINT [{index.name}] UNIQUE ({', '.join(index.columns)})"
+        if index.constraint
+        else f"CREATE {'UNIQUE ' * index.unique}INDEX [{index.name}] ON {table.name} ({', '.join(index.columns)})"
+        for index in held
+        if indexable((table.columns[name] for name in index.columns if name in table.columns), {})
+    ]
+    return ";\n".join([*before, statement, *after])
 
 
 def _of_column(column: Column[object], found: Found, collation: str | None, compiler: Compiler) -> Iterator[Difference]:

@@ -128,7 +128,7 @@ def _indexes(dialect: Dialect, there: Columns, described: Described) -> Iterator
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             names = tuple(column.name for column in index.columns)
             known = table.name in there and any(one.columns[: len(names)] == names for one in held)
-            if not known and (dialect == "sqlite" or indexable(index, described.columns.get(table.name, {}))):
+            if not known and (dialect == "sqlite" or indexable(index.columns, described.columns.get(table.name, {}))):
                 yield str(CreateIndex(index).compile(dialect=compiler)).strip()
 
 
