@@ -22,6 +22,7 @@ from bic_lib.destinations.sql.load import Clash
 from bic_lib.destinations.sql.transaction import as_json
 from bic_lib.simulator.certificates import CertificateFiles, make_certificates
 from tests.destinations.sql import listener
+from tests.support import symptoms
 
 if os.environ.get("BIC_TEST_REQUIRE") == "all":
     pyodbc = import_module("pyodbc")
@@ -671,3 +672,46 @@ def run_python() -> Callable[[str], str]:
     return lambda program: subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def told() -> str:
+    """Everything that is said of a SQL Server that can't be used, a line each."""
+    numbers = sorted({number for numbers, *_ in sqlserver_errors._CAUSES for number in numbers} | {1205})
+    prefix = "[08001] [Microsoft][ODBC Driver 18 for SQL Server]"
+    texts = (
+        *(
+            "does not match host name",
+            "has expired",
+            "certificate verify failed",
+            "unsupported protocol",
+            "SSL",
+            "(104)",
+            "(11001)",
+        ),
+        *("encryption not supported", "protocol error in TDS", "Unable to connect to data source", "Login timeout expired"),
+    )
+    errors = [
+        *(error(number, "No.") for number in numbers),
+        error(208, "Invalid object name 'OPENJSON'."),
+        *(pyodbc.OperationalError("08001", f"{prefix}{text} (SQLDriverConnect)") for text in texts),
+    ]
+    said = [sqlserver_errors.translated(one, "db").message for one in errors]
+    said += ["To be changed before the first load", "lacks what bic had made there"]  # tests/destinations/sql/test_schema.py
+    for refused in (
+        lambda: connection_strings.parse("SERVER=db;Databse=x"),
+        lambda: odbc._with_driver({"SERVER": "db", "UID": "u"}, "FreeTDS"),
+        lambda: odbc._demand_azure({"SERVER": "db"}),
+    ):
+        with pytest.raises(BicError) as caught:
+            refused()
+        said.append(caught.value.message)
+    return "\n".join(said)
+
+
+def test_the_page_has_each_trouble_and_no_other() -> None:
+    """Whatever docs/troubleshooting.md quotes of databases is told so, and each reason that is told is there."""
+    said, page = told(), symptoms("Databases")
+    assert len(page) > 25
+    assert not [quoted.pattern for quoted in page if not quoted.search(said)]
+    reasons = [why for _, why, _ in (*sqlserver_errors._CAUSES, *sqlserver_errors._ON_THE_WAY)]
+    assert not [why for why in reasons if not any(quoted.search(why) for quoted in page)]
