@@ -55,7 +55,9 @@ def differences(there: Described, compiler: Compiler) -> Iterator[Difference]:
 
 def _of_make(name: str, make: Make, compiler: Compiler) -> Difference:
     told = f"{name} is {make.value}, where a load writes and replaces rows"
-    if make in {Make.VIEW, Make.SYNONYM} and compiler.name != "sqlite":
+    if make is Make.SYNONYM:
+        return Difference(told, f"DROP SYNONYM {name}")
+    if make is Make.VIEW and compiler.name != "sqlite":
         return Difference(told, f"EXEC sp_rename '{name}', '{name}_before'")
     return Difference(told, f"-- {told}: make an ordinary table of this name, and copy its rows.")
 

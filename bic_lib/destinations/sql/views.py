@@ -28,11 +28,14 @@ _SECONDS: dict[Dialect, str] = {
             AND STUFF(s.duration, LEN(s.duration) - 5, 6, '') NOT LIKE '%[^0-9]%'
         THEN TRY_CAST(STUFF(s.duration, LEN(s.duration) - 5, 6, '') AS BIGINT) * 3600
             + TRY_CAST(SUBSTRING(s.duration, LEN(s.duration) - 4, 2) AS BIGINT) * 60 + TRY_CAST(RIGHT(s.duration, 2) AS BIGINT)
-        ELSE DATEDIFF_BIG(SECOND, s.start_time, s.end_time) END""",
+        ELSE CAST(DATEDIFF(DAY, s.start_time, s.end_time) AS BIGINT) * 86400
+            + DATEDIFF(SECOND, CAST(CAST(s.end_time AS DATE) AS DATETIME2), s.end_time)
+            - DATEDIFF(SECOND, CAST(CAST(s.start_time AS DATE) AS DATETIME2), s.start_time) END""",
 }
 """The appliance's own figure; where it has none, or one that is no time, the time from start to end.
 
-STUFF gives NULL where LEFT would fail for a text that is too short: a server may reckon both sides of an AND.
+STUFF gives NULL where LEFT would fail for a text that is too short: a server may reckon both sides of an AND. Days and seconds
+apart, since the seconds of 69 years are more than DATEDIFF can tell.
 """
 _TEAMS: dict[Dialect, str] = {
     "sqlite": "(SELECT GROUP_CONCAT(t.name, ', ') FROM"
