@@ -5,6 +5,7 @@ Exit status (docs/design.md 6): 0 all well; 1 something failed; 2 wrong usage or
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import keyword
@@ -12,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +33,9 @@ FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
 """Exit statuses; 130 is 128 and SIGINT's number, as shells have it."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_STDERR = 2
+"""The highest number of the streams that each process has."""
 
 COMMANDS = {
     "demo": "Try everything here and now, with a simulated appliance.",
@@ -138,10 +143,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `bic` with the process's arguments and end the process. Files that it makes are its user's only."""
     os.umask(0o077)
     memory.watch()
+    _have_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None without a console
+        if isinstance(stream, io.TextIOWrapper):
             _take_every_character(stream)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _have_streams() -> None:
+    """A service without a console, and whoever closed them, has none; a ledger must not be opened under their numbers either."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        continue
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # it ends with the process
 
 
 def _take_every_character(stream: io.TextIOWrapper) -> None:
@@ -178,6 +194,8 @@ def _failed(error: Exception, *, verbose: bool) -> int:
         return WRONG
     if verbose:
         _print_traceback()
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error = BicError(f"the output can't be written: {error.strerror}", hint="Look at where it goes.")
     if not isinstance(error, BicError):
         hint = "" if verbose else "Run it again with --verbose to see where."
         error = BicError(f"unexpected error: {type(error).__name__}: {error}", hint=hint)

@@ -127,3 +127,25 @@ def test_what_is_logged_for_somebody_who_watches_comes_whole(bic: Bic, appliance
     assert status == 1
     assert "архив".encode("ascii", "backslashreplace") in err
     assert b"UnicodeEncodeError" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="written in a shell of Unix")
+def test_without_standard_streams_a_command_does_its_work(bic: Bic) -> None:
+    """As a service without a console has none: nothing is printed, and no file of ours gets their numbers."""
+    closed = f"{sys.executable} -m bic_lib run --once <&- >&- 2>&-; exit $?"
+    assert subprocess.run(["sh", "-c", closed], cwd=bic.folder, env=bic._environ({}), check=False).returncode == 0
+    assert bic("verify", "--strict").status == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    """As what it is, and no bug of ours."""
+    for words in ("--version", "settings schema", "--help"):
+        to_nowhere = f"{sys.executable} -m bic_lib {words} >/dev/full"
+        ended = subprocess.run(
+            ["sh", "-c", to_nowhere], cwd=tmp_path, env=Bic(tmp_path)._environ({}), capture_output=True, check=False
+        )
+        assert (ended.returncode, ended.stderr.decode().splitlines()[0]) == (
+            1,
+            "bic: the output can't be written: No space left on device",
+        )
