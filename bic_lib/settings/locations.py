@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from bic_lib.core import azure_hosts
+from bic_lib.core.miscopied import miscopied
 from bic_lib.settings.visible import shown, visible
 
 _HOST_NAME = re.compile(r"(?![-.])[\w.-]{1,253}(?<![-.])|\[[0-9A-Fa-f:.]+\]")
@@ -28,7 +29,7 @@ def host(text: str) -> str:
     if "://" in text:
         raise ValueError('has a scheme; only the host name, such as "support.example.com" (always https)')
     name, port = _split_port(text)
-    if not _HOST_NAME.fullmatch(name) or re.search(r"[@/]", text):
+    if not _HOST_NAME.fullmatch(name) or re.search(r"[@/]|\.\.", text):
         raise ValueError('is no host name; such as "support.example.com" or "support.example.com:8443", without user and path')
     if port is not None and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
         raise ValueError("has no usable port; a number from 1 to 65535 after the colon")
@@ -117,6 +118,10 @@ def local_directory(text: str) -> str:
         raise ValueError('is a network path; a local folder, or kind = "smb_share" for shares')
     if _DRIVE.match(text) and sys.platform != "win32":
         raise ValueError("is a Windows drive; a path of this machine, or kind = \"smb_share\" with '\\\\server\\share'")
+    if said := miscopied(text):
+        raise ValueError(f"{said}; the path without")
+    if "\\" in text and sys.platform != "win32":
+        raise ValueError('holds \\, which is part of a name here; folders separated by "/"')
     if _DRIVE.fullmatch(text[:2]) and text[2:3] not in ("\\", "/"):
         raise ValueError("begins at whatever folder is that drive's at the moment; the whole path, as 'D:\\archive'")
     return text

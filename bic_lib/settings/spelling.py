@@ -89,7 +89,7 @@ def file_name_format(text: str) -> str:
     if not text.strip("/ "):
         raise ValueError('is no file name; such as "%SUPPORT_SITE_HOST%-%LSID%.%EXTENSION%"')
     visible(text)
-    if text.startswith("/") or "\\" in text or {"..", "."} & set(text.split("/")):
+    if re.match("/|[A-Za-z]:", text) or "\\" in text or {"..", "."} & set(text.split("/")):
         raise ValueError('leaves the destination\'s directory; a relative name, folders separated by "/", without ".."')
     return text
 

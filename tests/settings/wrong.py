@@ -83,6 +83,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "host with scheme": (changed(HOST, 'host = "https://support.example.com"'), "sites.support.host", "scheme"),
     "host with path": (changed(HOST, 'host = "support.example.com/login"'), "sites.support.host", "and path"),
     "host with user": (changed(HOST, 'host = "me:pw@support.example.com"'), "sites.support.host", "no host name"),
+    "host with a dot too many": (changed(HOST, 'host = "support..example.com"'), "sites.support.host", "no host name"),
     "host with bad port": (changed(HOST, 'host = "support.example.com:99999"'), "sites.support.host", "1 to 65535"),
     "host empty": (changed(HOST, 'host = ""'), "sites.support.host", "no host name"),
     "host as number": (changed(HOST, "host = 5"), "sites.support.host", "must be text in quotes"),
@@ -195,6 +196,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "destinations.archive.file_name_format",
         "did you mean %LSID%?",
     ),
+    "format on a drive": (after(FOLDER, "file_name_format = 'C:/%LSID%'"), "destinations.archive.file_name_format", "leaves"),
     "format that climbs": (after(FOLDER, "file_name_format = '../%LSID%'"), "destinations.archive.file_name_format", "leaves"),
     **{
         f"format {text}": (
@@ -333,6 +335,8 @@ WRONG: dict[str, tuple[str, str, str]] = {
         f"folder {folder}": (changed(FOLDER, f"directory = '{folder}'"), "destinations.archive.directory", right)
         for folder, right in {
             "C:data": "Windows drive",
+            r"archive\old": 'separated by "/"',
+            '"archive"': "stands in quotes",
             "file:///data": "a path, as",
             "smb://files/share": "a path, as",
             "arc\u00a0hive": "a blank that does not break",
