@@ -10,7 +10,7 @@ from bic_lib.appliance.answers import quoted
 from bic_lib.appliance.tokens import Grant
 from bic_lib.core import recognition
 from bic_lib.core.errors import Refused, SiteError
-from bic_lib.core.miscopied import miscopied
+from bic_lib.core.miscopied import mistaken
 from bic_lib.network.web_pages import is_web_page
 
 TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -25,8 +25,10 @@ def refused(host: str, client_id: str, secret: str, status: int, body: bytes) ->
     """The error for a token endpoint's 400 or 401, by the OAuth error that it names, if it does."""
     code = quoted(_oauth_error(body))
     told = f"{host}: the appliance refuses our credentials (HTTP {status}{f', {code}' if code else ''})"
-    wrong = [(what, miscopied(value)) for what, value in (("secret", secret), ("client id", client_id))]
-    hint = next((f"The {what} {said}: store it again without." for what, said in wrong if said), _ACCOUNT)
+    wrong = [(what, mistaken(value)) for what, value in (("secret", secret), ("client id", client_id))]
+    if secret == client_id:
+        wrong = [("secret", "is the client id")]
+    hint = next((f"The {what} {said}: store it again, as the appliance showed it." for what, said in wrong if said), _ACCOUNT)
     if code in _OAUTH:
         told = f"{host}: the token endpoint does not understand the question (HTTP {status}, {code})"
         hint = "Is it an appliance of 16.1 or newer? Does something in between change what is sent?"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from bic_lib.core import azure_hosts
-from bic_lib.core.miscopied import miscopied
+from bic_lib.core.miscopied import in_quotes
 from bic_lib.settings.visible import shown, visible
 
 _HOST_NAME = re.compile(r"(?![-.])[\w.-]{1,253}(?<![-.])|\[[0-9A-Fa-f:.]+\]")
@@ -118,7 +118,7 @@ def local_directory(text: str) -> str:
         raise ValueError('is a network path; a local folder, or kind = "smb_share" for shares')
     if _DRIVE.match(text) and sys.platform != "win32":
         raise ValueError("is a Windows drive; a path of this machine, or kind = \"smb_share\" with '\\\\server\\share'")
-    if said := miscopied(text):
+    if said := in_quotes(text):
         raise ValueError(f"{said}; the path without")
     if "\\" in text and sys.platform != "win32":
         raise ValueError('holds \\, which is part of a name here; folders separated by "/"')

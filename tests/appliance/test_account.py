@@ -54,7 +54,17 @@ def test_wrong_credentials_refuse_the_site(sim: Simulator, client: MakeClient) -
 
 
 @pytest.mark.parametrize(
-    ("around", "told"), [('"{}"', "The secret stands in quotes"), (" {}", "The secret begins or ends with a blank")]
+    ("around", "told"),
+    [
+        ('"{}"', "The secret stands in quotes"),
+        (" {}", "The secret begins or ends with a blank"),
+        ("Bearer {}", "The secret begins with “Bearer”"),
+        ("client_secret={}", "The secret begins with “client_secret=”"),
+        ("keyvault:{}", "The secret begins with “keyvault:”"),
+        ("@Microsoft.KeyVault(SecretUri={})", "The secret begins with “@Microsoft.KeyVault(”"),
+        ("${{{}}}", "The secret is a place that something was to be filled in"),
+        ("<{}>", "The secret is a place that something was to be filled in"),
+    ],
 )
 def test_a_refused_secret_that_was_copied_with_more_says_so(sim: Simulator, client: MakeClient, around: str, told: str) -> None:
     """Quotes or blanks around the secret are the likelier reason than a regenerated one."""
@@ -62,6 +72,12 @@ def test_a_refused_secret_that_was_copied_with_more_says_so(sim: Simulator, clie
         client(client_secret=around.format("wrong-Secret")).now()
     assert refused.value.hint.startswith(told)
     assert "wrong-Secret" not in str(refused.value)
+
+
+def test_a_client_id_in_the_place_of_the_secret_is_told(sim: Simulator, client: MakeClient) -> None:
+    """Both look alike."""
+    with pytest.raises(Refused, match="The secret is the client id"):
+        client(client_secret=sim.client_id).now()
 
 
 @pytest.mark.parametrize("status", [403, 200])
