@@ -30,6 +30,7 @@ CLOSED_BY = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 TAG = re.compile(rb"""<[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+>""")
 _LONG = re.compile(rb"<(?=[^!?/])[^<]{%d,}+" % NAME_BYTES)
 _WINDOW = NAME_BYTES // 2
+"""Bytes; what is too long fills one of these, wherever it begins."""
 _MARKUP = re.compile(rb"<!--|<!\[CDATA\[|<\?|</|<")
 _VALUE = re.compile(rb"""=\s*+(?:"[^"]*+"|'[^']*+')""")
 
