@@ -23,6 +23,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
+from bic_lib.actions.runs import runs
 from bic_lib.core.model import State, Visit
 from bic_lib.ledger import Ledger, breakdowns
 from bic_lib.ledger.notices import Notices
@@ -237,7 +238,11 @@ def test_the_end_of_a_worker_takes_all_that_it_has_in_hand(world: World) -> None
         world.sim.faults.standing = []  # not later: a step that was killed again and again waits for longer than a test does
         until(world.is_complete, "everything", host)
         until(lambda: not list(world.folder.rglob(".bic-*")), "nothing left half-written", host)
+        until(lambda: runs(world.ledger)[0]["outcome"] == "ok", "the end of the run", host)
     world.demand_everything_once()
+    files = [path for path in (world.folder / "archive").rglob("*") if path.is_file()]
+    [run] = runs(world.ledger)
+    assert (run["stored"], run["bytes"]) == (len(files), sum(path.stat().st_size for path in files))
     assert breakdowns.of_a_day(world.ledger.store, Visit("support")) == 0
 
 
