@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,12 +23,14 @@ _WHERE = (
     *("--subscription-id", "11111111-1111-1111-1111-111111111111", "--tenant-id", "22222222-2222-2222-2222-222222222222"),
     *("--location", "westeurope", "--deployment-name", "bic"),
 )
-ALWAYS = (
+_ALWAYS = (
     "param location = 'westeurope'\nparam principalId = '33333333-3333-3333-3333-333333333333'\n"
     "param principalName = 'ann@example.com'\n"
 )
-_ALWAYS = f"param environmentName = 'bic'\n{ALWAYS}"
+_BIC = f"param environmentName = 'bic'\n{_ALWAYS}"
 _ROW = re.compile(r"^\| (?P<title>[^|]+) \|(?P<parameters>[^|]*)\| (?P<resources>\d+) \|$", re.MULTILINE)
+
+_GROUP = re.compile(r"\brg-[\w.()-]+")
 
 Resource = Mapping[str, Any]
 
@@ -84,7 +86,7 @@ def template() -> Any:
 
 
 @cache
-def expand(parameters: tuple[str, ...], file: Path = INFRA / "main.bicep", always: str = _ALWAYS) -> Snapshot:
+def expand(parameters: tuple[str, ...], file: Path = INFRA / "main.bicep", always: str = _BIC) -> Snapshot:
     """What a deployment with these parameters (each `name = value`, in Bicep) makes. Raises Refused."""
     with tempfile.TemporaryDirectory() as folder:
         asked = Path(folder) / "asked.bicepparam"
@@ -98,8 +100,34 @@ def expand(parameters: tuple[str, ...], file: Path = INFRA / "main.bicep", alway
     return Snapshot(found["predictedResources"], found["diagnostics"], found["outputs"])
 
 
+def side_by_side(installations: Mapping[str, Sequence[str]]) -> dict[str, Snapshot]:
+    """What installations with these names and parameters make, without outputs: in one call of the compiler, which is slow."""
+    lines = ["targetScope = 'subscription'"]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, parameters) in enumerate(installations.items()):
+            given = [line.removeprefix("param ") for line in _ALWAYS.splitlines()] + [f"environmentName = '{name}'", *parameters]
+            values = (re.sub(r"^(\w+) =", r"\1:", line) for line in given)
+            main = os.path.relpath(INFRA / "main.bicep", folder)
+            lines += [f"module installation{number} '{main}' = {{", "params: {", *values, "}", "}"]
+        file = Path(folder) / "together.bicep"
+        file.write_text("\n".join(lines), "utf-8")
+        whole = expand((), file, "")
+    made: dict[str, list[Resource]] = {f"rg-{name}": [] for name in installations}
+    for one in whole.resources:
+        made[_GROUP.findall(one["id"])[0]].append(one)
+    return {name: Snapshot(made[f"rg-{name}"], whole.diagnostics, {}) for name in installations}
+
+
+@cache
+def combinations() -> dict[str, Snapshot]:
+    """The snapshot of each row of the page's table."""
+    names = {f"bic-{number}": one for number, one in enumerate(COMBINATIONS.values())}
+    made = side_by_side({name: one.parameters for name, one in names.items()})
+    return {one.title: made[name] for name, one in names.items()}
+
+
 def documented(title: str) -> Snapshot:
-    """The snapshot of a row of the page's table."""
+    """The snapshot of a row of the page's table, with its outputs."""
     return expand(COMBINATIONS[title].parameters)
 
 

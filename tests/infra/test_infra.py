@@ -12,7 +12,7 @@ from pathspec import GitIgnoreSpec
 
 from bic_lib.hosts.functions import _LEAST_MINUTES, FUNCTION_TIMEOUT
 from infra import package
-from tests.infra.deployment import COMBINATIONS, INFRA, PAGE, Resource, Snapshot, documented, everything, expand, template
+from tests.infra.deployment import INFRA, PAGE, Resource, Snapshot, combinations, documented, everything, expand, template
 from tests.infra.makers import kusto
 from tests.support import ROOT
 
@@ -525,10 +525,10 @@ def test_the_workbook_asks_what_the_page_asks(plain: Snapshot) -> None:
 @pytest.mark.slow
 def test_every_combination_is_tagged() -> None:
     """azd finds what it made, in whatever combination: each resource that can carry a tag carries its environment's."""
-    for title in COMBINATIONS:
-        for one in documented(title).resources:
+    for number, snapshot in enumerate(combinations().values()):
+        for one in snapshot.resources:
             if "location" in one:
-                assert one["tags"]["azd-env-name"] == "bic", one["name"]
+                assert one["tags"]["azd-env-name"] == f"bic-{number}", one["name"]
 
 
 # --- what is deployed ------------------------------------------------------------------------------------------------

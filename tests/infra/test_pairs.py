@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -10,7 +9,7 @@ from itertools import combinations, product
 
 import pytest
 
-from tests.infra.deployment import ALWAYS, INFRA, Resource, Snapshot, expand
+from tests.infra.deployment import Resource, Snapshot, side_by_side
 
 HUB = "'/subscriptions/66666666-6666-6666-6666-666666666666/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub'"
 LONGEST = "'" + "n" * 64 + "'"
@@ -68,7 +67,6 @@ LENGTHS = {
 
 Row = dict[str, str]
 Pair = tuple[tuple[str, str], tuple[str, str]]
-_GROUP = re.compile(r"\brg-[\w.()-]+")
 _SCOPE = re.compile(r"^(.*)/providers/Microsoft\.Authorization/roleAssignments/")
 
 
@@ -95,39 +93,18 @@ def _pairs(row: Row) -> set[Pair]:
 
 
 @pytest.fixture(scope="module")
-def installations(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Row, Snapshot]]:
+def installations() -> list[tuple[Row, Snapshot]]:
     """Each row with what it makes. An environment's name gets the row's number, so that each has a group of its own."""
-    place = tmp_path_factory.mktemp("pairs")
-    lines = ["targetScope = 'subscription'"]
-    asked = rows()
-    for number, row in enumerate(asked):
-        row["environmentName"] = f"'{number:02}{row['environmentName'][1:-1][:62]}'"
-        given = [line.removeprefix("param ").replace(" =", ":") for line in ALWAYS.splitlines()]
-        given += [f"{name}: {value}" for name, value in row.items()]
-        main = os.path.relpath(INFRA / "main.bicep", place)
-        lines += [f"module row{number} '{main}' = {{", "params: {", *given, "}", "}"]
-    file = place / "pairs.bicep"
-    file.write_text("\n".join(lines), "utf-8")
-    whole = expand((), file, "")
-    assert whole.diagnostics == []
-    by_group: dict[str, list[Resource]] = {}
-    for one in whole.resources:
-        by_group.setdefault(_group(one), []).append(one)
-    assert len(by_group) == len(asked)
-    return [(row, Snapshot(by_group[f"rg-{row['environmentName'][1:-1]}"], [], {})) for row in asked]
-
-
-def _group(resource: Resource) -> str:
-    match = _GROUP.search(resource["id"])
-    assert match, resource["id"]
-    return match[0]
+    named: dict[str, Row] = {f"{number:02}{row.pop('environmentName')[1:-1][:62]}": row for number, row in enumerate(rows())}
+    made = side_by_side({name: [f"{switch} = {value}" for switch, value in row.items()] for name, row in named.items()})
+    return [(row, made[name]) for name, row in named.items()]
 
 
 @pytest.mark.slow
 def test_any_two_switches_go_together(installations: list[tuple[Row, Snapshot]]) -> None:
     """Nothing stays unexpanded, nothing is made twice, and no name is longer than Azure takes it."""
     for row, made in installations:
-        assert made.of("Microsoft.Resources/deployments") == [], row
+        assert (made.diagnostics, made.of("Microsoft.Resources/deployments")) == ([], []), row
         ids = Counter(one["id"].lower() for one in made.resources)
         assert max(ids.values()) == 1, (row, ids.most_common(1))
         names = [(one["type"], one["name"].rpartition("/")[2]) for one in made.resources]
