@@ -13,6 +13,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from bic_lib.actions.download import Download, plan_download, problems
 from bic_lib.actions.uploading import PlannedImport, plan_import
 from bic_lib.appliance.session_documents import records
+from bic_lib.core.errors import BicError
 from bic_lib.core.model import DOCUMENTS, DataType, Document
 from bic_lib.engine.app import App
 from bic_lib.web.http import Refusal, too_many
@@ -35,14 +36,22 @@ class Upload:
     data: tuple[DataType, ...]
     wait: int
 
-    def recordings(self) -> Download | None:
-        """The download of the uploaded sessions' recordings, where such are wanted; they come from the site."""
-        wanted = tuple(data for data in self.data if data not in DOCUMENTS)
-        return Download(self.sites, self.destinations, wanted, lsids=self._lsids()) if wanted else None
+    def recordings(self) -> tuple[Download | None, list[tuple[str, str]]]:
+        """The download of the uploaded sessions' recordings, where such are wanted; they come from the site.
 
-    def _lsids(self) -> tuple[str, ...]:
-        read = (document for _, content in self.files for document in read_document(content))
-        return tuple(dict.fromkeys(document.lsid for document in read if isinstance(document, Document)))
+        And the files that can't be read for it, with the reasons.
+        """
+        wanted = tuple(data for data in self.data if data not in DOCUMENTS)
+        if not wanted:
+            return None, []
+        lsids: dict[str, None] = {}
+        unread = []
+        for name, content in self.files:
+            try:
+                lsids.update({one.lsid: None for one in list(read_document(content)) if isinstance(one, Document)})
+            except BicError as error:
+                unread.append((name, str(error)))
+        return Download(self.sites, self.destinations, wanted, lsids=tuple(lsids)), unread
 
 
 def read(sent: MultiDict[str, str], uploaded: MultiDict[str, FileStorage]) -> Upload:
@@ -100,13 +109,13 @@ def begin(app: App, upload: Upload, rows_only: frozenset[str]) -> Begun:
 
     Raises Refusal, UsageError, DestinationError, LedgerError.
     """
-    recordings = upload.recordings()
+    recordings, unread = upload.recordings()
     if recordings and (found := problems(app, recordings, rows_only)):
-        raise Refusal(400, found)
+        raise Refusal(400, found + [f"{name}: {reason}" for name, reason in unread])
     imported = plan(app, upload)
     fetched = plan_download(app, recordings, rows_only) if recordings else None
     runs = [planned.run for planned in (imported, fetched) if planned]
-    return Begun(runs, imported.refused if imported else (), fetched.run if imported and fetched else "")
+    return Begun(runs, imported.refused if imported else unread, fetched.run if imported and fetched else "")
 
 
 def plan(app: App, upload: Upload) -> PlannedImport | None:

@@ -282,6 +282,13 @@ def test_recordings_of_uploaded_sessions_come_from_the_site(tmp_path: Path, appl
         answered = running.post("/api/download", files=sent, data=wanted)
         assert (answered.status_code, answered.json()["stored"]) == (200, 3)
         assert _until(lambda: len(list((running.folder / "second").glob("*.flv"))) == 3)
+        other = [*[("files", (path.name, path.read_bytes())) for path in recorded[3:4]], ("files", ("old.xml", b"\x1f\x8b\x08"))]
+        alone = {**wanted, "data": "session_recordings"}
+        for files, status in ((other, 200), (other[1:], 400)):  # one that can't be read keeps the others from nothing
+            answered = running.post("/api/download", files=files, data=alone)
+            assert answered.status_code == status
+            assert re.search("old.xml.{1,20}packed: unpack it first", answered.text, re.DOTALL)
+        assert _until(lambda: len(list((running.folder / "second").glob("*.flv"))) == 4)
 
 
 @pytest.mark.parametrize("fields", [{"force": "true"}, {}])
