@@ -10,6 +10,7 @@ import pytest
 
 from bic_lib import wiring
 from bic_lib.core.model import DAY, State
+from bic_lib.engine.steps.documents import BATCH_DOCUMENTS
 from bic_lib.simulator import Simulator
 from tests.engine.steps.world import World, asked, fingerprint, wanted
 
@@ -94,9 +95,10 @@ def test_open_sessions_are_delivered_and_replaced_where_the_transfer_says_so(wor
 
 
 def test_what_is_loaded_is_not_looked_through_again(world: World) -> None:
-    """Once a batch was delivered, Python's full passes for rings of objects leave out the modules that it took."""
+    """Once a batch was delivered, Python's passes for rings of objects leave out the modules that it took, and are few."""
     world.once()
     assert gc.get_freeze_count() > len(sys.modules)
+    assert gc.get_threshold()[0] > 20 * BATCH_DOCUMENTS
 
 
 @pytest.mark.parametrize("rule", ["AppendNumber", "Overwrite", "Skip"])
