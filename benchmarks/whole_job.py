@@ -7,6 +7,7 @@ those that it lacks are left out.
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import statistics
@@ -115,6 +116,7 @@ def turn(told: Replayed, command: list[str]) -> Cost:
 
 
 def main(sessions: str = str(SESSIONS), rounds: str = str(ROUNDS), python: str = "") -> None:
+    compileall.compile_dir(_HERE.parent / "bic_lib", quiet=1)  # as what is installed has it, like the other ways' packages
     with tempfile.TemporaryDirectory(prefix="bic-bench-") as folder, appliance(Path(folder), int(sessions)) as told:
         print(f"whole job: {told.sessions:,} sessions, {told.bytes / 1e6:.0f} MB, from an appliance that replays bytes")
         taken: dict[str, list[Cost]] = {}

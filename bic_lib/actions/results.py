@@ -84,7 +84,7 @@ class Results:
                 self.planned += 1
             else:
                 self.so_far.count(outcome)
-                self.planned -= self._was_planned(row[0])
+                self.planned -= self.planned > 0 and self._was_planned(row[0])
             self._kept.execute("INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?)", row)
 
     def _was_planned(self, transfer: str) -> bool:

@@ -202,6 +202,8 @@ def _filled(segment: str, values: Mapping[str, str]) -> str:
 
 def escaped(text: str) -> str:
     """A text with its unsafe characters escaped, as a part of a name."""
+    if not _DOUBTFUL.search(text):
+        return text
     return _DOUBTFUL.sub(lambda match: _escape(match[0]) if _unsafe(match[0]) else match[0], unicodedata.normalize("NFC", text))
 
 

@@ -160,8 +160,8 @@ def take_away_dead(folder: Folder, part: str) -> None:
 
 def _begin(folder: Folder, name: str) -> tuple[str, int]:
     """A new temporary file for this name, and its descriptor, which holds it against others."""
-    part = temporary.of_put(name)
-    for candidate in (part, part, temporary.of_another_put(name)):
+    for name_of in (temporary.of_put, temporary.of_put, temporary.of_another_put):
+        candidate = name_of(name)
         try:
             handle = folder.open(candidate, _NEW)
         except FileExistsError:

@@ -60,8 +60,7 @@ class Puts:
             state = before
             if isinstance(before, kind):
                 try:
-                    with self._translated(location):
-                        state = step(before)
+                    state = self._stepped(location, step, before)
                 except ItemError as error:
                     state = error
                 except DestinationError as error:
@@ -69,6 +68,13 @@ class Puts:
                     break
             reached.append(state)
         return reached
+
+    def _stepped(self, location: str, step: Callable[[Any], _State], before: _State) -> _State:
+        try:
+            return step(before)
+        except OSError:  # seldom: not each step of each file is put into a context
+            with self._translated(location):
+                raise
 
     def _begin(self, file: SmallFile) -> Part | bool:
         """The file, written; False when its name is taken."""

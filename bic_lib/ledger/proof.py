@@ -212,7 +212,8 @@ class Known:
 
     def note(self, item: Item, known: KnownDocument) -> None:
         """Keep in step with what `Proof.settle` just wrote."""
-        self._day(partition(item))[item.lsid] = replace(known, served=self._shared(known.served))
+        known = KnownDocument(known.fingerprint, self._shared(known.served), known.open, known.purged)
+        self._day(partition(item))[item.lsid] = known
 
     def transfer(self, item: Item, destination: str) -> Record | None:
         """The newest version of one of the item's transfers."""

@@ -46,6 +46,8 @@ class _Batch:
     """Documents on their way, with what will be written of them."""
 
     documents: dict[str, tuple[Item, Document]] = field(default_factory=dict)
+    before: dict[str, KnownDocument | None] = field(default_factory=dict)
+    """What was known of each of them."""
     size: int = 0
     records: list[Record] = field(default_factory=list)
     served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -129,6 +131,7 @@ class DocumentIntake:
                 self._broken(item, document)
             else:
                 self._batch.documents[document.lsid] = (item, document)
+                self._batch.before[document.lsid] = self.known.document(item)
                 self._batch.size += len(document.xml)
             del document  # it may be large, and the next one is read before the loop lets go of it
             if self._batch.is_full:
@@ -149,9 +152,9 @@ class DocumentIntake:
             return
         self.planned += [step for step, _ in batch.planned]
         recordings.write(self.job, batch.planned)
-        noted = [(item, self._note(item, document, batch.served[document.lsid])) for item, document in documents]
-        noted += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
-        changed = [(item, after) for item, after in noted if after != self.known.document(item)]
+        noted = [(item, self._note(batch, document), batch.before[document.lsid]) for item, document in documents]
+        changed = [(item, after) for item, after, before in noted if after != before]
+        changed += [(item, KnownDocument("")) for item in batch.broken if self.known.document(item) is None]
         settled = self.job.ledger.proof.settle(batch.records, changed, batch.left)
         for item, after in changed:
             self.known.note(item, after)
@@ -173,8 +176,8 @@ class DocumentIntake:
             external_key=document.external_key,
         )
 
-    def _note(self, item: Item, document: Document, served: set[str]) -> KnownDocument:
-        before = self.known.document(item)
+    def _note(self, batch: _Batch, document: Document) -> KnownDocument:
+        before, served = batch.before[document.lsid], batch.served[document.lsid]
         if before and before.fingerprint == document.fingerprint:
             served |= before.served
         elif before and (before.purged or (before.fingerprint and self.only_new)):
@@ -186,19 +189,17 @@ class DocumentIntake:
     def _abnormal(self, document: Document) -> bool:
         return plan.abnormally_ended(document.start, document.end, now=self.now, abnormal_after=self.job.site.abnormal_after)
 
-    def _is_served(self, item: Item, document: Document, stream: Stream) -> bool:
-        before = self.known.document(item)
+    def _is_served(self, before: KnownDocument | None, document: Document, stream: Stream) -> bool:
         if before is None or served_name(stream) not in before.served:
             return False
         return self.only_new or before.fingerprint == document.fingerprint
 
-    def _is_purged(self, item: Item, stream: Stream) -> bool:
+    def _is_purged(self, before: KnownDocument | None, item: Item, stream: Stream) -> bool:
         """Somebody had it removed, everywhere or at this destination: no window, listing, import or force brings it again."""
-        known = self.known.document(item)
-        if known is None or known.purged:
-            return known is not None
-        before = self.known.transfer(replace(item, data=stream.data), stream.destination)
-        return before is not None and before.outcome.state in ENDED_BY_HAND
+        if before is None or before.purged:
+            return before is not None
+        transfer = self.known.transfer(replace(item, data=stream.data), stream.destination)
+        return transfer is not None and transfer.outcome.state in ENDED_BY_HAND
 
     def _deliverable(self, document: Document, stream: Stream) -> bool:
         rule = self.open_sessions or self.job.streams.get(stream, OpenSessions.WAIT)
@@ -231,10 +232,11 @@ class DocumentIntake:
             if not self._deliverable(document, stream):
                 self.job.leave(item, stream.destination, Left.OPEN)
                 continue
-            if self._is_purged(item, stream) or (self._is_served(item, document, stream) and not self.force):
+            before = batch.before[document.lsid]
+            if self._is_purged(before, item, stream) or (self._is_served(before, document, stream) and not self.force):
                 self._leave(batch, stream, item, Left.THERE)
                 continue
-            previous = self.known.transfer(item, stream.destination) if self.known.document(item) else None
+            previous = self.known.transfer(item, stream.destination) if before else None
             if not self.force and previous and self._settled(previous, document):
                 there = previous.outcome.state in SETTLED
                 if there:
@@ -350,8 +352,9 @@ class DocumentIntake:
         fresh = [
             (item, recordings.with_screen(self.kind, document) if document.lsid in self.recorded else document)
             for item, document in ready
-            if (self.force or document.lsid in self.recorded or not self._is_served(item, document, stream))
-            and not self._is_purged(item, stream)
+            for before in (batch.before[document.lsid],)
+            if (self.force or document.lsid in self.recorded or not self._is_served(before, document, stream))
+            and not self._is_purged(before, item, stream)
         ]
         wanted = fresh if self.force else adopted.still_wanted(self.job, stream, fresh, dry_run=self.dry_run)
         known = {document.lsid for _, document in ready} - {document.lsid for _, document in fresh}
@@ -365,6 +368,7 @@ class DocumentIntake:
         batch.planned += recordings.planned(self.job, stream, self.members[stream], wanted, force=self.force)
         for item, document in fresh:
             batch.served[document.lsid].add(served_name(stream))
-            before = self.known.unread(replace(item, data=stream.data), stream.destination) if self.known.document(item) else None
+            known_before = batch.before[document.lsid]
+            before = self.known.unread(replace(item, data=stream.data), stream.destination) if known_before else None
             if before and before.outcome.state in FAILING:
                 batch.records.append(replace(before, outcome=replace(before.outcome, state=State.REPLACED)))

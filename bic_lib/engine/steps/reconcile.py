@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from bic_lib.core import plan
@@ -210,7 +209,8 @@ def _is_known(job: Job, known: Known, listed: Listed, window: Window, serving: I
 
 def _is_served(known: Known, item: Item, found: KnownDocument, stream: Stream, listed: Listed) -> bool:
     """The stream has it, or it failed there and has tries of its own; a recording that is listed has been planned."""
-    transfer = partial(known.transfer, replace(item, data=stream.data), stream.destination)
-    if served_name(stream) not in found.served:
-        return (failed := transfer()) is not None and failed.outcome.state in FAILING
-    return not listed.has_recording or stream.data not in SCREEN_RECORDINGS.values() or transfer() is not None
+    served = served_name(stream) in found.served
+    if served and not (listed.has_recording and stream.data in SCREEN_RECORDINGS.values()):
+        return True
+    transfer = known.transfer(replace(item, data=stream.data), stream.destination)
+    return transfer is not None and (served or transfer.outcome.state in FAILING)
