@@ -85,6 +85,7 @@ bench: $(MARK)-dev
 soak: $(MARK)-dev $(TOOLS)
 	$(BIN)/python -m tests.kill.weeks 1 $(WEEKS)
 	$(BIN)/python -m benchmarks.growth 1e6
+	$(BIN)/python -m benchmarks.visits 1e6
 	@$(MAKE) scale
 
 scale: $(MARK)-dev $(TOOLS)

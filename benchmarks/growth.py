@@ -23,7 +23,7 @@ MOST = 100_000
 HOST = "support.example.com"
 
 
-def fill(file: Path, sessions: int) -> None:
+def fill(file: Path, sessions: int, host: str = HOST) -> None:
     """Sessions that are there, under made-up ids, each with three rows below it and a load record."""
     connection = sqlite3.connect(file)
     connection.executescript(f"""
@@ -31,7 +31,7 @@ def fill(file: Path, sessions: int) -> None:
             SELECT 1 + COALESCE((SELECT MAX(id) FROM session), 0) UNION ALL SELECT i + 1 FROM n WHERE i < {sessions}
         )
         INSERT INTO session (lsid, host_name, type, start_time)
-            SELECT LOWER(HEX(RANDOMBLOB(16))), '{HOST}', 'support', '2025-03-11 14:02:17' FROM n;
+            SELECT LOWER(HEX(RANDOMBLOB(16))), '{host}', 'support', '2025-03-11 14:02:17' FROM n;
         CREATE TEMP TABLE fresh AS SELECT id FROM session WHERE id NOT IN (SELECT session_id FROM bic_load);
         INSERT INTO session_event (session_id, type) SELECT id, 'Chat Message' FROM fresh;
         INSERT INTO session_event_data (session_event_id, name, value)
