@@ -121,8 +121,8 @@ class _Listing:
 
     def _owned(self, location: str) -> tuple[str, named.Named] | None:
         """Whose file it is and what its name tells; None for one that is left alone."""
-        name = location.rpartition("/")[2]  # in any folder: people sort old files into those
-        found = self.read(location) or self.read(name)
+        name = location.rpartition("/")[2]
+        found = self.read(location) or _with_host(self.read(name))
         if found is None:
             other = self.of_any_host(location) or self.of_any_host(name)
             if other and other.host:
@@ -137,3 +137,8 @@ class _Listing:
             location, f"is of {found.host}, another site's" if found.host else "its name has no host: name the site"
         )
         return None
+
+
+def _with_host(found: named.Named | None) -> named.Named | None:
+    """People sort old files into folders: there a name with its host in it tells enough, and any other may be anything's."""
+    return found if found and found.host else None

@@ -93,11 +93,17 @@ def _of_site(site: Site, destination: Destination, check: Callable[[], None]) ->
     if not isinstance(destination, FileDestination):  # rows are replaced, never doubled
         return
     formats = [one for data, one in destination.rules.formats.items() if data is not DataType.SITE_BACKUPS]
-    ours = named.recogniser(formats, {site.host, site.host.partition(":")[0]})
+    hosts = {site.host, site.host.partition(":")[0]}
+    ours = named.recogniser(formats, hosts)
+    sorted_away = named.recogniser((one for one in formats if "%SUPPORT_SITE_HOST%" in one), hosts)  # into folders, by people
+
+    def belongs(location: str) -> bool:
+        return not location.lower().endswith(_BACKUP) and (ours(location) or sorted_away(location.rpartition("/")[2]))
+
     try:
         for page in destination.store.pages():
             check()
-            yield from (one.location for one in page if ours(one.location) and not one.location.lower().endswith(_BACKUP))
+            yield from (one.location for one in page if belongs(one.location))
     except Unsupported:  # a plug-in's kind that can't list what it holds has nothing to say
         return
 

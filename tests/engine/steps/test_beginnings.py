@@ -79,6 +79,23 @@ def test_adopting_ends_it(lost: World, sim: Simulator) -> None:
     assert lost.streams()["sessions>archive"].mark
 
 
+def test_files_that_people_sorted_into_folders_stop_it_too(lost: World) -> None:
+    """Else all of them would be fetched again; adopting knows them there. A name without a host may be anything's."""
+    archive = lost.folder / "archive"
+    (archive / "2024/old").mkdir(parents=True)
+    for path in list(archive.glob("*.*")):
+        path.rename(archive / "2024/old" / path.name)
+    (archive / "2024/holiday.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    before = len(list((archive / "2024/old").iterdir()))
+    assert any("adopt first: 2024/old/" in trouble for trouble in lost.once().troubles)
+    app = lost.app()
+    assert adopt(app, "archive", [""], read_document, formats=("%LSID%.%EXTENSION%",)).others == before + 1
+    assert adopt(app, "archive", [""], read_document).others == 1
+    app.ledger.store.close()
+    lost.once()
+    assert len(list(archive.rglob("*.*"))) == before + 1
+
+
 def test_filling_ends_it(lost: World) -> None:
     """`run --fill`: all is fetched anew, recordings beside what lies there; that is kept in the ledger."""
     before = lost.files()
