@@ -27,6 +27,7 @@ _NAMED = re.compile(r"`(bic\s[^`]*)`")
 _ELSEWHERE = {
     "bic run",
     "bic serve",
+    "bic serve --proxy 127.0.0.1",
     "bic simulate",
     "bic logs --follow",
     "bic demo",

@@ -10,6 +10,7 @@ from bic_lib.actions.strangers import others_like, strangers
 from bic_lib.actions.verify import locations
 from bic_lib.core.errors import BicError, LedgerError, UsageError
 from bic_lib.core.health import Severity
+from bic_lib.core.meant import meant
 from bic_lib.core.model import DataType
 from bic_lib.engine.app import App
 from bic_lib.engine.findings import Findings, like
@@ -57,7 +58,7 @@ def choose(app: App, choice: Choice) -> Chosen:
             "acknowledge: name either IDs, or a site, destination, data type or date", hint="`bic failures` lists them."
         )
     named = [one for one in choice.ids if not one.startswith(_FOREIGN)]
-    found = chosen(app.ledger.troubles.open(), named) if choice.ids else filter(choice.fits, app.ledger.troubles.open())
+    found = chosen(app.ledger.troubles.open(), named) if choice.ids else _fitting(app, choice)
     picked = Chosen([_like(app, one) for one in choice.ids if one.startswith(_FOREIGN)])
     for trouble in found:
         if trouble.severity in _SEEN:
@@ -68,12 +69,24 @@ def choose(app: App, choice: Choice) -> Chosen:
     return picked
 
 
+def _fitting(app: App, choice: Choice) -> Iterable[Trouble]:
+    """Raises UsageError for a site or destination that neither the settings nor a trouble has."""
+    listed = list(app.ledger.troubles.open())
+    sites, destinations = {*app.sites, *(one.site for one in listed)}, {*app.destinations, *(one.destination for one in listed)}
+    for what, name, known in (("site", choice.site, sites), ("destination", choice.destination, destinations)):
+        if name and name not in known:
+            raise UsageError(f'acknowledge: there is no {what} "{name}"; {meant(name, sorted(known - {""}))}')
+    return filter(choice.fits, listed)
+
+
 def _like(app: App, text: str) -> Trouble:
     """The foreign files that are named by destination and pattern. Raises UsageError, LedgerError."""
     name, slash, pattern = text.removeprefix(_FOREIGN).partition("/")
     if name not in app.destinations or not pattern:
         raise UsageError(
-            f"acknowledge: {text!r} names no destination and pattern" if not slash or not pattern else f"no destination {name!r}",
+            f'acknowledge: "{text}" names no destination and pattern'
+            if not slash or not pattern
+            else f'acknowledge: there is no destination "{name}"; {meant(name, app.destinations)}',
             hint='Such as "foreign:archive/*.txt": what lies there and is neither a session nor a recording.',
         )
     try:

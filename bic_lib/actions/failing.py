@@ -55,9 +55,9 @@ def named(identity_: str) -> tuple[str, str] | None:
     """The site and the destination that such a name means ("" for none); None for what is no such name."""
     kind, _, name = identity_.partition(":")
     match kind, name.split("/"):
-        case "site", [site]:
+        case "site", [site] if site:
             return site, ""
-        case "destination", [destination]:
+        case "destination", [destination] if destination:
             return "", destination
         case "stream", [site, _, destination]:
             return site, destination

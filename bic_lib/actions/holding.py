@@ -21,7 +21,7 @@ def hold(app: App, lsids: Sequence[str], reason: str, by: str) -> list[str]:
     Raises UsageError without a reason, LedgerError.
     """
     if not reason:
-        raise UsageError("hold: say why by --reason", hint='bic hold LSID --reason "case 4711"')
+        raise UsageError("hold: say why by --reason", hint='Such as `bic hold LSID --reason "case 4711"`.')
     holds, now = Holds(app.ledger.store), app.ledger.now()
     for lsid in lsids:
         holds.put(Hold(lsid, reason, by, now))

@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from bic_lib.core.errors import UsageError
 from bic_lib.settings.times import seconds
 
+_CENTURY = range(2000, 2100)
+"""Years of which an appliance can hold something. Another one is a slip, or of another calendar (2569, 1448)."""
+
 
 def moment(text: str, name: str) -> int:
     """A date (`2026-08-01`, midnight UTC) or ISO time, UTC where it names no zone, as Unix seconds. Raises UsageError."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{name}: {text!r} is no date or time", hint="Such as 2026-08-01 or 2026-08-01T14:30:00Z.") from None
+        raise UsageError(f'{name}: "{text}" is no date or time', hint="Such as 2026-08-01 or 2026-08-01T14:30:00Z.") from None
+    if found.year not in _CENTURY:
+        raise UsageError(f'{name}: "{text}" is of no year of this century', hint="Years are Gregorian: such as 2026-08-01.")
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,12 @@ def comes_up_by(folder: Path) -> str:
     """The command that brings its appliance up again, typed here."""
     here = Path.cwd()
     folder = folder.absolute().relative_to(here) if folder.absolute().is_relative_to(here) else folder
-    return f"bic demo --serve --directory {shlex.quote(str(folder))}"
+    return f"{program()} demo --serve --directory {shlex.quote(str(folder))}"
+
+
+def program() -> str:
+    """`bic` as it is typed here: by its path where the shell does not find it, as in a clone whose `.venv` is not active."""
+    return "bic" if shutil.which("bic") else shlex.quote(sys.argv[0])
 
 
 def tell_if_down(settings: Settings) -> None:

@@ -23,8 +23,8 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.completing import complete_names
 from bic_lib.cli.examples import EXAMPLES
 from bic_lib.cli.stopping import Terminated
+from bic_lib.cli.wrong_usage import Group, demand_texts, told
 from bic_lib.core.errors import BicError, SettingsError, UsageError
-from bic_lib.core.meant import meant
 from bic_lib.core.version import VERSION
 from bic_lib.engine import memory
 from bic_lib.masking import shown
@@ -66,7 +66,7 @@ COMMANDS = {
 """Each command with its line in `bic --help`; its module is bic_lib/cli/commands/NAME.py."""
 
 
-class Commands(click.RichGroup):
+class Commands(Group):
     """Imports a command's module when the command is called, not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
@@ -76,8 +76,6 @@ class Commands(click.RichGroup):
         return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(f'There is no command "{args[0]}"; {meant(args[0], COMMANDS)}', ctx)
         name, listed, rest = super().resolve_command(ctx, args)
         return name, load(name) if name and listed else listed, rest
 
@@ -171,6 +169,7 @@ def _take_every_character(stream: io.TextIOWrapper) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run `bic` and return its exit status; what went wrong is on standard error."""
     try:
+        demand_texts(arguments)
         status = bic.main(list(arguments), prog_name="bic", standalone_mode=False) or 0
         sys.stdout.flush()
     except Terminated as signalled:
@@ -190,7 +189,7 @@ def run(arguments: Sequence[str]) -> int:
 def _failed(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong; the exit status."""
     if isinstance(error, click.ClickException):
-        _complain(error.format_message(), _usage_hint(error))
+        _complain(told(error), _usage_hint(error))
         return WRONG
     if verbose:
         _print_traceback()

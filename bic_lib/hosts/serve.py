@@ -143,6 +143,8 @@ def listening(app: WSGIApplication, address: Address) -> Iterator[str]:
     except OSError as error:
         hint = "Is another program there? --port names another one."
         raise BicError(f"{host}:{port} can't be listened at: {error.strerror or error}.", hint=hint) from error
+    except ValueError as error:  # what waitress says of a name that it can't resolve
+        raise BicError(f"{host} is no address or name of this machine.", hint="Such as --host 127.0.0.1.") from error
     over = threading.Event()
     thread = threading.Thread(target=_loop, args=(sockets, over), name="bic-http", daemon=True)
     thread.start()

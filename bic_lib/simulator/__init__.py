@@ -13,8 +13,19 @@ It follows docs/appliance.md and imports nothing from the rest of the product, s
 
 from bic_lib.simulator.commands import BackupTruth
 from bic_lib.simulator.faults import Backup, Fault, Faults, Recording
-from bic_lib.simulator.population import Profile, SessionTruth
+from bic_lib.simulator.population import MOST_SESSIONS, Profile, SessionTruth
 from bic_lib.simulator.server import Request
 from bic_lib.simulator.simulator import Simulator
 
-__all__ = ["Backup", "BackupTruth", "Fault", "Faults", "Profile", "Recording", "Request", "SessionTruth", "Simulator"]
+__all__ = [
+    "MOST_SESSIONS",
+    "Backup",
+    "BackupTruth",
+    "Fault",
+    "Faults",
+    "Profile",
+    "Recording",
+    "Request",
+    "SessionTruth",
+    "Simulator",
+]

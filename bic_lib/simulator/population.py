@@ -38,6 +38,10 @@ HOSTILE_KEYS = (
 )
 
 
+MOST_SESSIONS = 100_000
+"""Of an appliance that a command starts: it holds all of them in memory."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """What data the appliance has.

@@ -39,7 +39,7 @@ def test_version(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     ("arguments", "told"),
     [
         (("statsu",), 'There is no command "statsu"; did you mean "status"?'),
-        (("settings", "shwo"), "'shwo'. Did you mean 'show'?"),
+        (("settings", "shwo"), 'There is no command "shwo"; did you mean "show"?'),
         (("status", "--jsn"), "'--jsn'. Did you mean '--json'?"),
         (("check", "suport"), 'There is no site "suport".\nDid you mean "support"?'),
         (("run", "--now", "horly"), 'There is no schedule "horly".\nDid you mean "hourly"?'),

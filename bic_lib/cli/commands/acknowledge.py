@@ -13,6 +13,7 @@ from bic_lib.actions.time_arguments import moment
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
+from bic_lib.cli.wrong_usage import OneOf
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType
 from bic_lib.ledger.troubles import Trouble
@@ -32,7 +33,7 @@ JSON = {
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--site", default="", metavar="NAME", help="All that is lost or doubtful of this site.")
 @click.option("--destination", default="", metavar="NAME", help="… of this destination.")
-@click.option("--data", type=click.Choice([data.value for data in DataType]), metavar="TYPE", help="… of this data type.")
+@click.option("--data", type=OneOf([data.value for data in DataType]), metavar="TYPE", help="… of this data type.")
 @click.option("--before", metavar="DATE", help="… that was found before this date or time (UTC).")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj

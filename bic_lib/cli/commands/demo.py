@@ -18,7 +18,7 @@ from bic_lib.actions.results import Results
 from bic_lib.actions.stopping import stoppable
 from bic_lib.actions.watching import Watch
 from bic_lib.cli.call import Call
-from bic_lib.cli.demo_folder import comes_up_by
+from bic_lib.cli.demo_folder import comes_up_by, program
 from bic_lib.cli.demonstration import SCHEDULE, Demonstration
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.outcome import conclude, progress
@@ -28,6 +28,7 @@ from bic_lib.cli.tables import table
 from bic_lib.core.errors import UsageError
 from bic_lib.hosts.page_key import serve_keys
 from bic_lib.hosts.serve import Address, serve
+from bic_lib.simulator import MOST_SESSIONS
 
 _QUESTIONS = {
     "Who handled the most sessions?": """
@@ -53,7 +54,13 @@ JSON = {"demo": OUTCOME}
     show_default=True,
     help="Where to put it.",
 )
-@click.option("--sessions", type=click.IntRange(1), default=300, show_default=True, help="Sessions that the appliance has had.")
+@click.option(
+    "--sessions",
+    type=click.IntRange(1, MOST_SESSIONS),
+    default=300,
+    show_default=True,
+    help="Sessions that the appliance has had.",
+)
 @click.option("--serve", "serves", is_flag=True, help="Then keep the appliance, schedules and pages alive until Ctrl-C.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="With --serve: where the pages are."
@@ -118,11 +125,13 @@ def _explain(demonstration: Demonstration) -> None:
     settings = shlex.quote(str(demonstration.settings))
     line("Look around:")
     line(f"  {comes_up_by(demonstration.directory)}")
-    line(f"  bic status --settings {settings}")
-    line(f"  bic runs --settings {settings}")
+    line(f"  {program()} health --settings {settings}")
+    line(f"  {program()} status --settings {settings}")
     line()
-    line(f"For a real appliance, change [sites.demo] in {demonstration.settings}: host, client_id, client_secret (env:NAME), no")
-    line(f"ca_file. Then `bic check --settings {settings}` tells what is missing, and `bic run --settings {settings}` goes on.")
+    line(f"For a real appliance change [sites.demo] in {demonstration.settings}: host, client_id,")
+    line("client_secret (env:NAME), no ca_file. Then")
+    line(f"  {program()} check --settings {settings}")
+    line(f"tells what is missing, and `{program()} run` goes on.")
 
 
 def _places(demonstration: Demonstration) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.outcome import AGAIN, conclude, progress, show_planned
 from bic_lib.cli.outcome import JSON as OUTCOME
 from bic_lib.cli.output import line
+from bic_lib.cli.wrong_usage import OneOf
 from bic_lib.core.errors import UsageError
 from bic_lib.core.model import DataType, Window
 from bic_lib.settings.model import SqlDatabaseSettings
@@ -35,7 +36,7 @@ JSON = {"download": OUTCOME}
     "--data",
     multiple=True,
     metavar="TYPE",
-    type=click.Choice([str(one) for one in DataType]),
+    type=OneOf([str(one) for one in DataType]),
     help=f"A data type; repeatable: {', '.join(DataType)}.",
 )
 @click.option("--start", metavar="TIME", help="Sessions that began then: a date or ISO time (UTC).")

@@ -12,6 +12,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.cli.tables import table
+from bic_lib.core.errors import UsageError
 from bic_lib.ledger.holds import Hold
 
 JSON = {
@@ -39,6 +40,8 @@ def command(call: Call, lsids: tuple[str, ...], release: bool, reason: str) -> i
     Without an id, all holds are listed. It sets no hold of the store's own: whoever may delete there still can.
     """
     app = call.app()
+    if release and not lsids:
+        raise UsageError("hold: name the sessions whose hold is taken away", hint="`bic hold` lists what is held.")
     if release:
         holding.release(app, lsids)
     elif lsids:

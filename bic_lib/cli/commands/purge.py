@@ -18,6 +18,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, note, print_json
 from bic_lib.cli.tables import table
 from bic_lib.core.errors import UsageError
+from bic_lib.core.model import DAY
 from bic_lib.ledger.records import Record
 
 _SHOWN = 200
@@ -79,7 +80,10 @@ def _asked(now: float, older_than: str | None, lsids: tuple[str, ...], key: str,
         raise UsageError("purge: name sessions by one of --older-than, --lsid and --key")
     before = None
     if older_than:
-        before = datetime.fromtimestamp(now - length(older_than, "--older-than"), UTC).date()
+        age = length(older_than, "--older-than")
+        if age < DAY and not (site or destination):
+            raise UsageError(f"purge: --older-than {older_than} would name all that ever was", hint="A day is the least: 1d.")
+        before = datetime.fromtimestamp(now - age, UTC).date()
     return Asked(lsids, key, before, site, destination)
 
 
@@ -96,9 +100,11 @@ def _conclude(call: Call, found: Purged, done: str, *, named: bool) -> int:
     if call.json:
         print_json(_shown(found))
     else:
-        line(f"{count(found.items, 'item')} of {count(found.sessions, 'session')} {done} ({size(found.bytes)})")
+        counted = f"{count(found.items, 'item')} of {count(found.sessions, 'session')} {done} ({size(found.bytes)})"
+        line(counted if found.items else f"nothing {done}")
         rows = [(one.item.data, one.item.lsid, one.destination, one.outcome.location) for one in found.removed[:_SHOWN]]
-        table("Items", ("data", "lsid", "destination", "location:"), rows)
+        if rows:
+            table("Items", ("data", "lsid", "destination", "location:"), rows)
         refused = [(one.item.data, one.item.lsid, one.destination, reason) for one, reason in found.refused[:_SHOWN]]
         if refused:
             table("Not removed", ("data", "lsid", "destination", "reason:"), refused)

@@ -40,7 +40,7 @@ def command(call: Call, once: bool, now: bool, fills: tuple[str, ...], schedules
     When it is stopped (Ctrl-C, SIGTERM), what is in hand goes back to the ledger and is done by the next run.
     """
     if schedules and not now:
-        raise UsageError("run: schedules are named with --now only", hint=f"bic run --now {' '.join(schedules)}")
+        raise UsageError("run: schedules are named with --now only", hint=f"Such as `bic run --now {' '.join(schedules)}`.")
     tell_if_down(call.settings())
     with stopping() as stop:
         return _one_time(call, stop, now, fills, schedules) if once or now or fills else _foreground(call, stop)

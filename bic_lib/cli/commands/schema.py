@@ -9,6 +9,7 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import print_json
+from bic_lib.cli.wrong_usage import OneOf
 
 JSON = {
     "schema": {
@@ -20,7 +21,7 @@ JSON = {
 
 @click.command(name="schema")
 @click.option("--sql", is_flag=True, required=True, help="As SQL.")
-@click.option("--dialect", type=click.Choice(["mssql", "sqlite"]), default="mssql", show_default=True)
+@click.option("--dialect", type=OneOf(["mssql", "sqlite"]), default="mssql", show_default=True)
 @click.option("--missing", is_flag=True, help="Only what the database of a destination lacks, or has otherwise than it must be.")
 @click.option("--full-text", is_flag=True, help="What a DBA runs on SQL Server so that search goes by an index of words.")
 @click.option("--destination", metavar="D", help="With --missing: which, where there are several databases.")

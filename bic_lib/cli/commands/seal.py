@@ -13,6 +13,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.tables import table
+from bic_lib.cli.wrong_usage import Group
 from bic_lib.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ JSON = {
 }
 
 
-@click.group(name="seal")
+@click.group(name="seal", cls=Group)
 def command() -> None:
     """Seal finished days: signed, chained lists of what was stored. And check them, without ledger, settings or network."""
 

@@ -115,7 +115,7 @@ def command(
     checks them without bic.
     """
     if sum(map(bool, (lsid, key, text))) != 1:
-        raise UsageError("session: name one by its LSID, its external key or its words", hint="bic session LSID")
+        raise UsageError("session: name one by its LSID, its external key or its words", hint="Such as `bic session LSID`.")
     app = call.app()
     if text:
         return _search(call, app, text, site)

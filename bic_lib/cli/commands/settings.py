@@ -11,6 +11,7 @@ import rich_click as click
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Told
 from bic_lib.cli.output import line, print_json
+from bic_lib.cli.wrong_usage import Group
 from bic_lib.settings.showing import effective, schema
 
 JSON = {
@@ -19,7 +20,7 @@ JSON = {
 }
 
 
-@click.group(name="settings")
+@click.group(name="settings", cls=Group)
 def command() -> None:
     """Show the effective settings, or the JSON Schema of the file."""
 

@@ -13,7 +13,7 @@ from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
 from bic_lib.cli.stopping import Terminated, stopping
 from bic_lib.core.errors import UsageError
-from bic_lib.simulator import Profile, Simulator
+from bic_lib.simulator import MOST_SESSIONS, Profile, Simulator
 
 SECRET = "BIC_SIMULATOR_SECRET"  # noqa: S105 -- the variable's name
 
@@ -45,7 +45,9 @@ JSON = {
 
 @click.command(name="simulate")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on localhost; left out: a free one.")
-@click.option("--sessions", type=click.IntRange(0), default=200, show_default=True, help="Sessions of the last 30 days.")
+@click.option(
+    "--sessions", type=click.IntRange(0, MOST_SESSIONS), default=200, show_default=True, help="Sessions of the last 30 days."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same data.")
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Where its certificate is put.")
 @click.pass_obj

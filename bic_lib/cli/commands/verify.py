@@ -105,6 +105,8 @@ def command(
     from bic_lib import wiring  # noqa: PLC0415
 
     app = call.app()
+    if manifest:
+        manifest.write("")  # opens it: a place that can't be written is told now, and a proof of nothing is an empty file
     with watching("verify", lambda: Told(f"{looked_at[0]:,} looked at")):
         verified = verify(app, asked, seen=seen, seals=wiring.sealing(call.settings(), app))
     done = Repaired()

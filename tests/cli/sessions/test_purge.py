@@ -62,7 +62,7 @@ def test_a_purged_session_is_gone_and_stays_away(filled: Bic, appliance: Simulat
     assert filled("verify", "--strict").status == 0
     assert filled("health").status == 0
     again = filled("purge", "--lsid", lsid, "--yes")
-    assert (again.status, again.out.startswith("0 items of 0 sessions removed")) == (1, True)
+    assert (again.status, again.out.startswith("nothing removed")) == (1, True)
 
 
 def test_an_external_key_leaves_the_ledger_too(filled: Bic, appliance: Simulator, lsid: str) -> None:
