@@ -60,7 +60,7 @@ COMMANDS = {
     "settings": "Show the effective settings, or their JSON Schema.",
     "ledger": "Copy the ledger into a file, or bring a copy back.",
     "schema": "Print the DDL of the storage database.",
-    "serve": "Run the schedules and the dashboard as a service.",
+    "serve": "Run the schedules and the pages as a service.",
     "simulate": "Serve a simulated appliance.",
 }
 """Each command with its line in `bic --help`; its module is bic_lib/cli/commands/NAME.py."""

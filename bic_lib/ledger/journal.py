@@ -166,7 +166,7 @@ _values = attrgetter(*_FIELDS)
 def _read(row: Row) -> Entry:
     body = dict(row.body)
     data = body.pop("data", "")
-    return Entry(Happened(body.pop("happened")), data=DataType(data) if data else "", **{"destination": "", **body})
+    return Entry(Happened(body.pop("happened")), data=DataType(data) if data else "", **{"site": "", "destination": "", **body})
 
 
 def day_of(moment: float) -> str:

@@ -12,7 +12,7 @@ from bic_lib.core.errors import LedgerError
 from bic_lib.core.model import DataType, Item, Outcome, State
 from bic_lib.core.ports.store import Store
 from bic_lib.ledger import Ledger
-from bic_lib.ledger.journal import Happened
+from bic_lib.ledger.journal import Entry, Happened
 from bic_lib.ledger.proof import KnownDocument
 from bic_lib.ledger.records import ITEMS, Record
 from tests.ledger.conftest import Clock
@@ -85,6 +85,13 @@ def test_the_journal_comes_before_the_item(ledger: Ledger, store: Store, monkeyp
         ledger.proof.settle([stored()])
     assert happened(ledger) == [("stored", "f.xml")]
     assert list(ledger.proof.records("s")) == []
+
+
+def test_what_belongs_to_no_site_is_read_again(ledger: Ledger) -> None:
+    """Files of others that somebody has acknowledged are a destination's alone; whoever reads the day reads on."""
+    entry = Entry(Happened.ACKNOWLEDGED, ledger.now(), "", "", "archive", location="*.txt")
+    ledger.journal.write([entry])
+    assert list(ledger.journal.day(TODAY)) == [entry]
 
 
 def test_a_session_is_found_by_its_id_and_by_its_key(ledger: Ledger) -> None:

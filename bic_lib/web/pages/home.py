@@ -39,7 +39,7 @@ def show(asked: Asked) -> Response:
         headline=counted_of(shown["health"]) or "All is well",
         loss=_loss(shown),
         ill=ill,
-        ill_sites=sorted({one["subject"]["site"] for one in ill} - {""}),
+        ill_sites=[name for name in dict.fromkeys(one["subject"]["site"] for one in ill) if name],
         notes=[one for one in found if one["severity"] == "note"],
         scheduler=shown["scheduler"],
         tiles=_tiles(shown, {one["subject"]["site"] for one in ill}),

@@ -15,7 +15,6 @@ from bic_lib.settings.loading import Settings
 from bic_lib.web.http import Response, answer
 from bic_lib.web.pages.asked import Asked
 from bic_lib.web.pages.listing import listing
-from bic_lib.web.pages.words import kind
 
 Values = dict[str, Any]
 Rows = list[Values]
@@ -121,8 +120,8 @@ def _failures(asked: Asked) -> Rows:
 
 
 def _sites(asked: Asked) -> Rows:
-    """Those that are ill first."""
-    return sorted(sites(standing(asked)), key=lambda one: (kind(one["state"]) != "ill", not one["worst"]))
+    """Those that are ill first, the worst of them at the top."""
+    return sorted(sites(standing(asked)), key=lambda one: (not one["worst"], one["worst"] and Severity(one["worst"]).rank))
 
 
 SITES = List(
