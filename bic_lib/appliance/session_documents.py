@@ -125,12 +125,12 @@ def _signed(canonical: bytes, sign: bytes, element: re.Pattern[bytes]) -> Iterat
     """The elements that match, one behind the other. They are looked for by a sign in their tags, which few others have, and
     each tag once, however often it has the sign, or the text behind it.
     """
-    end = at = 0
+    at = 0
     while (found := canonical.find(sign, at)) >= 0:
-        begin = canonical.rfind(b"<", end, found)
+        begin = canonical.rfind(b"<", at, found)
         if begin >= 0 and (match := element.match(canonical, begin)):
             yield match
-            end = at = match.end()
+            at = match.end()
         elif (at := canonical.find(b"<", found)) < 0:
             return
 

@@ -1,10 +1,14 @@
 """Session documents out of reports: what is read, what is broken, and the fingerprint."""
 
+import hashlib
 import threading
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from bic_lib.appliance import session_documents
@@ -134,6 +138,35 @@ def test_a_survey_answer_named_like_a_link_counts() -> None:
     survey = "<rep_survey_list><value name='my_url' value='{}'/></rep_survey_list></session>"
     first, second = (one(report(SESSION.replace("</session>", survey.format(answer)))) for answer in "ab")
     assert first.fingerprint != second.fingerprint
+
+
+TEXTS = st.sampled_from(["", "\n\t", "a_url", '_url" ', "<value name=_url>", "</a_url>", "</value>", "Ω"])
+ATTRIBUTES = st.fixed_dictionaries({}, optional={"name": st.sampled_from(["a_url", "os"]), "value": TEXTS, "k_url": TEXTS})
+NESTED = {"session": ["data", "value", "a_url"], "data": ["value", "values", "a_url"], "value": ["os"], "a_url": ["os"]}
+"""Which elements hold which others; the rest hold text."""
+
+
+@st.composite
+def elements(draw: st.DrawFn, name: str) -> etree._Element:
+    element = etree.Element(name, draw(ATTRIBUTES))
+    element.text = draw(TEXTS)
+    for inner in draw(st.lists(st.sampled_from(NESTED[name]), max_size=4)) if name in NESTED else ():
+        child = draw(elements(inner))
+        child.tail = draw(TEXTS)
+        element.append(child)
+    return element
+
+
+@given(elements("session"))
+def test_the_fingerprint_is_that_of_the_record_without_its_links(record: etree._Element) -> None:
+    """Wherever they stand, and whatever looks like one: as if each were taken out of the tree."""
+    without = deepcopy(record)
+    for element in without.iter():
+        in_data = element in without.findall(".//data/value")
+        if element.tag.endswith("_url") or (in_data and element.get("name", "").endswith("_url")):
+            element.tag = "link"
+    etree.strip_elements(without, "link", with_tail=False)
+    assert fingerprint(record) == hashlib.sha256(etree.tostring(without, method="c14n")).hexdigest()
 
 
 def test_the_fingerprint_leaves_the_record_alone() -> None:
