@@ -42,7 +42,8 @@ def comes_up_by(folder: Path) -> str:
 
 def program() -> str:
     """`bic` as it is typed here: by its path where the shell does not find it, as in a clone whose `.venv` is not active."""
-    return "bic" if shutil.which("bic") else shlex.quote(sys.argv[0])
+    by_path = Path(sys.argv[0]).stem == "bic" and not shutil.which("bic")
+    return shlex.quote(sys.argv[0]) if by_path else "bic"
 
 
 def tell_if_down(settings: Settings) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 
+from bic_lib.cli.demo_folder import program
 from tests.support import Bic, end, stored_sessions
 from tests.web.test_pages import until
 
@@ -83,3 +85,18 @@ def test_simulate_prints_settings_that_work(tmp_path: Path) -> None:
     (tmp_path / "bic.toml").write_text(shown["settings"], encoding="utf-8")
     assert bic("check", BIC_SIMULATOR_SECRET=shown["client_secret"]).status == 0
     assert end(process, signal.SIGINT).status == 0
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "told"),
+    [(".venv/bin/bic", "", ".venv/bin/bic"), (".venv/bin/bic", "there", "bic"), ("bic_lib/__main__.py", "", "bic")],
+)
+def test_what_to_type_next_is_what_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: str, found: str, told: str
+) -> None:
+    """Where the shell does not find `bic`, by its path: the first thing that a newcomer types next works."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/bic").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / found) if found else "/nowhere")
+    monkeypatch.setattr(sys, "argv", [called])
+    assert program() == told

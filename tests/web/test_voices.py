@@ -124,6 +124,14 @@ def test_six_voices_say_the_same(ill: Service, capsys: pytest.CaptureFixture[str
     assert missing == [], "\n".join(map(str, missing))
 
 
+def test_the_worst_site_is_listed_first(ill: Service) -> None:
+    """By what is worst of it, not by whether it can be reached: who has losses stands before who is only away."""
+    visitor = Visitor(ill)
+    visitor.open("sites")
+    rows = visitor.page.xpath("//tbody/tr")
+    assert [row.xpath(".//span[contains(@class, 'pill')]")[0].text for row in rows] == ["lost", "lost", "losing", "failing"]
+
+
 def causes(ill: Service) -> list[Any]:
     app = ill.current.held.app
     poisoned = Notices(app.ledger.store).read().notices
