@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bic_lib.cli.main import run
+from bic_lib.destinations.local_folder import LocalFolder
 from bic_lib.simulator import Profile, Recording, Simulator
 from tests.support import SECRET, Bic, Ended, archive, hourly, served_sessions, site, stored_sessions
 
@@ -90,6 +91,17 @@ def test_what_was_emptied_is_begun_anew_when_somebody_says_so(here: Here, bic: B
     assert here("run", "--now").status == 0
     assert rows(bic.folder) == len(served_sessions(appliance))
     assert here("health").status == 0
+
+
+def test_a_first_file_that_comes_between_two_looks_is_none_that_vanished(
+    here: Here, appliance: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit finds the folder empty, then another site's first file comes, then it finds that file in the ledger: it goes on."""
+    is_empty, before = LocalFolder.is_empty, [True]
+    monkeypatch.setattr(LocalFolder, "is_empty", lambda folder: before.pop() if before else is_empty(folder))
+    appliance.advance(7200)
+    ended = here("run", "--now")
+    assert (ended.status, before) == (0, []), ended.err
 
 
 def test_what_was_purged_was_emptied_by_ourselves(here: Here, bic: Bic, appliance: Simulator) -> None:

@@ -55,7 +55,10 @@ def emptied(ledger: Ledger, destination: Destination, standing: Collection[str])
             ledger.streams.unnote_place(notes.refilled(name))
         return ""
     held = any(one.destination == name and one.outcome.state in HELD for one in ledger.proof.records())
-    return _WHY.format(name=name) if held and not refilled else ""  # all of it may have been purged
+    if refilled or not held:  # all of it may have been purged
+        return ""
+    # What is held may have come after the first look, by another visit.
+    return _WHY.format(name=name) if _is_empty(destination) else ""
 
 
 def _was_used(standing: Iterable[str], name: str) -> bool:
