@@ -73,6 +73,10 @@ def clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
+_OF_WINDOWS = re.compile(r" (?:Standard|Daylight|Summer) Time$")
+_OFFSET = re.compile(r"(?:UTC|GMT)? ?[+-]\d{1,2}(?::?\d\d)?", re.IGNORECASE)
+
+
 def time_zone(name: str) -> str:
     """A name of the time zone database. Raises ValueError."""
     try:
@@ -80,5 +84,9 @@ def time_zone(name: str) -> str:
     except (KeyError, OSError, ValueError):  # a folder's name is an OSError
         found = closest(name, zoneinfo.available_timezones())
         right = f'did you mean "{found}"?' if found else 'a name such as "UTC" or "Europe/Berlin"'
+        if _OF_WINDOWS.search(name):
+            right = 'Windows calls it so; the name of the tz database, such as "Europe/Berlin"'
+        if _OFFSET.fullmatch(name):
+            right = 'it is an offset; a name such as "Europe/Berlin", or "Etc/GMT-1" for what is always an hour ahead of UTC'
         raise ValueError(f"{shown(name)}is no time zone known here; {right}") from None
     return name

@@ -467,6 +467,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "schedules.hourly.time_zone",
         '"Europe/Atlantis" is no time zone',
     ),
+    "Windows' time zone": (
+        after(EVERY, 'time_zone = "W. Europe Standard Time"'),
+        "schedules.hourly.time_zone",
+        "Windows calls it so",
+    ),
+    "offset": (after(EVERY, 'time_zone = "GMT+1"'), "schedules.hourly.time_zone", "it is an offset"),
     "time zone's folder": (after(EVERY, 'time_zone = "Europe"'), "schedules.hourly.time_zone", "is no time zone"),
     "time zone outside": (after(EVERY, 'time_zone = "../etc/passwd"'), "schedules.hourly.time_zone", "is no time zone"),
     "no transfers": (changed(HOURLY, "transfers = []"), "schedules.hourly.transfers", "at least one"),
