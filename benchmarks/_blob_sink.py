@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 _PIECE = bytearray(1 << 20)
-_NOTHING = b"<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
+_LIST = "<EnumerationResults><Blobs>{}</Blobs><NextMarker/></EnumerationResults>"
+_BLOB = (
+    "<Blob><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Content-Length>{}</Content-Length>"
+    "<BlobType>BlockBlob</BlobType></Properties></Blob>"
+)
 
 
 class Sink(ThreadingHTTPServer):
-    """Counts the bytes of each blob, and says that nothing is there."""
+    """Counts the bytes of each blob, and says what came; it has none of it."""
 
     daemon_threads = True
     request_queue_size = 128  # many lanes begin at the same moment
@@ -42,8 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200 if size else 404, size)
 
     def do_GET(self) -> None:
-        self._answer(200, len(_NOTHING), "application/xml")
-        self.wfile.write(_NOTHING)
+        sizes = ((unquote(path).split("/", 3), size) for path, size in dict(self.server.sizes).items() if size)
+        blobs = (_BLOB.format(escape(parts[3]), self.date_time_string(), size) for parts, size in sizes)
+        content = _LIST.format("".join(blobs)).encode()
+        self._answer(200, len(content), "application/xml")
+        self.wfile.write(content)
 
     def do_DELETE(self) -> None:
         self._answer(202)
