@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -67,6 +68,7 @@ def settle() -> None:
     that a process ever loads (docs/performance.md 9).
     """
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else the ledger's connections are not closed at the end, and its WAL file stays beside it
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 

@@ -570,6 +570,7 @@ def test_rows_that_another_ledger_loaded_later_are_newer(wide: Bic, appliance: S
     (wide.folder / "changed.xml").write_text(changed, "utf-8")
     with sqlite3.connect(wide.folder / "warehouse.sqlite") as database:
         database.execute("UPDATE bic_load SET fetched_at = NULL")
+    assert not (wide.folder / f"{LEDGER}-wal").exists()  # who moves the file after a command has all that it wrote
     (wide.folder / LEDGER).rename(wide.folder / "first.sqlite")
     imported = wide(*download(wide, "--xml", "changed.xml", "--force", destination="warehouse"))
     assert imported.json["stored"] == 1, imported
