@@ -74,6 +74,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     console.print()
 
 
+def prose(text: str, indent: str = "") -> None:
+    """Sentences: folded between words on a terminal, one line where they are piped."""
+    console = Console()
+    folded = [one.plain for one in wrapped(escaped(text), console.width, indent)] if console.is_terminal else [indent + text]
+    for one in folded:
+        line(one)
+
+
 def _coloured(word: str) -> Text:
     """A text that begins with a word of state, in that word's colour."""
     text = Text(word)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from bic_lib.cli import tables
 from tests.support import ROOT, in_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
@@ -69,3 +71,16 @@ def test_nothing_is_obeyed_and_nothing_is_a_line() -> None:
     assert r"x\x1b[31m\ny" in plain
     assert "Nothing: none\n" in plain
     assert "none" not in plain.partition("Empty column")[2]
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "told"),
+    [(True, "  No answer came from\n  support.example.com.\n"), (False, "  No answer came from support.example.com.\n")],
+)
+def test_sentences_are_folded_between_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool, told: str
+) -> None:
+    """On a terminal, with their indent; what is piped stays a line, so that it can be searched."""
+    monkeypatch.setattr(tables, "Console", lambda: SimpleNamespace(is_terminal=is_terminal, width=24))
+    tables.prose("No answer came from support.example.com.", "  ")
+    assert capsys.readouterr().out == told

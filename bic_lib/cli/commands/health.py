@@ -12,6 +12,7 @@ from bic_lib.actions.timestamps import utc
 from bic_lib.cli.call import Call
 from bic_lib.cli.json_shape import Key
 from bic_lib.cli.output import line, print_json
+from bic_lib.cli.tables import prose
 from bic_lib.core.health import Trouble
 
 TROUBLE = {
@@ -52,7 +53,7 @@ def command(call: Call) -> int:
     if call.json:
         print_json(shown(found))
     else:
-        line(headline(found))
+        prose(headline(found))
         for trouble, told in zip(found.troubles, shown(found)["troubles"], strict=True):
             line()
             _print(trouble, told)
@@ -65,8 +66,8 @@ def _print(trouble: Trouble, told: dict[str, Any]) -> None:
     line(f"{trouble.severity.upper()}  {trouble.subject}{since}{times}")
     for text in (trouble.text, trouble.hint):
         if text:
-            line(f"  {text}")
+            prose(text, "  ")
     if told["loses_from"]:
-        line(f"  {sentence(forgetting(told['loses_from']))}")
+        prose(sentence(forgetting(told["loses_from"])), "  ")
     if told["next_try"]:
         line(f"  Next try: {utc(told['next_try'])}.")

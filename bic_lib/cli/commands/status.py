@@ -17,7 +17,7 @@ from bic_lib.cli.call import Call
 from bic_lib.cli.commands.health import HEALTH
 from bic_lib.cli.json_shape import ByName, Key, Told
 from bic_lib.cli.output import line, print_json
-from bic_lib.cli.tables import table
+from bic_lib.cli.tables import prose, table
 
 _REST = {
     "reason": Key("why it fails; empty where it does not", ""),
@@ -108,7 +108,7 @@ def command(call: Call, sites: tuple[str, ...], problems: bool) -> None:
         print_json(shown)
         return
     scheduler, ill = shown["scheduler"], shown["health"]["state"] == "ill"
-    line(headline_of(shown["health"]) + (" `bic health` says what." if ill else ""))
+    prose(headline_of(shown["health"]) + (" `bic health` says what." if ill else ""))
     line(f"Scheduler: {scheduler['state']}" + (f", last tick {utc(scheduler['last_tick'])}" if scheduler["last_tick"] else ""))
     line()
     tables = [one for one in _tables(shown) if one[2] or not problems]
