@@ -257,15 +257,14 @@ def _stream(stream: StreamFacts, site: SiteFacts) -> Iterator[Trouble]:
         if stream.begin is not None:
             yield Trouble(Severity.NOTE, subject, "Parked: no enabled schedule has it.")
         return
-    behind, forgotten = lag(stream, site), loses_from(stream, site)
-    overtaken = _overtaken(stream, site)
-    if not stream.filled and _at_work(stream, site) and overtaken is None:
+    behind, danger = lag(stream, site), loses_from(stream, site)
+    overtaken = _is_overtaken(stream, site)
+    if not stream.filled and _at_work(stream, site) and not overtaken:
         yield Trouble(Severity.NOTE, subject, _filling(stream, site))
         return
-    danger = min(forgotten, overtaken or forgotten)
     late = behind > 3 * stream.period + TOLERATED
     waits = stream.filled and stream.forgotten_first is not None
-    if (late or waits or overtaken is not None) and _soon(danger, site):
+    if (late or waits or overtaken) and _soon(danger, site):
         yield Trouble(Severity.LOSING, subject, _behind(behind, stream), _WHY, site.now - behind, loses_from=danger)
     elif late:
         yield Trouble(Severity.LAGGING, subject, _behind(behind, stream), _WHY, site.now - behind, loses_from=danger)
@@ -280,18 +279,15 @@ def _at_work(stream: StreamFacts, site: SiteFacts) -> bool:
     return last is None or site.now - last <= TOLERATED
 
 
-def _overtaken(stream: StreamFacts, site: SiteFacts) -> float | None:
-    """When, at the rate of a first pull so far, the appliance will have forgotten what the pull has not reached; None: never.
+def _is_overtaken(stream: StreamFacts, site: SiteFacts) -> bool:
+    """Whether a first pull, at its rate so far, falls ever further behind: the appliance forgets before it is reached.
 
     The pull began at `begin` + `history`; a watermark that advances no faster than time itself never arrives.
     """
     if stream.filled or stream.mark is None or stream.begin is None:
-        return None
+        return False
     spent = site.now - (stream.begin + site.history)
-    if spent < TOLERATED:
-        return None
-    rate = (stream.mark - stream.begin) / spent
-    return None if rate > 1 else site.now + max(0.0, stream.mark + site.keeps - site.now) / max(1 - rate, 1e-9)
+    return spent >= TOLERATED and stream.mark - stream.begin <= spent
 
 
 def _filling(stream: StreamFacts, site: SiteFacts) -> str:

@@ -103,6 +103,7 @@ def test_a_cut_video_is_not(name: str, cut: int, sizes: list[int]) -> None:
         ("mp4", box(b"ftyp") + box(b"moov") + b"\0\0\0\0mdat" + bytes(50)),
         ("mp4", MP4 + b"\0\0\0\4free"),
         ("mp4", MP4 + b"\0\0\0\1free" + bytes(8)),
+        ("mp4", MP4 + b"\0\0\0\1free\0\0\0\0\0\0\0\1"),
         ("mp4", MP4 + b"\0"),
         ("flv", b""),
         ("flv", FLV),

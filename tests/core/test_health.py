@@ -118,6 +118,16 @@ def test_a_first_pull_that_time_overtakes_is_losing() -> None:
     assert severities(seen(replace(stands, moved_at=NOW - HOUR))) == [Severity.NOTE]
 
 
+@pytest.mark.parametrize(
+    ("walked", "spent", "expected"), [(9.9, 10, "losing"), (10, 10, "losing"), (10.1, 10, "note"), (0.1, 0.2, "note")]
+)
+def test_a_first_pull_has_to_be_faster_than_time(walked: float, spent: float, expected: str) -> None:
+    """Days that it walked and took; of less than six hours nobody can tell."""
+    begin = NOW - (90 + spent) * DAY
+    pulling = replace(CURRENT, filled_at=None, begin=begin, mark=begin + walked * DAY, moved_at=NOW - 60)
+    assert [str(one) for one in severities(seen(pulling))] == [expected]
+
+
 def test_items_are_losing_when_the_appliance_forgets_them_soon() -> None:
     """A failed item is failing, and losing from 14 days before its end; what is lost has no such day any more."""
     subject = Subject("item", "support", "archive", "sessions", "abc")

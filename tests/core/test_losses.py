@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bic_lib.core import losses
@@ -37,6 +37,7 @@ clocks = st.integers(0, 400 * DAY)
 
 
 @given(reached=clocks, since=clocks, keeps=st.integers(DAY, 400 * DAY), now=clocks)
+@example(reached=2 * DAY, since=DAY, keeps=DAY, now=3 * DAY)
 def test_what_is_forgotten_lies_between_what_was_reached_and_what_is_kept(reached: int, since: int, keeps: int, now: int) -> None:
     """Never before the stream's beginning, never what was reached, never what the appliance still keeps; in whole hours."""
     found = losses.forgotten(reached, since, keeps, now)
