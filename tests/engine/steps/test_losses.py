@@ -17,7 +17,7 @@ from bic_lib.engine import tick
 from bic_lib.ledger.troubles import Trouble
 from bic_lib.simulator import Profile, Simulator
 from bic_lib.simulator.faults import Fault
-from bic_lib.simulator.population import SessionTruth
+from bic_lib.simulator.population import Population, SessionTruth
 from tests.engine.steps.world import ALL_FILES, World, digest, recorded
 
 HOUR = 3600
@@ -190,6 +190,44 @@ def test_a_stream_that_was_parked_gets_sessions_without_an_end_too(tmp_path: Pat
         days(world, 2)
         assert world.delivered("second") == world.delivered("archive")
         assert lost(world) == []
+
+
+@pytest.fixture
+def lasting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An appliance every second session of which lasts for three to five days: declared ended first, and ended later."""
+    usual, begun = Population.length, time.time()
+    monkeypatch.setattr(Population, "length", lambda of, index: (3 + index % 3) * DAY if index % 2 else usual(of, index))
+    monkeypatch.setattr("bic_lib.simulator.register.LONGEST", 6 * DAY)
+    with Simulator(Profile(sessions=16, days=10, presentations=0, seed=5), clock=lambda: begun) as sim:
+        sim.faults.keeps = 20 * DAY
+        made = World(tmp_path, sim)
+        made.configure(destinations=("archive", "second"), site=KEEPS)
+        made.once()
+        yield made
+
+
+def test_sessions_of_many_days_reach_a_destination_that_was_away(lasting: World) -> None:
+    """For longer than the appliance keeps them: all that the other one has is brought over."""
+    with away(lasting, "second"):
+        for _ in range(5):
+            lasting.pass_time(5 * DAY)
+            lasting.once()
+    days(lasting, 2)
+    assert lost(lasting) == []
+    assert set(lasting.delivered("second")) == set(lasting.delivered("archive"))
+    long = [one.lsid for one in lasting.sim.sessions() if one.end is not None and one.lasted > 2 * DAY]
+    assert len(set(long) & set(lasting.delivered("second"))) > 3
+
+
+def test_sessions_of_many_days_are_named_after_a_month_without_their_site(lasting: World) -> None:
+    """By their lsid or the stretch that holds their end, at both destinations; what the appliance still has is delivered."""
+    ticks(lasting)
+    lasting.pass_time(25 * DAY)
+    ticks(lasting)
+    days(lasting, 2)
+    for destination in ("archive", "second"):
+        assert any(one.lasted > 2 * DAY for one in forgotten_undelivered(lasting, destination))
+        demand_named(lasting, destination)
 
 
 def test_a_copy_that_does_not_fit_its_record_is_not_brought_over(tmp_path: Path, sim: Simulator) -> None:
