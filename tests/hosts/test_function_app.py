@@ -308,7 +308,7 @@ def test_the_routes_answer(world: World, host: RunningHost) -> None:
 def test_fifty_callers_at_once_are_answered(world: World) -> None:
     """Whatever they ask for, while visits are at work; no pool of connections is too small for that, nothing is in the log."""
     with running_host("sdk", world.folder, world.environ) as host, ThreadPoolExecutor(50) as callers:
-        until(lambda: host.call("GET", "/api/runs/1-nothing").status_code == 404, "the first tick", host)
+        until(lambda: stored_sessions(world.folder / "archive"), "the first session", host)
         asked = [
             ("GET", "/api/health"),
             ("GET", "/api/status"),
