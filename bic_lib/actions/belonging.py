@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from pathlib import PurePath
-from urllib.parse import urlsplit
 
 from bic_lib.actions.selection import unusable_sites
 from bic_lib.core import naming
@@ -21,6 +20,7 @@ _BEGINS = re.compile(rf"((?:{_LABEL}\.)+{_TOP}|{_ADDRESS})(?:[:_]\d+)?-")
 """A host name in any script or an address, with its port, before the hyphen that the vendor's program and bic put behind it."""
 _HOST = re.compile(rf"(?:(?<![\w.])|(?<=_))(?:(?:{_LABEL}\.){{2,}}{_TOP}|{_ADDRESS})")
 """One anywhere else, of three labels at least: `backup.old` is none."""
+_LINK = re.compile(r"\s*https://([^\s/?#@]+)")
 _HOST_ENDS = r"(?:-|(?![^\W_]|\.[^\W\d_]))"
 _HINT = "If it is the same appliance, give the file another name."
 
@@ -48,12 +48,12 @@ def anothers(app: App, document: Document, belongs: str) -> str:
 
     An appliance may be known by more hosts than one, so a host that no site has says nothing.
     """
-    links = (child.text for child in document.record.iterchildren("*") if str(child.tag).endswith("_url"))
-    hosts = {_bare(urlsplit(link.strip()).netloc) for link in links if link}
+    links = (child.text or "" for child in document.record.iterchildren("*") if str(child.tag).endswith("_url"))
+    hosts = {_bare(link[1]) for link in map(_LINK.match, links) if link}
     linked = [one.name for one in app.sites.values() if _bare(one.host) in hosts]
-    return (
-        f"session {document.lsid}: its links lead to the host of the site {linked[0]}" if linked and belongs not in linked else ""
-    )
+    if not linked or belongs in linked:
+        return ""
+    return f"session {document.lsid}: its links lead to the host of the site {linked[0]}"
 
 
 def _only(app: App, name: str, folders: list[str]) -> str:
@@ -78,8 +78,11 @@ def _beginning(app: App, name: str) -> str | None:
 
 
 def _called(app: App, folder: str) -> str | None:
-    """The site whose host a folder is called by."""
-    return next((one.name for one in app.sites.values() if folder in (_plain(one.host), _bare(one.host))), None)
+    """The site whose host a folder is called by, as above."""
+    exact = [one.name for one in app.sites.values() if folder == _plain(one.host)]
+    bare = [one.name for one in app.sites.values() if folder == _bare(one.host)]
+    found = exact or bare
+    return found[0] if len(found) == 1 else None
 
 
 def _bare(host: str) -> str:

@@ -88,6 +88,7 @@ def test_whoever_names_the_site_decides_where_no_name_begins_with_a_host(one: Ap
         ("gate.example.com:9443/1.xml", "west"),
         ("support.example.com/gate.example.com_8443-1.xml", "east"),
         ("gate.example.com-1.xml", None),
+        ("gate.example.com/1.xml", None),
         ("gate.example.com:7443-1.xml", None),
         ("1.xml", None),
     ],
@@ -105,7 +106,12 @@ def test_links_to_another_site_say_whose_a_session_is(several: App) -> None:
     """An appliance wrote them into it; a host that no site has may be its second name."""
     link = "<session_chat_view_url>https://{}/session_download?lsid=l</session_chat_view_url>"
     text = f'<session_list><session lsid="{LSID}">{link}</session></session_list>'
-    for host, wrong in (("SUPPORT.example.com", True), ("gate.example.com:8443", False), ("public.example.com", False)):
+    for host, wrong in (
+        ("SUPPORT.example.com", True),
+        ("gate.example.com:8443", False),
+        ("public.example.com", False),
+        ("[x", False),
+    ):
         [document] = wiring.read_document(text.format(host).encode())
         assert isinstance(document, Document)
         assert bool(anothers(several, document, "west")) is wrong
