@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from bic_lib.core.errors import UsageError
 from bic_lib.settings.times import seconds
 
-_CENTURY = range(2000, 2100)
+_CENTURY = range(2000, 2101)
 """Years of which an appliance can hold something. Another one is a slip, or of another calendar (2569, 1448)."""
 
 
