@@ -298,7 +298,7 @@ class _Rows:
 
     def __init__(self, partitions: set[str]) -> None:
         self._partitions = sorted(partitions)
-        self.now = self.gone = self.problems = self.close = lambda *_: None
+        self.now = self.gone = self.problems = self.room = self.close = lambda *_: None
 
     def everything(self, table: str, first: str = "", last: str = "") -> list[Row]:
         assert table == ITEMS
