@@ -6,6 +6,7 @@ whose rows are read, as the baseline does, and looks up what is there, reserves 
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import statistics
 import sys
@@ -18,9 +19,10 @@ from bic_lib.core.columns import COLUMNS
 from bic_lib.core.rows import session_rows
 from bic_lib.destinations.sql import create, ddl
 from bic_lib.destinations.sql.load import Loading, loadings, store
+from bic_lib.destinations.sql.tables import OF_EVENT, metadata
 
 GOAL = 0.8
-BELOW_EVENTS = ("session_event_data", "system_information")
+BELOW_EVENTS = {table.name for table in OF_EVENT}
 HOST = "support.example.com"
 
 Rows = dict[str, list[tuple[object, ...]]]
@@ -35,9 +37,10 @@ def ready(coming: list[Loading]) -> Rows:
         for table in COLUMNS:
             if table == "session":
                 continue
+            ids = itertools.count(len(tables[table]) + 1)
             for row in getattr(one.rows, table):
-                child = len(tables[table]) + 1
-                tables[table].append((child, first + row[0], *row[1:]) if table in BELOW_EVENTS else (child, key, *row))
+                below = (first + row[0], *row[1:]) if table in BELOW_EVENTS else (key, *row)
+                tables[table].append((next(ids), *below) if "id" in metadata.tables[table].columns else below)
     return tables
 
 
@@ -48,7 +51,8 @@ def bare(file: Path, tables: Rows) -> float:
     connection.execute("BEGIN IMMEDIATE")
     for table, rows in tables.items():
         parent = () if table == "session" else ("session_event_id",) if table in BELOW_EVENTS else ("session_id",)
-        columns = ("id", *parent, *COLUMNS[table])
+        ids = ("id",) if "id" in metadata.tables[table].columns else ()
+        columns = (*ids, *parent, *COLUMNS[table])
         marks = ", ".join("?" * len(columns))
         connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608  our names
     connection.execute("COMMIT")
