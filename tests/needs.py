@@ -42,6 +42,9 @@ DOWNLOADS = {
 """Programs that no package brings."""
 
 
+FREETDS = "FreeTDS"
+"""An ODBC driver, by its name in odbcinst.ini: `apt-get install tdsodbc`."""
+
 KERBEROS = ("gssapi", "krb5")
 """Python packages that are built on this machine, from libkrb5-dev: .ci/run installs what requirements-kerberos.txt locks."""
 

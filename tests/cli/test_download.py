@@ -509,6 +509,7 @@ def test_verify_names_what_is_not_as_it_was(wide: Bic) -> None:
     assert {one["problem"] for one in quick.json["problems"]} == {"missing", "size"}
 
 
+@pytest.mark.slow
 def test_rows_that_were_altered_are_named_and_written_anew(wide: Bic) -> None:
     """Verify names each session whose rows somebody altered, in whatever way; a download by force writes its rows anew."""
     (wide.folder / "bic.toml").write_text((wide.folder / "bic.toml").read_text() + hourly(name="rows", destination="warehouse"))

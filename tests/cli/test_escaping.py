@@ -47,6 +47,7 @@ def said(bic: Bic, *arguments: str) -> str:
     return ended.out + ended.err
 
 
+@pytest.mark.slow
 def test_no_command_shows_what_could_be_obeyed(hostile: Bic) -> None:
     """Neither as text, nor as JSON, nor in a traceback, nor in what is logged for whoever watches."""
     texts = [

@@ -28,6 +28,7 @@ def rows(bic: Bic, appliance: Simulator) -> Bic:
     return bic
 
 
+@pytest.mark.slow
 def test_a_taken_over_database(rows: Bic, appliance: Simulator) -> None:
     """What has to change is told before anything is loaded, printed as statements, and once it is done all is loaded."""
     refused = rows("run", "--once")

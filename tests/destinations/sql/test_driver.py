@@ -17,6 +17,7 @@ from tests.destinations.sql import tds
 from tests.destinations.sql.listener import Gone
 from tests.destinations.sql.stand_in import A_MESSAGE, pyodbc
 from tests.destinations.sql.test_sqlite import query
+from tests.needs import FREETDS, lacking
 
 Opened: TypeAlias = partial[Any]
 """:func:`tds.through` with a driver and a file."""
@@ -26,12 +27,12 @@ READING = 12
 """Statements of reading those rows back: eight tables, the pool's look, lock, look-up and commit."""
 
 
-@pytest.fixture(params=["Microsoft's", "FreeTDS"])
+@pytest.fixture(params=["Microsoft's", FREETDS])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     """A destination behind the driver, with what it sent; what a `trigger` tells comes before the answer of a batch."""
-    if request.param == "FreeTDS" and "FreeTDS" not in pyodbc.drivers():
-        pytest.skip("FreeTDS is not installed")
-    name = "FreeTDS" if request.param == "FreeTDS" else request.getfixturevalue("microsofts")
+    if request.param == FREETDS and FREETDS not in pyodbc.drivers():
+        lacking(FREETDS, "apt-get install tdsodbc")
+    name = FREETDS if request.param == FREETDS else request.getfixturevalue("microsofts")
 
     return partial(tds.through, name, tmp_path / "t.sqlite")
 

@@ -230,6 +230,7 @@ def test_sessions_of_many_days_are_named_after_a_month_without_their_site(lastin
         demand_named(lasting, destination)
 
 
+@pytest.mark.slow
 def test_a_copy_that_does_not_fit_its_record_is_not_brought_over(tmp_path: Path, sim: Simulator) -> None:
     """Altered or gone where it was: the item is lost by its id, and the reason says where and why."""
     world = World(tmp_path, sim)
@@ -288,6 +289,7 @@ def test_a_fresh_install_loses_nothing(tmp_path: Path, sim: Simulator, history: 
     assert world.outcomes["archive", "sessions", State.LOST] == 0
 
 
+@pytest.mark.slow
 def test_a_backfill_of_two_years_loses_nothing(world: World) -> None:
     """What was asked for by hand and is not there any more was never a stream's."""
     from bic_lib.actions import backfill, running  # noqa: PLC0415
