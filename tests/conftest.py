@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def forgotten() -> Iterator[None]:
     yield
     mask._spellings.clear()
     mask._known = None
+
+
+@pytest.fixture(autouse=True)
+def unwatched() -> Iterator[None]:
+    """A command that ran in this process logs to the standard error of its own test, which is closed for the next one."""
+    yield
+    logger = logging.getLogger("bic")
+    logger.handlers[:] = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]
 
 
 @pytest.fixture

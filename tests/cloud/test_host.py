@@ -54,6 +54,7 @@ transfers = [{{ site = "support", destination = "blob", data = ["sessions", "com
 """
 
 
+@pytest.mark.slow
 def test_settings_secrets_and_files_by_one_identity(tmp_path: Path, cloud: Cloud, storage: Azurite) -> None:
     """A tick and its visits: bic.toml from a blob, credentials from the vault, sessions into blobs; a token a service, no key."""
     account = BlobServiceClient.from_connection_string(storage.connection_string)

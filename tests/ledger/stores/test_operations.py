@@ -118,6 +118,7 @@ def test_a_session_costs_an_eighth_of_an_operation(tmp_path: Path, appliance: Si
     assert operations / 2_000 <= A_SESSION
 
 
+@pytest.mark.slow
 def test_a_recording_costs_seven_operations(tmp_path: Path) -> None:
     """Six for its step, and what finds, plans and clears many of them at a time."""
     with Simulator(Profile(sessions=300, days=2, presentations=0, future_per_day=0.001)) as sim:
