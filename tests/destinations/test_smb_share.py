@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import os
@@ -196,6 +197,14 @@ def _write_on(staging: Staging) -> None:
         staging.write(VIDEO)
 
 
+@pytest.fixture
+def let_go() -> Iterator[None]:
+    """Handles of a broken connection can't be closed any more: Python lets go of them, and says so, in the test that broke it."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 def test_a_server_killed_in_mid_write(server: Samba) -> None:
     """The destination fails, nothing is seen under the final name, and when the server is back the file goes through."""
@@ -248,6 +257,7 @@ _ACTS: dict[str, Callable[[smb_share.SmbShare], object]] = {
 """All that can be done on a share."""
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 @pytest.mark.parametrize("act", _ACTS)
 def test_a_share_that_is_closed_under_us_is_opened_anew(samba: Samba, act: str) -> None:
@@ -264,6 +274,7 @@ def test_a_share_that_is_closed_under_us_is_opened_anew(samba: Samba, act: str) 
     store.close()
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 @pytest.mark.parametrize("act", ["put", "publish", "rename"])
 def test_what_was_done_before_its_answer_was_lost_is_done(samba: Samba, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
@@ -291,6 +302,7 @@ def test_what_was_done_before_its_answer_was_lost_is_done(samba: Samba, monkeypa
     assert next(lost) > 2
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 def test_a_file_that_is_being_read_goes_on_where_its_share_was_closed(samba: Samba) -> None:
     """Once; what is being written fails with the server's word, and the next file goes through."""
@@ -507,6 +519,7 @@ def test_what_the_own_account_lacks_is_named(samba: Samba, monkeypatch: pytest.M
     assert (f"Not installed here: {', '.join(missing)}" in caught.value.hint) == bool(missing)
 
 
+@pytest.mark.usefixtures("let_go")
 @pytest.mark.filterwarnings("ignore:unclosed SMB handle")
 def test_a_silent_server_does_not_hold_us(server: Samba, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stops answering is an error after the time limit, even with its buffers full."""
